@@ -75,6 +75,9 @@ async def playground(settings: Settings, arguments: argparse.Namespace) -> int:
     """Serve a page that looks like Discord, with the bot behind it."""
     from playground.page import serve
 
+    if not settings.reader.text("LOG_LEVEL"):
+        # The page's address stays the last line in the terminal while nothing goes wrong.
+        logs.set_up("warning", settings.log_format, settings.reader.secrets)
     return await serve(settings, _stop_on_signals())
 
 

@@ -61,8 +61,7 @@ from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
-from bot.to_do import application as to_do_at_discord
-from bot.to_do import spending
+from bot.to_do import log_to_do
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
@@ -147,7 +146,7 @@ class Runtime:
         retention = run_retention(self.database, self.files, self.previews, self.clock, ages, self.reference)
         beside = [
             asyncio.create_task(self.cards.run(), name="delivery"),
-            asyncio.create_task(self.service.run(self.cards.changed), name="proposals"),
+            asyncio.create_task(self.service.proposals.run(self.cards.changed), name="proposals"),
             asyncio.create_task(self.commands.run(), name="commands"),
             asyncio.create_task(retention, name="retention"),
         ]
@@ -290,6 +289,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         results=results,
         cards=cards,
         starter=starter,
+        ack_first=ack_first,
         forms=forms,
         sharing=Sharing(
             files=parts.files,
@@ -410,7 +410,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
-        _log_to_do(runtime, client.application)
+        log_to_do(runtime.settings, runtime.providers, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
@@ -418,20 +418,6 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         with _in_sentences(runtime.settings.discord_api_url):
             await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
-
-
-def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
-    """Log what ``doctor`` would mark as TO DO about spending and the application at Discord."""
-    found = [spending(runtime.settings, runtime.providers)]
-    if application is not None:
-        found += to_do_at_discord(
-            runtime.settings,
-            public=application.bot_public,
-            endpoint=application.interactions_endpoint_url,
-            code_grant=application.bot_require_code_grant,
-        )
-    for text in filter(None, found):
-        log.warning("to_do", code=text.code, text=str(text))
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

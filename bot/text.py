@@ -123,6 +123,11 @@ def lasted(seconds: float) -> str:
     return str(_MINUTES_AND_SECONDS(minutes=minutes, seconds=rest) if rest else _MINUTES(minutes=minutes))
 
 
+def relative(milliseconds: int) -> str:
+    """A time that each reader's client shows relative to now and keeps up to date: ``in 5 hours``, ``a day ago``."""
+    return f"<t:{milliseconds // 1000}:R>"
+
+
 class Words(string.Formatter):
     """Puts values into a message. Their formats:
 
@@ -130,6 +135,7 @@ class Words(string.Formatter):
     * ``or``: a list as ``a, b or c``;
     * ``credits``: millicredits as ``1.5 credits``; ``amount``: the same without the unit;
     * ``duration``: seconds as ``1 min 5 s``;
+    * ``relative``: Unix milliseconds as a time that Discord shows as ``in 5 hours``;
     * ``plain``: a number without thousands separators: years, ids, pixels.
     """
 
@@ -147,6 +153,8 @@ class Words(string.Formatter):
                 return amount_text(value)
             case "duration":
                 return lasted(value)
+            case "relative":
+                return relative(value)
             case "plain":
                 return str(value)
             case _:

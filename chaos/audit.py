@@ -104,7 +104,8 @@ async def booked(database_url: str) -> Books:
             for named in (await reconcile.reconcile(connection)).beyond:
                 beyond[named.job_id] += named.charged - named.captured
             for job in await jobs.jobs_with_status(connection, tuple(JobStatus)):
-                if job.status not in OVER:
+                # A price that its author never saw, because the bot died or the token expired, waits until it lapses.
+                if job.status not in OVER and job.status is not JobStatus.PROPOSED:
                     found.open.append(f"job {job.id} ({job.status.value})")
                 number = number_in(str(job.options.get("prompt")))
                 if number is None:
@@ -157,6 +158,8 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     # A check that counted nothing would always pass.
     answered = taken + by_fate[Fate.REFUSED]
     table.must("answered less than was to be", [str(answered)] if answered < run.size.jobs else [])
+    early = [ask for ask in asks if ask.asks_first and not ask.presses and called[ask.number]]
+    table.must("paid requests before a confirmation", [_told(ask) for ask in early])
     known = {ask.number for ask in asks}
     strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
     table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
@@ -164,6 +167,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     results = {ask: _to_its_author(ask, every[ask.number]) for ask in asks}
     table.must("shown twice", [_places(ask, shown) for ask, shown in results.items() if len(shown) > 1])
     shares = {ask: [seen for seen in every[ask.number].shown if is_public(seen)] for ask in asks if ask.private}
+    table.rows.append(Row("prices confirmed", sum(bool(ask.presses) and ask.card is not None for ask in asks)))
     table.rows.append(Row("private results shared", sum(map(bool, shares.values()))))
     table.must("shared twice", [_places(ask, shared) for ask, shared in shares.items() if len(shared) > 1])
     table.must(
@@ -278,7 +282,7 @@ def _went(ask: Ask, books: Books) -> bool:
 def _places(ask: Ask, shown: Iterable[Seen]) -> str:
     places = []
     for seen in shown:
-        by = "its card" if seen.message is ask.handle.interaction.original else "another message"
+        by = "its card" if ask.card is not None and seen.message is ask.card.message else "another message"
         where = f"#{seen.message.channel.name}" if seen.message.channel.guild else "direct messages"
         places.append(f"{by} in {where}{', deleted since' if seen.message.deleted else ''}")
     return f"{_told(ask)}: {'; '.join(places)}"

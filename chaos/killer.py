@@ -74,6 +74,7 @@ PLACES = (
     Place("Discord: edit of a card", "PATCH", "/webhooks/*", files=False),
     Place("Discord: upload of a result", "PATCH", "/webhooks/*", files=True),
     SHARED,
+    Place("Discord: deletion of a card", "DELETE", "/webhooks/*"),
     Place("Discord: edit by the bot itself", "PATCH", "/channels/*", late=True),
     Place("Discord: opening direct messages", "POST", "/users/@me/channels", late=True),
     Place("Discord: a new message", "POST", "/channels/*/messages", late=True),

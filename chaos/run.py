@@ -185,9 +185,10 @@ class Run:
             for number in range(burst):
                 if self.killer.struck.is_set():
                     return
-                await self.crowd.ask()
+                await self.crowd.ask(choices=True)
                 if number % AT_ONCE == AT_ONCE - 1:
                     await self._wait(0.1)
+                    await self.crowd.confirm()
             if burst:
                 await self._wait(0.3)
             if late:
@@ -239,6 +240,7 @@ class Run:
         database = await Database.open(self.bot.environment["DATABASE_URL"])
         try:
             while (unsettled() or self._last.waits) and time.monotonic() < min(deadline, since + QUIET):
+                await self.crowd.confirm()
                 await asyncio.sleep(1.0)
                 now = len(self.discord.calls) + len(self.services.calls)
                 if now != seen:
@@ -277,7 +279,7 @@ class Run:
 async def _all_over(database: Database) -> bool:
     """Whether no job is being worked on."""
     async with database.read() as connection:
-        return not await jobs.jobs_with_status(connection, tuple(set(JobStatus) - OVER))
+        return not await jobs.jobs_with_status(connection, tuple(set(JobStatus) - OVER - {JobStatus.PROPOSED}))
 
 
 def settings(size: Size) -> dict[str, str]:

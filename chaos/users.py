@@ -25,6 +25,7 @@ HERMITS = 3
 NUMBER = 5
 """Digits of the number in each prompt."""
 SHARED_AT_ONCE = 3
+CONFIRMS = ("easel:confirm:", "easel:post:")
 FILTERED = "nsfw"
 """A word that the services' content filter refuses."""
 
@@ -40,6 +41,10 @@ class Ask:
     images: int
     private: bool
     handle: Handle = field(repr=False)
+    asks_first: bool = False
+    """Its price is asked for first."""
+    presses: list[Handle] = field(default_factory=list, repr=False)
+    """Its author's presses of Confirm."""
     asked_at: float = field(default_factory=time.monotonic)
     deleted: bool = False
     """Its author deleted the card."""
@@ -52,9 +57,25 @@ class Ask:
 
     @property
     def card(self) -> Seen | None:
-        """The responding message in its current version; None if there is none."""
+        """The job's card in its current version; None if there is none."""
+        for press in reversed(self.presses):
+            posted = press.interaction.original
+            if posted is not None and posted is not press.interaction.message and posted.only_for is None:
+                return look_at(posted)
+        return self.question
+
+    @property
+    def question(self) -> Seen | None:
+        """The message that responds to the command: its card, or the price that is asked for first."""
         original = self.handle.interaction.original
         return None if original is None else look_at(original)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Whether the price waits for its author."""
+        question = self.question
+        waits = question is not None and not question.message.deleted and _confirm(question) is not None
+        return waits and not any(press.interaction.answer is not None for press in self.presses)
 
     @property
     def unfinished(self) -> bool:
@@ -101,8 +122,12 @@ class Crowd:
         images: int | None = None,
         words: str | None = None,
         where: Channel | None = None,
+        choices: bool = False,
     ) -> Ask:
-        """Run one more command. Arguments that are not given are random; ``words`` are part of its prompt."""
+        """Run one more command. Arguments that are not given are random; ``words`` are part of its prompt.
+
+        With ``choices``, some prompts have two, so that the price is asked for first.
+        """
         chance = self._chance
         number = len(self.asks) + 1
         person = chance.choice(self._people)
@@ -112,9 +137,12 @@ class Crowd:
             where = person.dm if in_dm else chance.choice(self._places)
         engine = engine or chance.choice(ENGINES)
         images = images or chance.choices((1, 2, 3), (6, 2, 1))[0]
-        prompt = f"a kite of {words or self._words()} with the number {number:0{NUMBER}d}"
-        handle = await person.slash(where, "imagine", prompt=prompt, engine=engine, images=images, private=private)
-        asked = Ask(number, person, where, engine, images, private, handle)
+        asks_first = choices and engine != AI_CLIENT and chance.random() < 0.25
+        paper = words or self._words()
+        prompt = f"a kite of {'{red, blue} ' if asks_first else ''}{paper} with the number {number:0{NUMBER}d}"
+        each, images = (1, 2) if asks_first else (images, images)
+        handle = await person.slash(where, "imagine", prompt=prompt, engine=engine, images=each, private=private)
+        asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first)
         self.asks.append(asked)
         return asked
 
@@ -124,13 +152,23 @@ class Crowd:
             return FILTERED
         return self._chance.choice(self._phrases) if self._phrases and chance < 0.08 else "paper"
 
+    async def confirm(self) -> None:
+        """Press Confirm on every price that is asked for. A press that the dead bot did not answer is repeated."""
+        for ask in self.asks:
+            if ask.unconfirmed and not any(not press.interaction.late for press in ask.presses):
+                question = ask.question
+                button = None if question is None else _confirm(question)
+                if question is not None and button is not None:
+                    pressed = await _pressed(ask.person, question, button)
+                    ask.presses += [] if pressed is None else [pressed]
+
     async def meddle(self) -> None:
         """Let some users delete a card, press Cancel, or respond only after their token's fifteen minutes."""
         chance = self._chance
         for ask in [ask for ask in self.asks[-60:] if ask.unfinished]:
             card = ask.card
             fate = chance.random()
-            if card is None or card.loading:
+            if card is None or card.loading or ask.unconfirmed:
                 continue
             if fate < 0.03 and not ask.private:
                 ask.deleted = True
@@ -168,6 +206,11 @@ class Crowd:
         for interaction in self._discord.world.interactions.values():
             if interaction.answer is None:
                 interaction.late = True
+
+
+def _confirm(card: Seen) -> str | None:
+    """The label of the button that confirms the card's price; None if it asks for none."""
+    return next((button.label for button in card.buttons if (button.custom_id or "").startswith(CONFIRMS)), None)
 
 
 async def _pressed(person: Person, card: Seen, label: str) -> Handle | None:

@@ -93,7 +93,7 @@ class Threads(commands.GroupCog, group_name="thread", group_description=locale_s
             label=str(DELETE_THREAD.label),
             confirmed=confirmed,
             doing="button.delete_thread.confirmed",
-            further=(KEEP_THREAD.to(1, view.thread.id),),
+            keep=KEEP_THREAD.to(1, view.thread.id),
         )
         await question.ask(interaction)
 

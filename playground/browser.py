@@ -33,8 +33,8 @@ def chromium() -> str | None:
 
 
 @asynccontextmanager
-async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncIterator[Visitor]:
-    """Open the page in a new window. Raises LookupError if there is no Chromium."""
+async def visit(address: str, *, width: int = 1180, height: int = 900, touch: bool = False) -> AsyncIterator[Visitor]:
+    """Open the page in a new window, on a phone with ``touch``. Raises LookupError if there is no Chromium."""
     path = await asyncio.to_thread(chromium)
     if path is None:
         raise LookupError("there is no Chromium on this machine")
@@ -42,7 +42,7 @@ async def visit(address: str, *, width: int = 1180, height: int = 900) -> AsyncI
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
-            page = await browser.new_page(viewport={"width": width, "height": height})
+            page = await browser.new_page(viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch)
             page.set_default_timeout(PATIENCE)
             visitor = Visitor(page)
             await page.goto(address)
@@ -60,6 +60,9 @@ class Visitor:
         self.messages = page.locator("#channel-message-list > .channel-message")
         self.composer = page.locator("#channel-composer-input")
         self.status = page.locator("#action-status")
+        self.panel = page.locator("#playground-panel")
+        self.notice = page.locator("#connection-notice")
+        self.suggestions = page.locator(".command-popup .command-suggestion-label")
 
     async def settled(self) -> None:
         """Wait until the page has drawn everything."""
@@ -71,7 +74,7 @@ class Visitor:
 
     async def become(self, name: str) -> None:
         """Act as another person from now on."""
-        await self.page.get_by_label("Viewing as").select_option(label=name)
+        await self.page.get_by_label("You are").select_option(label=name)
         await self.idle()
 
     async def start_command(self, name: str) -> None:
@@ -91,12 +94,8 @@ class Visitor:
 
     async def send(self) -> None:
         """Run the typed command."""
-        # While the page fetches suggestions, it silently ignores other actions, so a person would press again.
-        for _ in range(3):
-            await self.page.locator("#send-message").click()
-            await self.idle()
-            if await self.composer.is_visible():
-                break
+        await self.page.locator("#send-message").click()
+        await self.idle()
         await expect(self.composer).to_be_visible(timeout=PATIENCE)
 
     async def run(self, name: str, options: Mapping[str, str]) -> None:
@@ -123,12 +122,25 @@ class Visitor:
         await expect(self.messages).to_have_count(before + 1)
         return self.messages.last
 
+    async def choose(self, message: Locator, command: str) -> None:
+        """Run a command from a message's menu."""
+        await message.locator(".message-header").first.click(button="right")
+        await self.page.get_by_role("menuitem", name=command, exact=True).click()
+        await self.idle()
+
+    async def set_panel(self, *, shown: bool) -> None:
+        """Show or hide the panel of the playground."""
+        if await self.panel.is_visible() != shown:
+            await self.page.locator("#panel-toggle").click()
+
     async def press(self, message: Locator, label: str) -> None:
         """Press a message's button."""
-        await message.locator(".message-components").get_by_role("button", name=label, exact=True).click()
+        # The name of a button to a screen reader begins with its icon.
+        named = self.page.locator(f".button-label:text-is({label!r})")
+        await message.locator(".message-components .component-button").filter(has=named).click()
 
     async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
-        """Wait until ``count`` images of a message are drawn; return their width and height in pixels."""
+        """Wait until ``number`` images of a message are drawn; return their width and height in pixels."""
         images = message.locator(".component-gallery img")
         await expect(images).to_have_count(number)
         sizes = []

@@ -1,116 +1,258 @@
-"""``python -m playground.card_screenshots``: takes the screenshots of docs/cards.md in the playground."""
+"""``python -m playground.card_screenshots``: takes screenshots of every card in the playground, at two widths.
+
+Each card becomes ``docs/images/<name>-desktop.png`` and ``docs/images/<name>-phone.png``. Names on the command line
+choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin`` and
+``setup``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from PIL import Image
 from playwright.async_api import Locator, expect
 
 from bot import config, logs
-from bot.ui.cards.buttons import DETAILS
+from bot.ui.cards.buttons import (
+    BACK_TO_DETAILS,
+    BY_CHANNEL,
+    BY_DAY,
+    BY_ENGINE,
+    DELETE,
+    DETAILS,
+    KEEP,
+    LOG,
+    SAVE_SETUP,
+    TEST_IMAGE,
+)
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
+from bot.ui.cards.setup_check import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
+from playground.admin_screenshots import live_through_a_month
 from playground.studio import Studio, open_studio
 from storage.records import SubmissionStatus
 
 if TYPE_CHECKING:
     from playground.browser import Visitor
 
-Keep: TypeAlias = Callable[[Locator, str], Awaitable[None]]
-
-FOLDER = Path("docs/cards")
+FOLDER = Path("docs/images")
+DESKTOP, PHONE = 1280, 390
+# Tall enough for a whole card.
+HEIGHT = 2400
+MARGIN = 16
 RESULT = "a lighthouse on a cliff at sunset"
 SEVERAL = "a {red, blue, green} fox in a snowy forest --engine core --size 1216x832"
 COMPARED = "a castle in the mist --no people"
+SEEDED = "an owl in moonlight --engine core --seed 7"
 
 
-async def take() -> None:
-    """Take one screenshot of each card, from a waiting card to the gallery of a thread."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The same person at two screens: ``desktop`` acts, and both see what comes of it."""
+
+    studio: Studio
+    desktop: Visitor
+    phone: Visitor
+
+    async def keep(self, name: str, place: int, *, pictures: int | None = None) -> None:
+        """Save the message at this place in the channel; with ``pictures``, once so many images are drawn."""
+        for visitor, width in ((self.desktop, "desktop"), (self.phone, "phone")):
+            message = visitor.messages.nth(place)
+            await expect(message).to_be_visible()
+            if pictures is not None:
+                await visitor.pictures(message, pictures)
+            await visitor.settled()
+            await _photograph(message, FOLDER / f"{name}-{width}.png")
+
+    async def run(self, command: str, **options: str) -> int:
+        """Run a command; return the place of its answer."""
+        before = await self.desktop.messages.count()
+        await self.desktop.run(command, options)
+        await self.desktop.reply(before)
+        return before
+
+    async def press(self, place: int, label: object) -> int:
+        """Press a button that is answered by a new message; return the place of that message."""
+        before = await self.desktop.messages.count()
+        await self.desktop.press(self.message(place), str(label))
+        await self.desktop.reply(before)
+        return before
+
+    def message(self, place: int) -> Locator:
+        return self.desktop.messages.nth(place)
+
+
+async def _photograph(message: Locator, path: Path) -> None:
+    """Save a screenshot of a message, without the empty space on the right of its card."""
+    whole, card = await message.bounding_box(), await message.locator(".component-container").first.bounding_box()
+    picture: Image.Image = Image.open(io.BytesIO(await message.screenshot()))
+    if whole is not None and card is not None:
+        right = min(picture.width, round(card["x"] - whole["x"] + card["width"]) + MARGIN)
+        picture = picture.crop((0, 0, right, picture.height))
+    # The colours of a card fit in a palette; paintings do not suffer much.
+    small = picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    await asyncio.to_thread(small.save, path, optimize=True)
+
+
+async def take(*names: str) -> None:
+    """Play the scenes with these names, or all, and save their cards."""
     settings = config.load({"LOG_LEVEL": "error"}, env_file=None)
     logs.set_up(settings.log_level, settings.log_format, settings.reader.secrets)
     await asyncio.to_thread(FOLDER.mkdir, parents=True, exist_ok=True)
-    async with open_studio(settings, StandIn(seconds=None)) as studio:
-        from playground.browser import visit
-        from playground.live_page import open_page
+    for name, play in SCENES.items():
+        if names and name not in names:
+            continue
+        async with open_studio(settings, StandIn(seconds=None)) as studio:
+            from playground.browser import visit
+            from playground.live_page import open_page
 
-        async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1000, height=1500) as visitor:
-
-            async def keep(message: Locator, name: str) -> None:
-                await visitor.settled()
-                await message.screenshot(path=FOLDER / f"{name}.png")
-
-            await _one(visitor, studio, keep)
-            await _several(visitor, studio, keep)
-            await _compared(visitor, studio, keep)
-            await _failed(visitor, studio, keep)
-            for command in ("help", "settings show"):
-                before = await visitor.messages.count()
-                await visitor.run(command, {})
-                await keep(await visitor.reply(before), command.split()[0])
-            before = await visitor.messages.count()
-            await visitor.run("credits", {})
-            spent = await visitor.reply(before)
-            await visitor.pictures(spent, 1)
-            await keep(spent, "credits")
-            await visitor.run("thread show", {})
-            await visitor.pictures(visitor.messages.last, 6)
-            await keep(visitor.messages.last, "thread")
+            async with (
+                open_page(studio.world, port=0) as preview,
+                visit(preview.url, width=DESKTOP, height=HEIGHT) as desktop,
+                visit(preview.url, width=PHONE, height=HEIGHT) as phone,
+            ):
+                await play(Scene(studio, desktop, phone))
 
 
-async def _one(visitor: Visitor, studio: Studio, keep: Keep) -> None:
-    await visitor.run("imagine", {"prompt": RESULT, "images": "2", "size": "1216x832"})
-    await studio.services.called("ai-client.entry")
-    card = visitor.message(RESULT).first
-    await expect(card).to_contain_text(str(SUBMISSION_STATUS[SubmissionStatus.RENDERING]))
-    await keep(card, "waiting")
-    studio.services.finish_all()
-    await visitor.pictures(card, 2)
-    await keep(card, "result")
-    before = await visitor.messages.count()
-    await visitor.press(card, str(DETAILS.label))
-    await keep(await visitor.reply(before), "details")
+async def _one(scene: Scene) -> None:
+    services = scene.studio.services
+    place = await scene.run("imagine", prompt=RESULT, images="2", size="1216x832")
+    await services.called("ai-client.entry")
+    await expect(scene.message(place)).to_contain_text(str(SUBMISSION_STATUS[SubmissionStatus.RENDERING]))
+    await scene.keep("waiting", place)
+    services.finish_all()
+    await scene.keep("result", place, pictures=2)
+    details = await scene.press(place, DETAILS.label)
+    await scene.keep("details", details)
+    await scene.desktop.press(scene.message(details), str(LOG.label))
+    await expect(scene.message(details)).to_contain_text(str(BACK_TO_DETAILS.label))
+    await scene.keep("log", details)
+    question = await scene.press(place, DELETE.label)
+    await expect(scene.message(question)).to_contain_text(str(KEEP))
+    await scene.keep("delete", question)
+    place = await scene.run("imagine", prompt=SEEDED, private="True")
+    await services.called("aithriving.core")
+    services.finish_all()
+    await scene.keep("private", place, pictures=1)
 
 
-async def _several(visitor: Visitor, studio: Studio, keep: Keep) -> None:
-    services = studio.services
-    await visitor.run("imagine", {"prompt": SEVERAL})
-    card = visitor.message("red, blue, green").last
-    confirm = card.locator(".message-components").get_by_role("button").first
+async def _several(scene: Scene) -> None:
+    services = scene.studio.services
+    place = await scene.run("imagine", prompt=SEVERAL)
+    confirm = scene.message(place).locator(".component-button").first
     await expect(confirm).to_be_visible()
-    await keep(card, "price")
+    await scene.keep("price", place)
     await confirm.click()
     await services.called("aithriving.core", 3)
     for work in [work for work in services.renderings.by_guid.values() if not work.over][:2]:
         services.finish(work.guid)
-    await visitor.pictures(card, 2)
-    await keep(card, "several")
+    place = await scene.desktop.messages.count() - 1
+    await scene.keep("several", place, pictures=2)
     services.finish_all()
-    await visitor.pictures(card, 3)
+    await scene.keep("several-result", place, pictures=3)
+    await scene.keep("several-details", await scene.press(place, DETAILS.label))
 
 
-async def _compared(visitor: Visitor, studio: Studio, keep: Keep) -> None:
-    await visitor.run("compare", {"prompt": COMPARED, "seed": "7"})
-    card = visitor.message("a castle in the mist").last
-    await card.locator(".message-components").get_by_role("button").first.click()
-    await studio.services.called("aithriving.core", 4)
-    await studio.services.called("aithriving.basic")
-    await studio.services.called("ai-client.entry", 2)
-    studio.services.finish_all()
-    await visitor.pictures(card, 3)
-    await keep(card, "compare")
+async def _compared(scene: Scene) -> None:
+    services = scene.studio.services
+    place = await scene.run("compare", prompt=COMPARED, seed="7")
+    await scene.message(place).locator(".component-button").first.click()
+    await services.called("aithriving.core")
+    await services.called("aithriving.basic")
+    await services.called("ai-client.entry")
+    services.finish_all()
+    await scene.keep("compare", await scene.desktop.messages.count() - 1, pictures=3)
 
 
-async def _failed(visitor: Visitor, studio: Studio, keep: Keep) -> None:
-    studio.services.misbehave(Fault("aithriving.core", Status(402)))
-    await visitor.run("imagine", {"prompt": "a quiet lake", "engine": "aithriving/core"})
-    card = visitor.message("a quiet lake").last
-    await expect(card).to_contain_text(str(NOT_CHARGED))
-    await keep(card, "failure")
+async def _failed(scene: Scene) -> None:
+    scene.studio.services.misbehave(Fault("aithriving.core", Status(402)))
+    place = await scene.run("imagine", prompt="a quiet lake", engine="aithriving/core")
+    await expect(scene.message(place)).to_contain_text(str(NOT_CHARGED))
+    await scene.keep("failure", place)
+    await scene.keep("refusal", await scene.run("imagine", prompt="a quiet lake --size 3x3 --foo"))
 
+
+async def _lists(scene: Scene) -> None:
+    services = scene.studio.services
+    for number, prompt in enumerate(("a lighthouse", "a red fox", "a castle in the mist"), 1):
+        place = await scene.run("imagine", prompt=f"{prompt} --engine core --seed {number} --images 2")
+        await services.called("aithriving.core", 2 * number)
+        services.finish_all()
+        await scene.desktop.pictures(scene.message(place), 2)
+    await scene.keep("history", await scene.run("history"))
+    await scene.keep("threads", await scene.run("thread list"))
+    await scene.keep("thread", await scene.run("thread show"), pictures=6)
+    await scene.keep("credits", await scene.run("credits"), pictures=1)
+    await scene.keep("engines", await scene.run("engines"))
+    await scene.keep("engine", await scene.run("engines", engine="aithriving/core"))
+    await scene.keep("privacy-delete", await scene.run("privacy delete"))
+
+
+async def _settings(scene: Scene) -> None:
+    await scene.keep("help", await scene.run("help"))
+    await scene.keep("settings", await scene.run("settings show"))
+
+
+async def _admin(scene: Scene) -> None:
+    await live_through_a_month(scene.studio)
+    for visitor in (scene.desktop, scene.phone):
+        await visitor.become("Grace (admin)")
+    place = await scene.run("usage report", period="30 days")
+    await scene.keep("report-people", place, pictures=1)
+    for name, button in (("engines", BY_ENGINE), ("days", BY_DAY), ("channels", BY_CHANNEL)):
+        await scene.desktop.press(scene.message(place), str(button.label))
+        for visitor in (scene.desktop, scene.phone):
+            current = visitor.messages.nth(place).locator(".component-button:disabled", has_text=str(button.label))
+            await expect(current).to_be_visible()
+        await scene.keep(f"report-{name}", place, pictures=1)
+    await scene.run("imagine", prompt="a lighthouse", engine="aithriving/core")
+    await scene.keep("jobs", await scene.run("usage jobs"))
+    await scene.run("quota set", credits="25", period="month")
+    await scene.keep("quota", await scene.run("quota show"))
+    await scene.keep("server", await scene.run("server show"))
+    await scene.keep("server-log", await scene.run("server log"))
+
+
+async def _setup(scene: Scene) -> None:
+    world = scene.studio.world
+    for visitor in (scene.desktop, scene.phone):
+        await visitor.become("Grace (admin)")
+    scene.studio.join()
+    await scene.keep("welcome", 0)
+    panel = await scene.run("setup")
+    await scene.keep("setup", panel)
+    await scene.desktop.press(scene.message(panel), str(SAVE_SETUP.label))
+    await expect(scene.message(panel)).to_contain_text(str(TEST_IMAGE.label))
+    await scene.keep("setup-saved", panel)
+    before = await scene.desktop.messages.count()
+    await scene.desktop.press(scene.message(panel), str(TEST_IMAGE.label))
+    await scene.studio.services.called("ai-client.entry")
+    scene.studio.services.finish_all()
+    await expect(scene.desktop.messages).to_have_count(before + 2)
+    await expect(scene.message(before + 1)).to_contain_text(str(ALL_FINE))
+    await scene.keep("setup-check", before + 1)
+    await world.admin.slash(world.channel, "server test", member=world.members[0])
+    await expect(scene.desktop.messages).to_have_count(before + 3)
+    await scene.keep("server-test", before + 2)
+
+
+SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
+    "one": _one,
+    "several": _several,
+    "compared": _compared,
+    "failed": _failed,
+    "lists": _lists,
+    "settings": _settings,
+    "admin": _admin,
+    "setup": _setup,
+}
 
 if __name__ == "__main__":
-    asyncio.run(take())
+    asyncio.run(take(*sys.argv[1:]))

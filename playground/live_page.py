@@ -1,8 +1,8 @@
-"""SimCord's page, updating by itself.
+"""SimCord's page, updating by itself and usable for a long time.
 
-The page shows the last published state and publishes when a person does something in it. Here it also publishes
-whenever something happens in the world, so that a card updates while the bot works on it. All code that uses SimCord's
-private parts is in this file; SimCord's version is pinned.
+The page shows the last published state and publishes when a person does something in it. Here, a page is also
+published when it asks for its state after something has happened in the world. A page that no longer asks costs
+nothing. SimCord's private parts are used in this file and in page_server.py; SimCord's version is pinned.
 """
 
 # ruff: noqa: SLF001 SimCord has no public API for what this file does
@@ -10,43 +10,48 @@ private parts is in this file; SimCord's version is pinned.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
-from collections import deque
+import json
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import simcord.preview
-import structlog
-from aiohttp import web
 from PIL import Image, UnidentifiedImageError
-from simcord.preview import Preview, _require_preview_runtime
+from simcord.backend.errors import SetupError
+from simcord.preview import (
+    Preview,
+    _actions,
+    _assets,
+    _component_projection,
+    _markdown,
+    _messages,
+    _pages,
+    _queries,
+    _require_preview_runtime,
+    _snapshot,
+)
+from simcord.preview._actions import ActionSpec
 from simcord.preview._media import MediaInfo, MediaWorker
-from simcord.preview._server import PreviewServer
+from simcord.preview._pages import _Page
+from simcord.results import ResponseMessage
 
+from playground.page_files import changed_files
+from playground.page_server import Controls, Server, menu_commands
 from playground.world import World
 
-log = structlog.get_logger(__name__)
-
-# In seconds. Events within this time, such as updates of several cards, are published together.
-PAUSE = 0.1
-REMEMBERED = 500
 # The page keeps the files of the messages in its window; SimCord's own limit is about forty images.
 MEDIA_BYTES = 1024**3
-# Seconds for which the server keeps a page that is in the background, or on a machine that sleeps.
-LEASE = 7 * 24 * 3600.0
-OUR_FILES = {"page.js": "application/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml"}
-OUR_WORDS = {
-    "<title>SimCord Preview</title>": '<title>Easel playground</title><link rel="icon" href="/icon.svg">',
-    "</head>": '<link rel="stylesheet" href="/page.css"></head>',
-    "<strong>SimCord</strong>": "<strong>Easel</strong>",
-    "<small>Preview</small>": "<small>on SimCord</small>",
-    'aria-hidden="true">S</span>': 'aria-hidden="true">E</span>',
-    "</body>": '<script type="module" src="/page.js"></script></body>',
-}
-STATIC = Path(__file__).parent / "static"
+# Seconds for which the server keeps a page that no longer asks. Browsers let a page in the background ask once a
+# minute; a page on a machine that slept opens itself again.
+LEASE = 300.0
+MENU = "message_menu"
+"""The kind of the action that runs a command from a message's menu."""
 
 
 class Media(MediaWorker):
@@ -54,9 +59,6 @@ class Media(MediaWorker):
 
     SimCord decodes and re-encodes every file in a separate process with a queue of eight, which is wise for untrusted
     files. These come only from the bot.
-
-    SimCord decodes and re-encodes every file in a process of its own, eight waiting at most, which is wise with files
-    from anywhere. These come from the bot alone.
     """
 
     async def validate(self, key: str, blob: bytes, *, media_time: float | None = None) -> MediaInfo:
@@ -72,122 +74,177 @@ class Media(MediaWorker):
         return MediaInfo(kind, width, height, 1, width * height * 4, blob, Image.MIME[kind], memory_limited=True)
 
 
-class Server(PreviewServer):
-    """The page's server, with our title and our additions to the page."""
+class Digests:
+    """SHA-256 digests of files, each computed once; SimCord computes them again for every page and publication."""
 
-    _STATIC_FILES: ClassVar[dict[str, str]] = {
-        **PreviewServer._STATIC_FILES,
-        **{f"/{name}": str(STATIC / name) for name in OUR_FILES},
-    }
-    _STATIC_CONTENT_TYPES: ClassVar[dict[str, str]] = {
-        **PreviewServer._STATIC_CONTENT_TYPES,
-        **{str(STATIC / name): content_type for name, content_type in OUR_FILES.items()},
-    }
+    KEPT = 4096
 
-    def __init__(self, preview: Preview, port: int, first_page: str) -> None:
-        super().__init__(preview, port)
-        self._first_page = first_page
+    def __init__(self) -> None:
+        # The file is kept beside its digest: otherwise another one could get the same id.
+        self._found: OrderedDict[int, tuple[bytes, Any]] = OrderedDict()
 
-    async def _index(self, request: web.Request) -> web.Response:
-        if request.headers.get("Host", "") not in self._allowed_hosts():
-            raise web.HTTPForbidden
-        return web.Response(text=self._first_page, content_type="text/html", headers=self._SECURITY_HEADERS)
+    def sha256(self, data: bytes) -> Any:
+        """The same as ``hashlib.sha256``."""
+        known = self._found.get(id(data))
+        if known is None:
+            known = self._found[id(data)] = data, hashlib.sha256(data)
+            if len(self._found) > self.KEPT:
+                self._found.popitem(last=False)
+        return known[1]
 
 
-def _first_page() -> str:
-    """SimCord's page with our title."""
-    page = (Path(simcord.preview.__file__).parent / "static" / "index.html").read_text("utf-8")
-    for theirs, ours in OUR_WORDS.items():
-        page = page.replace(theirs, ours)
-    return page
+@lru_cache(maxsize=4096)
+def _parsed(value: str, profile: str, context: str) -> str:
+    return json.dumps(_markdown.markdown_tokens(value, profile, context=json.loads(context)))
+
+
+def markdown_tokens(value: Any, profile: str = "message", *, context: Mapping[str, Any] | None = None) -> Any:
+    """The same as SimCord's function, which builds a parser for every text of every publication."""
+    if not isinstance(value, str):
+        return _markdown.markdown_tokens(value, profile, context=context)
+    # The caller changes what is returned.
+    return json.loads(_parsed(value, profile, json.dumps(context, sort_keys=True)))
+
+
+class LivePreview(Preview):
+    """A preview whose pages are published when they ask."""
+
+    _MAX_MEDIA_BYTES = MEDIA_BYTES
+    _PAGE_LEASE_SECONDS = LEASE
+    _ACTION_KINDS = Preview._ACTION_KINDS | {MENU}
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.turn = asyncio.Lock()
+        self._outdated: set[str] = set()
+
+    def something_happened(self) -> None:
+        """Have every page published when it asks next."""
+        self._outdated = set(self._pages)
+
+    def refresh_page(self, context_id: str | None) -> None:
+        """Publish a page if something has happened since it was published."""
+        page = self._pages.get(context_id or "")
+        if page is not None and page.id in self._outdated:
+            self._advance_presentation_time()
+            self._publish(page, reason="refresh")
+
+    def _publish(self, page: _Page, **options: Any) -> None:
+        super()._publish(page, **options)
+        self._outdated.discard(page.id)
+
+    def _publish_message_pages(self, *, reason: str = "action") -> None:
+        self.something_happened()
+        if self._action_page is not None and self._action_page.id in self._pages:
+            self._publish(self._action_page, reason=reason)
+
+    def _open_page(self, viewer_id: Any = None, target_id: Any = None) -> _Page:
+        """Open a page as this person; as the first one if there is no such person, as after a fresh start."""
+        if str(viewer_id) not in {str(viewer.id) for viewer in self.viewers}:
+            viewer_id = None
+        others = [page for page in self._pages.values() if page is not self._python and page is not self._action_page]
+        if len(others) >= self._MAX_PAGES:
+            self._close_page(min(others, key=lambda page: page.last_activity).id)
+        self._advance_presentation_time()
+        return super()._open_page(viewer_id, target_id)
+
+    async def _action(self, context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Carry out the actions of several pages one after the other, even if a card has just changed.
+
+        A page sends with each action the publication that it displayed, and SimCord refuses outdated ones. In Discord a
+        button can be pressed while its message changes. A separate check ensures that the button still exists.
+        """
+        async with self.turn:
+            page = self._pages.get(context_id or "")
+            if page is not None and "published_revision" in body:
+                body = {**body, "published_revision": page.revision, "bot_generation": self.env._generation}
+            return await super()._action(context_id, body)
+
+    def _prepare_action(self, page: _Page, kind: str, body: Mapping[str, Any]) -> Any:
+        return self._prepare_menu(page, body) if kind == MENU else super()._prepare_action(page, kind, body)
+
+    def _prepare_menu(self, page: _Page, body: Mapping[str, Any]) -> Any:
+        self._require_current_history(page)
+        target_id, name = self._target_id(body.get("target_id"), page.viewer), body.get("name")
+        if target_id is None or name not in menu_commands(self):
+            raise SetupError("there is no such command or message")
+        target = ResponseMessage(self.env, self._target_message(page, target_id))
+
+        async def run(action: Any, cursor: int) -> dict[str, Any]:
+            used = page.viewer.context_menu(self.channel, name, target)
+            return await self._run_interaction_action(page, action, cursor, used, republish_all=True)
+
+        return run
 
 
 @asynccontextmanager
-async def open_page(world: World, *, port: int) -> AsyncIterator[Preview]:
-    """Serve the world's channel on loopback; 0 is any free port. Raises OSError if the port is taken."""
+async def open_page(
+    world: World, *, port: int, token: str | None = None, controls: Controls | None = None
+) -> AsyncIterator[LivePreview]:
+    """Serve the world's channel on loopback; 0 is any free port. Raises OSError if the port is taken.
+
+    ``token`` is the secret part of the page's address (None: a new one).
+    """
     # All of these read files.
     zone = await asyncio.to_thread(local_zone)
-    first_page = await asyncio.to_thread(_first_page)
+    changed = await asyncio.to_thread(changed_files)
     await asyncio.to_thread(_require_preview_runtime)
-    preview = world.env.preview(
+    _prepare_simcord()
+    preview = LivePreview(
+        world.env,
         world.channel,
-        viewers=world.people,
+        world.people,
         layout="channel",
+        display="responsive",
+        width=960,
+        height=720,
+        locale="en-US",
         timezone=zone,
+        presentation_time=None,
         assets=world.pictures,
         port=port,
     )
-    preview._MAX_MEDIA_BYTES = MEDIA_BYTES  # type: ignore[misc]  # SimCord has one value for all previews
-    preview._PAGE_LEASE_SECONDS = LEASE  # type: ignore[misc]  # the same
+    if token is not None:
+        preview.capability = token
     preview._media_worker = Media()
-    preview._server = Server(preview, port, first_page)
-    _take_turns(preview)
+    if controls is not None:
+        controls = _in_turn(controls, preview)
+    preview._server = Server(preview, port, changed, preview.refresh_page, controls)
+    world.traffic.listeners.append(preview.something_happened)
     try:
         await preview.__aenter__()
     except Exception as error:
+        world.traffic.listeners.remove(preview.something_happened)
         if isinstance(error.__cause__, OSError):
             raise error.__cause__ from None
         raise
-    live = asyncio.create_task(_publish_what_happens(world, preview), name="live")
     try:
         yield preview
     finally:
-        live.cancel()
-        await asyncio.gather(live, return_exceptions=True)
+        world.traffic.listeners.remove(preview.something_happened)
         await preview.close()
 
 
-def _take_turns(preview: Preview) -> None:
-    """Serialise the actions of several windows, and do not reject an action because a card has just changed.
+def _in_turn(controls: Controls, preview: LivePreview) -> Controls:
+    """Let nobody act while the bot restarts."""
 
-    A page sends with each action the publication that it displayed, and SimCord refuses outdated ones. In Discord a
-    button can be pressed while its message changes. A separate check ensures that the button still exists.
-    """
-    turn = asyncio.Lock()
-    act = preview._action
+    async def restart() -> None:
+        async with preview.turn:
+            await controls.restart()
+            preview.something_happened()
 
-    async def action(context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
-        async with turn:
-            page = preview._pages.get(context_id or "")
-            if page is not None and "published_revision" in body:
-                body = {**body, "published_revision": page.revision}
-            return await act(context_id, body)
-
-    preview._action = action  # type: ignore[method-assign]  # the server calls it by this name
+    return Controls(restart, controls.services)
 
 
-class Happenings(deque[tuple[str, str, Any]]):
-    """SimCord's record of traffic between bot and Discord, kept short, with an event for news.
-
-    Events alone are not enough: there are none for ephemeral messages. Of the requests, only those that change messages
-    count; the page publishes after a person's action anyway.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(maxlen=REMEMBERED)
-        self.news = asyncio.Event()
-
-    def append(self, record: tuple[str, str, Any], /) -> None:
-        super().append(record)
-        kind, name, _ = record
-        if "/webhooks/" in name if kind == "HTTP" else name != "INTERACTION_CREATE":
-            self.news.set()
-
-
-async def _publish_what_happens(world: World, preview: Preview) -> None:
-    happenings = Happenings()
-    world.env.backend.transcript = happenings  # type: ignore[assignment]  # it is only appended to and read through
-    while True:
-        await happenings.news.wait()
-        happenings.news.clear()
-        try:
-            preview._advance_presentation_time()
-            for page in tuple(preview._pages.values()):
-                preview._publish(page, reason="refresh")
-        except Exception:
-            # The next event tries again, and "Refresh preview" in the page does so at any time.
-            log.exception("page.not_published")
-        await asyncio.sleep(PAUSE)
+def _prepare_simcord() -> None:
+    """Add our action to SimCord's table, and what is computed only once to its modules."""
+    specs = {**_actions.ACTION_SPECS, MENU: ActionSpec(revision_bound=True, mutating=True, requires_target=True)}
+    vars(_actions)["ACTION_SPECS"] = MappingProxyType(specs)
+    digests = SimpleNamespace(sha256=Digests().sha256)
+    for module in (_assets, _pages):
+        vars(module)["hashlib"] = digests
+    for module in (_component_projection, _messages, _queries, _snapshot):
+        vars(module)["markdown_tokens"] = markdown_tokens
 
 
 def local_zone() -> str:

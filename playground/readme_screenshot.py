@@ -23,9 +23,15 @@ async def take(path: Path) -> None:
     async with open_studio(settings, StandIn(seconds=None)) as studio:
         from playground.browser import visit
         from playground.live_page import open_page
+        from playground.page_server import Controls
+        from playground.service_faults import Switch
 
         services = studio.services
-        async with open_page(studio.world, port=0) as preview, visit(preview.url, width=1200, height=850) as visitor:
+        controls = Controls(studio.restart, Switch(services))
+        async with (
+            open_page(studio.world, port=0, controls=controls) as preview,
+            visit(preview.url, width=1200, height=850) as visitor,
+        ):
             await visitor.run("imagine", {"prompt": FINISHED, "images": "2", "size": "1216x832"})
             await services.called("ai-client.entry")
             services.finish_all()

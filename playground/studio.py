@@ -15,12 +15,13 @@ import logging
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import discord
+import structlog
 
 from bot import config
 from bot.app import Runtime, assembled
@@ -29,54 +30,137 @@ from bot.config import Settings
 from fakes.services import StandIn
 
 if TYPE_CHECKING:
+    from playground.saved_world import SavedWorld
     from playground.world import World
+
+log = structlog.get_logger(__name__)
 
 # Work that is dropped here costs nobody money, so a stop need not wait long.
 GRACE_SECONDS = 1.0
+# The shortest time between two writes of the world, in seconds.
+SAVE_PAUSE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
 class Studio:
     """``runtime`` is the bot, ``world`` the Discord around it, ``services`` the stand-in."""
 
     runtime: Runtime
     world: World
-    services: StandIn
+
+    def __init__(self, settings: Settings, services: StandIn, clock: Clock | None) -> None:
+        self.services = services
+        self._settings = settings
+        self._clock = clock
+        self._parts = AsyncExitStack()
+        self._work = AsyncExitStack()
+
+    async def restart(self) -> None:
+        """Stop the bot and start it again on the same data, while Discord and the services go on.
+
+        Nobody may act in the world meanwhile. Unfinished jobs are taken up as after a crash.
+        """
+        env = self.world.env
+        with suppress(TimeoutError):
+            await env.settle()
+        await self._work.aclose()
+        await self._parts.aclose()
+        await self._assemble()
+        await env.restart_bot(self.runtime.client)
+        await self._begin()
+
+    def join(self) -> None:
+        """Let the bot join the server. SimCord sends no such event by itself."""
+        client = self.runtime.client
+        with self.world.env.time_context():
+            client.dispatch("guild_join", client.get_guild(self.world.server.id))
+
+    @asynccontextmanager
+    async def _open(self, saved: SavedWorld | None) -> AsyncIterator[None]:
+        """Start the bot and the world around it."""
+        from playground.world import open_world
+
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._parts.aclose)
+            await self._assemble()
+            self.world = await stack.enter_async_context(open_world(self.runtime.client, saved))
+            stack.push_async_callback(self._work.aclose)
+            await self._begin()
+            yield
+
+    async def _assemble(self) -> None:
+        self.runtime = await self._parts.enter_async_context(assembled(self._settings, clock=self._clock))
+
+    async def _begin(self) -> None:
+        # Deletion of old data waits until Discord has confirmed the machine's clock. Here it is Discord's clock too.
+        self.runtime.reference.record(self.runtime.clock.now())
+        # Tasks that start in here belong to the program and not to the bot: a person's action does not wait for them,
+        # but their requests still go to this world.
+        with self.world.env.time_context():
+            await self._work.enter_async_context(self.runtime.working(GRACE_SECONDS))
 
 
 @asynccontextmanager
-async def open_studio(settings: Settings, services: StandIn, *, clock: Clock | None = None) -> AsyncIterator[Studio]:
-    """Start everything, on loopback and in a temporary folder.
+async def open_studio(
+    settings: Settings, services: StandIn, *, clock: Clock | None = None, folder: Path | None = None
+) -> AsyncIterator[Studio]:
+    """Start everything, on loopback. Keys and data of the real bot are not used; of ``settings``, only the limits are.
 
-    Only the limits in ``settings`` are used. Keys and data of the real bot are not touched.
-
-    Of ``settings`` the limits count. Keys and data of the real bot are not touched.
+    With ``folder``, data, messages and unfinished renderings are kept there and used again. Without it, they are
+    deleted at the end.
+    Raises StorageError if the folder cannot be used.
     """
-    _meet_simcord()
-    from playground.world import open_world
+    _import_simcord()
+    from playground.saved_world import SavedWorld
 
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="easel-"))
-    try:
+    async with AsyncExitStack() as stack:
+        saved = None if folder is None else SavedWorld(folder)
+        if folder is None:
+            folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="easel-"))
+            stack.push_async_callback(asyncio.to_thread, shutil.rmtree, folder, ignore_errors=True)
         await services.start()
-        try:
-            async with (
-                assembled(_own(settings, folder, services.url), clock=clock) as runtime,
-                open_world(runtime.client) as world,
-                AsyncExitStack() as stack,
-            ):
-                # Tasks that start in here belong to the program and not to the bot: a person's action does not wait for
-                # them,
-                # but their requests still go to this world.
-                with world.env.time_context():
-                    await stack.enter_async_context(runtime.working(GRACE_SECONDS))
-                yield Studio(runtime, world, services)
-        finally:
-            await services.stop()
+        stack.push_async_callback(services.stop)
+        if saved is not None and (memory := await asyncio.to_thread(saved.services_memory)) is not None:
+            saved.recall_services(services, memory)
+        studio = Studio(_own(settings, folder, services.url), services, clock)
+        await stack.enter_async_context(studio._open(saved))  # noqa: SLF001  a part of this function
+        if saved is not None:
+            await stack.enter_async_context(_saving(studio, saved))
+        yield studio
+
+
+@asynccontextmanager
+async def _saving(studio: Studio, saved: SavedWorld) -> AsyncIterator[None]:
+    """Write the world after every change, and at the end."""
+    world = studio.world
+    news = asyncio.Event()
+    news.set()
+
+    async def save() -> None:
+        await asyncio.to_thread(saved.write, saved.take(world.env.backend, studio.services))
+
+    async def follow() -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            try:
+                await save()
+            except OSError:
+                # The next change tries again.
+                log.exception("world.not_saved")
+            await asyncio.sleep(SAVE_PAUSE)
+
+    world.traffic.listeners.append(news.set)
+    following = asyncio.create_task(follow(), name="saving")
+    try:
+        yield
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        world.traffic.listeners.remove(news.set)
+        await save()
 
 
-def _meet_simcord() -> None:
+def _import_simcord() -> None:
     """Import SimCord, and suppress the warnings that discord.py logs meanwhile."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     state = logging.getLogger("discord.state")

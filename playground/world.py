@@ -6,18 +6,23 @@ real time, so the world here has a real clock.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import discord
 import simcord
 from PIL import Image, ImageDraw, ImageFont
+from simcord.builders import ChannelHandle, GuildHandle, UserHandle
 
 from bot.errors import UserError
+from playground.saved_world import SavedWorld
 
 BOT_NAME = "Easel"
 SERVER_NAME = "The Studio"
@@ -28,6 +33,8 @@ TOPIC = "Type /imagine and say what you would like to see."
 PATIENCE = 10.0
 AVATAR_SIZE = 96
 CDN = "https://cdn.simcord.invalid"
+# How many of the latest requests and events are kept for error messages.
+REMEMBERED = 500
 
 
 class WallClock:
@@ -59,9 +66,33 @@ class Person:
     colour: str
     admin: bool = False
 
+    @property
+    def username(self) -> str:
+        """The unique name, in lower case."""
+        return self.name.partition(" ")[0].lower()
+
 
 CAST = (Person("Ada", "#e8743b"), Person("Ben", "#2f9e8f"), Person("Grace (admin)", "#8b5fbf", admin=True))
-BOT_COLOUR = "#3a6ea5"
+BOT_COLOUR, BOT_AVATAR = "#3a6ea5", "easel"
+
+
+class Traffic(deque[tuple[str, str, Any]]):
+    """SimCord's record of the traffic between bot and Discord, limited, with listeners for changes of messages.
+
+    Events alone are not enough: there are none for ephemeral messages. Of the requests, only those that change messages
+    count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=REMEMBERED)
+        self.listeners: list[Callable[[], None]] = []
+
+    def append(self, record: tuple[str, str, Any], /) -> None:
+        super().append(record)
+        kind, name, _ = record
+        if "/webhooks/" in name if kind == "HTTP" else name != "INTERACTION_CREATE":
+            for listener in self.listeners:
+                listener()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +104,7 @@ class World:
     channel: simcord.ChannelHandle
     people: tuple[simcord.MemberActor, ...]
     pictures: Mapping[str, tuple[str, bytes]]
+    traffic: Traffic
 
     @property
     def members(self) -> tuple[simcord.MemberActor, ...]:
@@ -86,20 +118,24 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(client: discord.Client) -> AsyncIterator[World]:
-    """Log the bot in to a new world and let people join.
+async def open_world(client: discord.Client, saved: SavedWorld | None = None) -> AsyncIterator[World]:
+    """Log the bot in to the saved world, or to a new one that people join.
 
     The bot's own tasks are cancelled at the end.
     """
     shards = 1 if isinstance(client, discord.AutoShardedClient) else None
     env = simcord.Env(client, check_errors=False, settle_timeout=PATIENCE, shard_count=shards)
     env.backend.clock = WallClock()  # type: ignore[assignment]  # it has all of the clock's methods, not its class
+    traffic = Traffic()
+    env.backend.transcript = traffic  # type: ignore[assignment]  # it is only appended to and read through
     _answers_are_no_failures(env)
+    restored = saved is not None and await asyncio.to_thread(saved.load, env.backend)
     bot = env.backend.bot_user
-    bot.name, bot.avatar = BOT_NAME, "easel"
+    bot.name, bot.avatar = BOT_NAME, BOT_AVATAR
     await env.start()
     try:
-        yield _populate(env, {_address(bot.id, "easel"): ("easel.png", avatar(BOT_NAME, BOT_COLOUR))})
+        world = (_existing(env, traffic) if restored else None) or _populate(env, traffic)
+        yield world
     finally:
         await env.shutdown()
 
@@ -109,8 +145,6 @@ def _answers_are_no_failures(env: simcord.Env) -> None:
 
     SimCord counts every exception in a command as a failure of the bot and shows it in its page. A UserError is how the
     bot refuses; the person has already received the message.
-
-    A UserError is how the bot says no; the person has its answer already.
     """
     record = env._record_error  # noqa: SLF001  there is no public way to tell the two apart
 
@@ -121,13 +155,8 @@ def _answers_are_no_failures(env: simcord.Env) -> None:
     vars(env)["_record_error"] = recording
 
 
-def _populate(env: simcord.Env, pictures: dict[str, tuple[str, bytes]]) -> World:
-    users = []
-    for person in CAST:
-        name = person.name.partition(" ")[0].lower()
-        user = env.create_user(name, global_name=person.name, avatar=name)
-        pictures[_address(user.id, name)] = (f"{name}.png", avatar(person.name, person.colour))
-        users.append(user)
+def _populate(env: simcord.Env, traffic: Traffic) -> World:
+    users = [env.create_user(person.username, global_name=person.name, avatar=person.username) for person in CAST]
     server = env.create_guild(SERVER_NAME)
     permissions = discord.Permissions(manage_guild=True, manage_messages=True)
     admins = server.create_role("Admin", permissions=permissions, color=int(CAST[-1].colour[1:], 16))
@@ -136,7 +165,34 @@ def _populate(env: simcord.Env, pictures: dict[str, tuple[str, bytes]]) -> World
         for user, person in zip(users, CAST, strict=True)
     )
     channel = server.create_text_channel(CHANNEL_NAME, topic=TOPIC)
-    return World(env, server, channel, people, pictures)
+    return World(env, server, channel, people, _avatars(env, people), traffic)
+
+
+def _existing(env: simcord.Env, traffic: Traffic) -> World | None:
+    """The server and its people in a world that was loaded, or None if they are others than today's."""
+    backend = env.backend
+    guild = next((each for each in backend.guilds.values() if each.name == SERVER_NAME), None)
+    if guild is None:
+        return None
+    channel = next(
+        (backend.channels[key] for key in guild.channel_ids if backend.channels[key].name == CHANNEL_NAME), None
+    )
+    users = {user.name: user for key, user in backend.users.items() if key in guild.members}
+    if channel is None or any(person.username not in users for person in CAST):
+        return None
+    server = GuildHandle(env, guild)
+    people = tuple(simcord.MemberActor(env, server, UserHandle(env, users[person.username])) for person in CAST)
+    return World(env, server, ChannelHandle(env, server, channel), people, _avatars(env, people), traffic)
+
+
+def _avatars(env: simcord.Env, people: tuple[simcord.MemberActor, ...]) -> dict[str, tuple[str, bytes]]:
+    """The avatars of all people and of the bot, by address."""
+    pictures = {
+        _address(actor.id, person.username): (f"{person.username}.png", avatar(person.name, person.colour))
+        for actor, person in zip(people, CAST, strict=True)
+    }
+    pictures[_address(env.backend.bot_user.id, BOT_AVATAR)] = ("easel.png", avatar(BOT_NAME, BOT_COLOUR))
+    return pictures
 
 
 def _address(user_id: int, avatar_hash: str) -> str:

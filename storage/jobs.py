@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -59,10 +59,17 @@ _SETTLE_JOB = update(tables.jobs).where(
     ),
 )
 _UPDATE_JOB = update(tables.jobs).where(_JOBS.id == bindparam("of"))
-_UNFINISHED_JOBS = select(func.count()).where(
-    _JOBS.user_id == bindparam("user"), _JOBS.status.in_([JobStatus.PROPOSED.value, JobStatus.WORKING.value])
+_RUNNING = and_(_JOBS.user_id == bindparam("user"), _JOBS.status == JobStatus.WORKING.value)
+_THERE = _JOBS.server_id == bindparam("server")
+_COUNT_RUNNING = select(func.count()).where(_RUNNING)
+_COUNT_RUNNING_THERE = _COUNT_RUNNING.where(_THERE)
+_LIST_RUNNING = select(tables.jobs).where(_RUNNING).order_by(_JOBS.id).limit(bindparam("most"))
+_LIST_RUNNING_THERE = _LIST_RUNNING.where(_THERE)
+_PROPOSED = (
+    select(tables.jobs)
+    .where(_JOBS.user_id == bindparam("user"), _JOBS.status == JobStatus.PROPOSED.value)
+    .order_by(_JOBS.id)
 )
-_UNFINISHED_JOBS_THERE = _UNFINISHED_JOBS.where(_JOBS.server_id == bindparam("server"))
 _GET_JOB = select(tables.jobs).where(_JOBS.id == bindparam("job"))
 
 # The statuses after which the interaction's token is no longer used.
@@ -195,10 +202,22 @@ async def jobs_with_status(conn: AsyncConnection, statuses: Collection[JobStatus
     return [job_of(row) for row in (await conn.execute(statement)).mappings()]
 
 
-async def unfinished_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
-    """Count the user's jobs that are proposed or working: everywhere, or in the server."""
-    statement = _UNFINISHED_JOBS if server_id is None else _UNFINISHED_JOBS_THERE
+async def count_running(conn: AsyncConnection, user_id: int, *, server_id: int | None = None) -> int:
+    """Count the user's jobs that are working: everywhere, or in the server."""
+    statement = _COUNT_RUNNING if server_id is None else _COUNT_RUNNING_THERE
     return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
+
+
+async def running_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None, limit: int) -> list[Job]:
+    """Return the user's jobs that are working, oldest first: everywhere, or in the server."""
+    statement = _LIST_RUNNING if server_id is None else _LIST_RUNNING_THERE
+    found = await conn.execute(statement, {"user": user_id, "server": server_id, "most": limit})
+    return [job_of(row) for row in found.mappings()]
+
+
+async def proposed_by(conn: AsyncConnection, user_id: int) -> list[Job]:
+    """Return the user's jobs that wait for the confirmation of their price, oldest first."""
+    return [job_of(row) for row in (await conn.execute(_PROPOSED, {"user": user_id})).mappings()]
 
 
 # --- lineage and sharing ---------------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class LapseReason(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     CANCELLED_BY_ADMIN = "cancelled_by_admin"
+    REPLACED = "replaced"
+    """Its author asked for the prices of too many other jobs since."""
     OTHER = "other"
     """An older version stored something that is no longer understood."""
 
@@ -98,6 +100,9 @@ class NotificationState(StrEnum):
 
 UNSHOWN = frozenset({JobStatus.PROPOSED, JobStatus.WORKING, JobStatus.READY})
 """A job with one of these statuses waits for its images or for delivery, so no part of it may be deleted."""
+
+NEVER_STARTED = frozenset({JobStatus.PROPOSED, JobStatus.LAPSED})
+"""A job with one of these statuses has no result, and only its author sees its card."""
 
 UNLISTED = frozenset({JobStatus.LAPSED, JobStatus.DELETED})
 """The statuses of jobs that are not listed: never confirmed, or deleted."""
@@ -205,7 +210,12 @@ class Job:
         """The channel in which everybody can see the result, or None."""
         if self.share_state is ShareState.POSTED:
             return self.share_channel_id
-        return None if self.private else self.channel_id
+        return None if self.only_author_sees else self.channel_id
+
+    @property
+    def only_author_sees(self) -> bool:
+        """Whether only its author sees the card: it is private, or it only asks for the confirmation of a price."""
+        return self.private or self.status in NEVER_STARTED
 
     def __repr__(self) -> str:
         # The token is a credential and must not appear in logs or tracebacks.

@@ -46,6 +46,7 @@ def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:
         "credits": 1500,
         "amount": 1500,
         "duration": 65,
+        "relative": 1_790_000_000_000,
         "plain": 2026,
     }
     forms = (wanted.english, wanted.plural or "")

@@ -115,12 +115,6 @@ USUALLY = 0.8
 """A job takes longer than usual once this fraction of such jobs would have ended."""
 
 
-def remaining(age: float, distribution: DurationDistribution) -> float | None:
-    """Return the median of the remaining seconds, or None if the job is overdue."""
-    chance = distribution.still_open(age)
-    return None if chance * OVERDUE < 1 else max(0.0, distribution.quantile(1 - chance / 2) - age)
-
-
 def _inverse(length: float, first: float, last: float) -> float:
     """Integrate 1/x over an interval of this length, in which x changes linearly from ``first`` to ``last``."""
     fall = (first - last) / last

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.domain.periods import DAY_AND_MONTH, Period, current, date_text, milliseconds, moment_of
+from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.text import Text, Value, message
@@ -31,15 +31,14 @@ TOO_MANY_IMAGES = message(
 )
 TOO_MANY_JOBS = message(
     "limits.jobs",
-    "You have {count} unfinished job, which is the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
-    "You have {count} unfinished jobs, which is the maximum. Wait for one to finish, or cancel one. Nothing was "
-    "charged.",
+    "You have {count} job running, the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
+    "You have {count} jobs running, the maximum. Wait for one to finish, or cancel one. Nothing was charged.",
 )
 TOO_MANY_JOBS_HERE = message(
     "limits.jobs_here",
-    "You have {count} unfinished job in this server, and it allows you {most} at a time. Wait for it to finish, or "
+    "You have {count} job running in this server, and it allows you {most} at a time. Wait for it to finish, or "
     "cancel it. Server managers can change this with /quota. Nothing was charged.",
-    "You have {count} unfinished jobs in this server, and it allows you {most} at a time. Wait for one to finish, or "
+    "You have {count} jobs running in this server, and it allows you {most} at a time. Wait for one to finish, or "
     "cancel one. Server managers can change this with /quota. Nothing was charged.",
 )
 
@@ -73,34 +72,34 @@ TOO_EXPENSIVE = {
     LimitKind.USER_DAILY: message(
         "limits.user_daily",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period}. Your limit resets "
-        "on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "{resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
     LimitKind.SERVER_USER: message(
         "limits.server_user",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server. "
-        "Your limit resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+        "Your limit resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
     ),
     LimitKind.SERVER: message(
         "limits.server",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets on {resets} at 00:00 UTC. Server managers can change it with /quota. Nothing was charged.",
+        "resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
     ),
     LimitKind.SERVER_MONTHLY: message(
         "limits.server_monthly",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
     LimitKind.BOT_DAILY: message(
         "limits.bot_daily",
         "This needs up to {needed:credits}; the bot has {left:amount} of {limit:credits} left {period} for everyone "
-        "together. The limit resets on {resets} at 00:00 UTC. The bot's operator sets it. Nothing was charged.",
+        "together. The limit resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
     ),
 }
 """The message for a refused job, by the limit that it would exceed."""
 GRANTS_TOO_SMALL = message(
     "limits.grants_too_small",
     "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
-    "{extra:credits} of extra credits. Your limit resets on {resets} at 00:00 UTC. Server managers can change it with "
+    "{extra:credits} of extra credits. Your limit resets {resets:relative}. Server managers can change it with "
     "/quota. Nothing was charged.",
 )
 
@@ -233,15 +232,17 @@ async def check(
     hold: int,
     images: int,
     now: int,
+    running: bool = True,
     counted_already: int = 0,
 ) -> int:
     """Check the limits. Returns the part of the hold that the person's grants must pay, in millicredits.
 
-    ``counted_already`` is 1 if the job itself is already one of the person's unfinished jobs. Raises UserError with a
-    problem for every limit that the job would exceed.
+    The limits on running jobs are only for a job that is ``running`` from now on, not for one whose price must be
+    confirmed first. ``counted_already`` is 1 if the job itself is already one of the person's running jobs. Raises
+    UserError with a problem for every limit that the job would exceed.
     """
     limits = await _stored(tx, operator, origin)
-    problems = await _too_many_jobs(tx, limits, origin, counted_already)
+    problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
     problems += too_many_images(limits, images)
     granted = 0
     for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
@@ -300,13 +301,13 @@ async def _stored(tx: AsyncConnection, operator: Limits, origin: Origin) -> InFo
 
 
 async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, counted_already: int) -> list[Text]:
-    """Return the problems with one more unfinished job."""
+    """Return the problems with one more running job."""
     problems = []
-    unfinished = await job_rows.unfinished_jobs(tx, origin.user_id) - counted_already
-    if unfinished >= limits.jobs:
-        problems.append(TOO_MANY_JOBS(count=unfinished))
+    running = await job_rows.count_running(tx, origin.user_id) - counted_already
+    if running >= limits.jobs:
+        problems.append(TOO_MANY_JOBS(count=running))
     if limits.server_jobs is not None and origin.server_id is not None:
-        here = await job_rows.unfinished_jobs(tx, origin.user_id, server_id=origin.server_id) - counted_already
+        here = await job_rows.count_running(tx, origin.user_id, server_id=origin.server_id) - counted_already
         if here >= limits.server_jobs:
             problems.append(TOO_MANY_JOBS_HERE(count=here, most=limits.server_jobs))
     return problems
@@ -324,6 +325,6 @@ def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
         "left": use.left,
         "limit": limit.credits,
         "period": limit.period.this,
-        "resets": date_text(moment_of(use.renews_at), DAY_AND_MONTH),
+        "resets": use.renews_at,
     }
     return TOO_EXPENSIVE[limit.kind](**values) if extra is None else GRANTS_TOO_SMALL(**values, extra=extra)

@@ -11,8 +11,9 @@ from bot.domain.requests import Plan, encode_request
 from bot.errors import Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import Limits
+from bot.jobs.running_jobs import listing_running
 from bot.jobs.store import JobStore
-from bot.jobs.view import PLANNED, planned_requests
+from bot.jobs.view import PLANNED, REPEATS, planned_requests
 from bot.providers.base import ImageRequest
 from bot.text import message
 from storage import jobs, ledger, retention, threads
@@ -22,6 +23,8 @@ from storage.records import Job, JobStatus, LapseReason
 from storage.submissions import Asked, add_submissions
 from storage.threads import Thread
 
+PROPOSED_AT_MOST = 20
+"""The maximum number of a person's proposals. One more lets the oldest lapse."""
 LAPSED_KEPT = 5
 """The minimum number of a person's latest lapsed proposals that are kept so that their buttons still work."""
 
@@ -44,20 +47,30 @@ class NewJobs:
         self._clock = clock
 
     async def add(
-        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+        self,
+        origin: Origin,
+        plan: Plan,
+        card: CardAddress,
+        *,
+        parent_id: int | None = None,
+        proposed: bool = False,
+        repeats: bool = False,
     ) -> int:
         """Store the job with its submissions and their holds, and return its id.
 
-        For a ``proposed`` job, :meth:`confirm` adds the submissions and holds. Raises UserError if a limit would be
-        exceeded; nothing is stored then.
+        For a ``proposed`` job, :meth:`confirm` adds the submissions and holds; ``repeats`` is noted for its card: it
+        would make images that exist. Raises UserError if a limit would be exceeded; nothing is stored then.
         """
         now = self._clock.now()
         holds = self._holds(plan.requests)
         options = plan.options.to_json()
         if proposed:
             options[PLANNED] = [encode_request(request) for request in plan.requests]
-        async with self._database.write() as tx:
-            granted = await limits.check(tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now)
+            options[REPEATS] = repeats
+        async with listing_running(self._store, origin), self._database.write() as tx:
+            granted = await limits.check(
+                tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now, running=not proposed
+            )
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
                 # Stored by id, because the title may change and a repeated job belongs to the same thread.
@@ -108,14 +121,14 @@ class NewJobs:
         if any(request.engine not in self._store.engines for request in requests):
             raise UserError(ENGINE_GONE)
         holds = self._holds(requests)
-        async with self._database.write() as tx:
+        async with listing_running(self._store, origin), self._database.write() as tx:
             moved = await jobs.move_job(
                 tx,
                 job.id,
                 JobStatus.PROPOSED,
                 JobStatus.WORKING,
                 at=now,
-                options={name: value for name, value in job.options.items() if name != PLANNED},
+                options={name: value for name, value in job.options.items() if name not in (PLANNED, REPEATS)},
                 channel_id=card.channel_id,
                 message_id=card.message_id,
                 interaction_token=card.token,
@@ -129,6 +142,13 @@ class NewJobs:
                 )
                 await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
         return moved
+
+    async def make_room(self, user_id: int) -> list[Job]:
+        """Let the person's oldest proposals lapse if they have the maximum. Returns those that lapsed."""
+        async with self._database.read() as connection:
+            waiting = await jobs.proposed_by(connection, user_id)
+        oldest = waiting[: max(0, len(waiting) - PROPOSED_AT_MOST + 1)]
+        return [job for job in oldest if await self.lapse(job, LapseReason.REPLACED)]
 
     async def lapse(self, job: Job, reason: LapseReason) -> bool:
         """Move proposed → lapsed. The token is kept so that the card can still be updated."""
@@ -144,7 +164,7 @@ class NewJobs:
             )
             # Proposals are free, so they must not pile up. Those that could be open at the same time are kept, because
             # their cards must still show that they lapsed.
-            await retention.delete_lapsed_of(tx, job.user_id, keep=self._limits.jobs_per_user + LAPSED_KEPT)
+            await retention.delete_lapsed_of(tx, job.user_id, keep=PROPOSED_AT_MOST + LAPSED_KEPT)
         return moved
 
     async def proposed(self) -> list[Job]:

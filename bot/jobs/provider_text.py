@@ -10,7 +10,7 @@ from bot.providers.errors import ProviderError, Reason
 from bot.text import Message, Text, message, read_stored, stored
 
 TEXTS: Mapping[Reason, Message] = {
-    Reason.NO_ANSWER: message("provider.no_answer", "{label} got the request but did not answer."),
+    Reason.NO_ANSWER: message("provider.no_answer", "{label} got the request but didn't answer."),
     Reason.UNREADABLE_ANSWER: message(
         "provider.unreadable_answer", "{label} got the request, but its answer is unreadable."
     ),
@@ -33,13 +33,13 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.redirected", "{label} redirects to another address: its address is set wrong, or it wants a login."
     ),
     Reason.MOVED: message("provider.moved", "{label} has moved to {address}: set {setting} to that address."),
-    Reason.NOTHING_MADE: message("provider.nothing_made", "{label} ended this without an image and gave no reason."),
-    Reason.NO_IMAGES: message("provider.no_images", "{label} takes requests, but no images come."),
-    Reason.NOT_LISTED: message("provider.not_listed", "{label} doesn't know this request at the moment."),
-    Reason.ODD_ANSWER: message("provider.odd_answer", "{label} answers with something we can't read."),
+    Reason.NOTHING_MADE: message("provider.nothing_made", "{label} finished without an image and gave no reason."),
+    Reason.NO_IMAGES: message("provider.no_images", "{label} accepts requests but returns no images."),
+    Reason.NOT_LISTED: message("provider.not_listed", "{label} has no record of this at the moment."),
+    Reason.ODD_ANSWER: message("provider.odd_answer", "{label} sent an answer we can't read."),
     Reason.CONTRADICTION: message("provider.contradiction", "{label} gives contradictory answers."),
-    Reason.CANNOT_FIND: message("provider.cannot_find", "{label} can't tell what became of a request."),
-    Reason.BAD_HANDLE: message("provider.bad_handle", "The record of this request can't be read."),
+    Reason.CANNOT_FIND: message("provider.cannot_find", "{label} can't tell if it made this."),
+    Reason.BAD_HANDLE: message("provider.bad_handle", "We can't read our own record of this."),
     Reason.IMAGE_MISSING: message("provider.image_missing", "{label} sent no image."),
     Reason.IMAGE_WITHOUT_ADDRESS: message(
         "provider.image_without_address", "{label} gave no usable address for this image."
@@ -47,7 +47,9 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.IMAGE_NOT_READY: message("provider.image_not_ready", "{label} doesn't have the image ready."),
     Reason.IMAGE_GONE: message("provider.image_gone", "{label} no longer has this image."),
     Reason.IMAGE_UNREACHABLE: message("provider.image_unreachable", "The image could not be downloaded from {label}."),
-    Reason.IMAGE_REDIRECTS: message("provider.image_redirects", "{label} redirects in circles for this image."),
+    Reason.IMAGE_REDIRECTS: message(
+        "provider.image_redirects", "{label} keeps redirecting us instead of sending this image."
+    ),
     Reason.IMAGE_HOST_NOT_ALLOWED: message(
         "provider.image_host_not_allowed",
         "{label} stores this image on a host that isn't allowed. The bot's operator can allow it with {setting}; "
@@ -58,10 +60,10 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.image_too_many_pixels",
         "{label} sent an image that claims to be {width:plain} × {height:plain} pixels.",
     ),
-    Reason.IMAGE_INCOMPLETE: message("provider.image_incomplete", "{label} didn't send the whole image."),
+    Reason.IMAGE_INCOMPLETE: message("provider.image_incomplete", "{label} sent only part of the image."),
     Reason.IMAGE_CUT_SHORT: message("provider.image_cut_short", "{label} sent an image that ends too early."),
-    Reason.IMAGE_IS_PAGE: message("provider.image_is_page", "{label} sent a page of text in place of an image."),
-    Reason.IMAGE_IS_SVG: message("provider.image_is_svg", "{label} sent an SVG file, which is a program."),
+    Reason.IMAGE_IS_PAGE: message("provider.image_is_page", "{label} sent a web page instead of an image."),
+    Reason.IMAGE_IS_SVG: message("provider.image_is_svg", "{label} sent an SVG file, which isn't an image we accept."),
     Reason.IMAGE_OF_OTHER_TYPE: message(
         "provider.image_of_other_type", "{label} sent a file that is not a PNG, JPEG or WebP."
     ),

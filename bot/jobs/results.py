@@ -24,11 +24,11 @@ JOBS_A_PAGE = 4
 SEARCH_AT_MOST = 50
 """The maximum length of a search text, because the buttons that turn the page contain it."""
 
-NO_JOB_IN_MESSAGE = message("results.no_job_in_message", "This message has no job of mine. Pick one of my results.")
+NO_JOB_IN_MESSAGE = message("results.no_job_in_message", "This message isn't one of my results. Pick one that is.")
 SEVERAL_JOBS = message(
     "results.several_jobs", "This message shows several jobs. Use the buttons below the one you want."
 )
-FILES_GONE = message("results.files_gone", "The files of this result are no longer stored. Press Again to remake it.")
+FILES_GONE = message("results.files_gone", "These images are no longer stored. Press Again to make new ones.")
 NO_IMAGES = message("results.no_images", "There are no images to share.")
 SHARE_NOT_ALLOWED = message("results.share_not_allowed", "Only the person who started this job can share it.")
 SHARE_NEEDS_SERVER = message("results.share_needs_server", "Results can only be shared in a server's channel.")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
-from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.clock import Clock, Elapsed, wait_at_most
+from bot.clock import Clock
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -25,68 +23,36 @@ from bot.domain.requests import (
     private_by_default,
     read_command,
 )
-from bot.domain.rules import Rules
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
-from bot.jobs.durations import USUALLY, remaining
+from bot.jobs.durations import USUALLY
+from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
+from bot.jobs.proposals import Proposals, ServerRules
+from bot.jobs.repeats import makes_the_same
 from bot.jobs.store import JobStore
-from bot.jobs.view import CONFIRMABLE, JobView, Progress, may_manage, planned_requests, price_of, require_visible
+from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from bot.text import Text, message, plural
+from bot.text import Text, message
 from storage.errors import StorageError
-from storage.pools import Pool
 from storage.records import Job, JobStatus, LapseReason, Submission
 
-T = TypeVar("T")
-
 log = structlog.get_logger(__name__)
-
-CHECKED_AT_ONCE = 300
-"""The size in bytes up to which any prompt is checked within a few milliseconds."""
-_RETRY_AFTER_FAILURE = 60.0
-# The time that a proposal waited in an earlier process is a guess, so it can be confirmed for this long in this one.
-_CONFIRMABLE_HERE = 60.0
 
 CANCEL_NOT_ALLOWED = message(
     "jobs.cancel_not_allowed", "Only the person who started this job, or somebody with Manage Messages, can cancel it."
 )
-CANCELLED = message("jobs.cancel.done", "Cancelled. No credits were charged.")
+CANCELLED = message("jobs.cancel.done", "Cancelled. Nothing was charged.")
 PARTLY_CANCELLED = message(
     "jobs.cancel.partly",
-    "Cancelled {dropped} of {requests}, free of charge. The rest has already been sent: you will see it, and it is "
-    "charged.",
+    "Cancelled {dropped} of {all}, free of charge. The rest was already sent: you'll see it, and it's charged.",
 )
 ALREADY_SENT = message(
-    "jobs.cancel.already_sent", "Too late to cancel: everything has been sent. The result will be shown and charged."
+    "jobs.cancel.already_sent", "Too late to cancel: it's already being made. You'll see the result, and it's charged."
 )
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
-CONFIRM_NOT_ALLOWED = message(
-    "jobs.confirm.not_allowed",
-    "Only the person who started this job can confirm its price. Press Again to make your own.",
-)
-EXPIRED = message("jobs.confirm.expired", "The price wasn't confirmed in time, so nothing was made or charged.")
-NOT_WAITING = message("jobs.confirm.not_waiting", "This job is no longer waiting for confirmation.")
-RULES_CHANGED = message(
-    "jobs.confirm.rules_changed", "The rules here have changed since this price was shown. Nothing was charged."
-)
-ALWAYS_PRIVATE_NOW = message(
-    "jobs.confirm.always_private", "Results are now always private in this server, and this one would be public."
-)
-
-
-class ServerRules(Protocol):
-    """Provides the servers' rules, without I/O."""
-
-    def rules(self, server_id: int | None) -> Rules:
-        """The rules of the server."""
-
-    def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
-    ) -> Sequence[Problem]:
-        """Return why the server does not allow this person to make this here. ``engines`` are the offered ids."""
 
 
 class CommandRefused(UserError):
@@ -114,12 +80,11 @@ class Cancellation:
             return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
         if not self.going_on:
             return CANCELLED()
-        requests = plural("{count} request", "{count} requests", self.dropped + self.going_on)
-        return PARTLY_CANCELLED(dropped=self.dropped, requests=requests)
+        return PARTLY_CANCELLED(dropped=self.dropped, all=self.dropped + self.going_on)
 
 
 class JobService:
-    """Makes and changes jobs. :meth:`run` must run alongside the worker.
+    """Makes and changes jobs. The ``run`` of its ``proposals`` must run alongside the worker.
 
     Every method raises UserError if a request is impossible. ``defaults`` returns the defaults that complete a person's
     command in a place, the most specific first. ``ask_above`` returns the price in millicredits above which a person
@@ -147,13 +112,16 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self._changed: Callable[[int], None] = lambda _: None
-        # A separate pool, because the first response to a command waits for it.
-        self._checking = Pool("check", 1)
-        self._proposed_one = asyncio.Event()
-        self._started = Elapsed(clock)
-        self.waiting: dict[int, Elapsed] = {}
-        """The waiting time of each proposal, by job id."""
+        self.recent = store.recent
+        self._long_prompts = LongPrompts()
+        self.proposals = Proposals(
+            store=store,
+            new_jobs=new_jobs,
+            worker=worker,
+            clock=clock,
+            servers=servers,
+            long_prompts=self._long_prompts,
+        )
 
     # --- making jobs --------------------------------------------------------------------------------------------
 
@@ -181,7 +149,7 @@ class JobService:
 
     async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
         """Run :meth:`check`, in a thread if the prompt is long so that it does not block the event loop."""
-        return await self._in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
+        return await self._long_prompts.check(options, partial(self.check, origin, options, complete=complete))
 
     async def with_limits(
         self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], plan: Plan | None
@@ -211,20 +179,31 @@ class JobService:
         return price_of(plan.requests, self._store.providers)
 
     async def imagine(
-        self, origin: Origin, plan: Plan, card: CardAddress, *, parent_id: int | None = None, proposed: bool = False
+        self,
+        origin: Origin,
+        plan: Plan,
+        card: CardAddress,
+        *,
+        parent_id: int | None = None,
+        proposed: bool = False,
+        repeats: bool = False,
     ) -> int:
         """Store the job and return its id. From then on it survives a restart.
 
-        Nothing is sent or held for a ``proposed`` job until it is confirmed. Raises UserError if a limit would be
-        exceeded or the job cannot be stored.
+        Nothing is sent or held for a ``proposed`` job until it is confirmed; ``repeats`` is whether it would make
+        images that exist. Raises UserError if a limit would be exceeded or the job cannot be stored.
         """
         try:
-            job_id = await self._new_jobs.add(origin, plan, card, parent_id=parent_id, proposed=proposed)
+            if proposed:
+                await self.proposals.make_room(origin.user_id)
+            job_id = await self._new_jobs.add(
+                origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats
+            )
         except StorageError as error:
             log.error("job.not_stored", reason=str(error))  # noqa: TRY400 - the reason says everything
             raise UserError(STORAGE_FAILS) from error
         if proposed:
-            self._proposed_one.set()
+            self.proposals.added(job_id, origin.user_id)
         else:
             self._worker.wake()
         return job_id
@@ -242,6 +221,16 @@ class JobService:
         except CommandRefused as error:
             raise await self.with_limits(origin, options, error.problems, error.plan) from error
 
+    async def plan_repeat(self, origin: Origin, job_id: int) -> tuple[Plan, Job | None]:
+        """Plan the same job again for this person. Also returns the job if its images would only be made again."""
+        planned = await self.plan_again(origin, job_id)
+        return planned, await self.with_the_same(job_id, planned)
+
+    async def with_the_same(self, job_id: int, planned: Plan) -> Job | None:
+        """Return the job with this id if it has the images that the plan would make, see ``repeats``."""
+        view = await self._store.view(job_id)
+        return view.job if makes_the_same(planned, view) else None
+
     async def draft(self, origin: Origin, job_id: int, *, prompt_alone: bool = False) -> Draft:
         """Fill the Edit form from a job; with ``prompt_alone``, use only its prompt and default settings."""
         view = await self._visible_view(origin, job_id)
@@ -253,85 +242,6 @@ class JobService:
             options = for_another_person(options, private=private)
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
-
-    # --- confirming a price -------------------------------------------------------------------------------------
-
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, missing: Sequence[Problem] = ()) -> None:
-        """Start a proposed job, which is charged from now on. ``card`` is its card from now on.
-
-        ``missing`` are reasons why the bot may not show public images there. Raises UserError if the job is not this
-        person's, is over, now violates the rules, or would now exceed a limit.
-        """
-        job = await self._store.job(job_id)
-        if job.user_id != origin.user_id:
-            raise UserError(CONFIRM_NOT_ALLOWED)
-        if job.status is JobStatus.PROPOSED and self._seconds_left(job) <= 0:
-            await self.lapse_due()
-            job = await self._store.job(job_id)
-        if job.lapse_reason is LapseReason.EXPIRED:
-            raise UserError(EXPIRED)
-        if job.status is JobStatus.PROPOSED:
-            if missing and not job.private:
-                raise UserError(*missing)
-            await self._check_proposed(origin, job)
-        if not await self._new_jobs.confirm(origin, job, card):
-            raise UserError(NOT_WAITING)
-        self._worker.wake()
-
-    async def _check_proposed(self, origin: Origin, job: Job) -> None:
-        """Raise UserError if the job is not allowed here any more: rules can change before a price is confirmed."""
-        options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
-        made = Plan(options, requests, prompts=1, title="")
-        judge = partial(self._servers.problems, origin, options, made, engines=self.engines.keys())
-        problems = list(await self._in_thread_if_long(options, judge))
-        if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
-            problems.append(ALWAYS_PRIVATE_NOW)
-        if problems:
-            raise UserError(RULES_CHANGED, *problems)
-        refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
-
-    async def run(self, changed: Callable[[int], None]) -> None:
-        """Let unconfirmed proposals lapse, until cancelled.
-
-        ``changed`` is called with the id of each job whose card must be updated.
-        """
-        self._changed = changed
-        while True:
-            self._proposed_one.clear()
-            try:
-                wait = await self.lapse_due()
-            except StorageError as error:
-                log.error("proposals.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
-                wait = _RETRY_AFTER_FAILURE
-            except Exception:
-                # This loop must survive a bug, or proposals would never lapse again.
-                log.exception("proposals.failed")
-                wait = _RETRY_AFTER_FAILURE
-            await wait_at_most(self._proposed_one, self._clock, wait)
-
-    async def lapse_due(self) -> float | None:
-        """Let overdue proposals lapse. Returns the seconds until the next one is due; None: there is none.
-
-        Raises StorageError.
-        """
-        proposed = await self._new_jobs.proposed()
-        self.waiting = {job.id: self._waited(job) for job in proposed}
-        later = []
-        for job in proposed:
-            left = self._seconds_left(job)
-            if left > 0:
-                later.append(left)
-            elif await self._new_jobs.lapse(job, LapseReason.EXPIRED):
-                log.info("proposal.lapsed", job=job.id)
-                self._changed(job.id)
-        return min(later, default=None)
-
-    def _waited(self, job: Job) -> Elapsed:
-        return self.waiting.get(job.id) or Elapsed.since(self._clock, job.created_at)
-
-    def _seconds_left(self, job: Job) -> float:
-        """Return the seconds for which the proposal can still be confirmed."""
-        return max(CONFIRMABLE / 1000 - self._waited(job).total, _CONFIRMABLE_HERE - self._started.here)
 
     # --- changing jobs ------------------------------------------------------------------------------------------
 
@@ -354,6 +264,7 @@ class JobService:
 
     async def _cancel(self, job: Job, reason: LapseReason) -> Cancellation:
         if job.status is JobStatus.PROPOSED and await self._new_jobs.lapse(job, reason):
+            self.proposals.waiting.pop(job.id, None)
             return Cancellation(job, dropped=1, going_on=0)
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return Cancellation(job, dropped=0, going_on=0)
@@ -377,25 +288,25 @@ class JobService:
     async def view(self, job_id: int) -> JobView:
         """Read everything that a job's card shows now."""
         progress, on_their_way = self._worker.progress(job_id)
-        progress = await self._expected(progress, on_their_way)
+        progress = await self._timed(progress, on_their_way)
         return await self._store.view(job_id, progress)
 
-    async def _expected(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
-        """Add the expected end of the last of these submissions, or mark the progress overdue if one of them is."""
-        now = self._clock.now()
-        latest, overdue = None, False
-        for submission in on_their_way:
-            age = self._worker.age(submission)
-            if age is None:
-                continue
-            model = await self._store.durations.of(decode_request(submission.request))
-            distribution = model.distribution()
-            left = remaining(age, distribution)
-            if left is None or age > distribution.quantile(USUALLY):
-                overdue = True
-            else:
-                latest = max(latest or 0, now + int(left * 1000))
-        return progress.expecting(None if overdue else latest, overdue=overdue)
+    async def _timed(self, progress: Progress, on_their_way: list[Submission]) -> Progress:
+        """Add the age of these submissions, and how long such submissions usually take."""
+        progress = replace(progress, at=self._clock.now())
+        ages = [(age, each) for each in on_their_way if (age := self._worker.age(each)) is not None]
+        if not ages:
+            return progress
+        models = [(age, await self._store.durations.of(decode_request(each.request))) for age, each in ages]
+        oldest = max(age for age, _ in models)
+        return replace(
+            progress,
+            started_at=progress.at - int(oldest * 1000),
+            # From the first sending to the usual end of the last.
+            usual_seconds=max(oldest - age + model.distribution().usual for age, model in models),
+            overdue_at=progress.at
+            + int(1000 * min(model.distribution().quantile(USUALLY) - age for age, model in models)),
+        )
 
     async def visible(self, origin: Origin, job_id: int) -> Job:
         """Return a job that this person may see: their own, or one that is public in this channel."""
@@ -429,9 +340,3 @@ class JobService:
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
-
-    async def _in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
-        # Bytes, not characters: normalisation can turn one character into many.
-        if len(f"{options.prompt}{options.negative or ''}".encode(errors="replace")) <= CHECKED_AT_ONCE:
-            return work()
-        return await self._checking.run(work)

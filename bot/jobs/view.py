@@ -21,6 +21,8 @@ from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImag
 
 PLANNED = "planned"
 """The key under which a proposed job stores its requests, next to the typed options."""
+REPEATS = "repeats"
+"""The key under which a proposed job stores whether it would make images that exist."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
 """Milliseconds for which a price can be confirmed. After that, the card could not be edited when it lapses."""
 
@@ -62,22 +64,26 @@ class PreviewedImage:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The current progress. None: unknown.
+    """The progress of a job at the time ``at``. All times are Unix milliseconds (UTC). None: unknown.
 
-    ``queue_position`` is 1 for the next submission to be sent. ``expected_at`` and ``outage_until`` are Unix
-    milliseconds (UTC); nothing is sent before ``outage_until``. ``overdue``: the job takes longer than usual.
+    ``queue_position`` is 1 for the next submission to be sent. Nothing is sent before ``outage_until``. The submissions
+    on their way were sent from ``started_at`` on; they usually take ``usual_seconds`` altogether, and longer than usual
+    from ``overdue_at`` on.
     """
 
     queue_position: int | None = None
     percent: int | None = None
-    expected_at: int | None = None
     fetching: bool = False
     outage_until: int | None = None
-    overdue: bool = False
+    at: int = 0
+    started_at: int | None = None
+    usual_seconds: float | None = None
+    overdue_at: int | None = None
 
-    def expecting(self, at: int | None, *, overdue: bool) -> Progress:
-        """Return a copy that is expected to finish at ``at``, or is ``overdue``."""
-        return replace(self, expected_at=at, overdue=overdue)
+    @property
+    def overdue(self) -> bool:
+        """Whether the job takes longer than usual."""
+        return self.overdue_at is not None and self.overdue_at <= self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,20 @@ class JobView:
     def price(self) -> Price:
         """The total price of all planned requests."""
         return sum_of(self.prices)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a proposed job would make images that exist, because its seeds are fixed."""
+        return bool(self.job.options.get(REPEATS))
+
+    @property
+    def asked_in_place(self) -> bool:
+        """Whether the card that asks for the confirmation of the price becomes the card of the job.
+
+        A private job's is private anyway, and in its direct messages with the bot nobody else sees it. Any other card
+        is posted when the price is confirmed.
+        """
+        return asks_in_place(private=self.job.private, server_id=self.job.server_id, bot_present=self.job.bot_present)
 
     @property
     def lapses_at(self) -> int:
@@ -233,6 +253,11 @@ def _view(
         planned=planned,
         prices=tuple(price_of((request,), providers) for request in planned),
     )
+
+
+def asks_in_place(*, private: bool, server_id: int | None, bot_present: bool) -> bool:
+    """See :attr:`JobView.asked_in_place`."""
+    return private or (server_id is None and bot_present)
 
 
 def planned_requests(job: Job) -> tuple[ImageRequest, ...]:

@@ -295,7 +295,7 @@ class Servers:
                 spent=await ledger.without_grants(
                     connection, since=milliseconds(since), user_id=user_id, server_id=server_id
                 ),
-                unfinished=await job_rows.unfinished_jobs(connection, user_id, server_id=server_id),
+                unfinished=await job_rows.count_running(connection, user_id, server_id=server_id),
                 grants=await ledger.balance(connection, user_id=user_id, server_id=server_id),
             )
 

@@ -12,13 +12,14 @@ from discord import ui
 
 from bot.clock import Clock
 from bot.errors import UserError
-from bot.jobs.results import Results
+from bot.jobs.results import JobDetails, Results
 from bot.jobs.service import JobService
 from bot.text import message, t
 from bot.ui.cards.buttons import OLD_BUTTON, custom_id
 from bot.ui.cards.delivery_text import jump_url, message_url
 from bot.ui.cards.details import details_card
-from bot.ui.cards.layout import notice, text
+from bot.ui.cards.event_log import log_card
+from bot.ui.cards.layout import Card, notice, text
 from bot.ui.client import Interaction
 from bot.ui.confirm import Confirmation
 from bot.ui.delivery.progress import JobCards
@@ -26,23 +27,22 @@ from bot.ui.delivery.sharing import Sharing, withdraw
 from bot.ui.delivery.undelivered import SHOWN_BEFORE_AT, UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.interactions import (
-    TOO_SLOW,
     handle,
-    looked_up,
-    missing_permissions,
     origin_of,
     pressed_card,
     promise,
     tell,
 )
-from bot.ui.job_starter import JobStarter
+from bot.ui.job_starter import AckFirst, JobStarter
+from bot.ui.prices import PriceButtons
+from bot.ui.repeat_buttons import RepeatButtons
 from storage.records import JobStatus
 
 log = structlog.get_logger(__name__)
 
 Handler: TypeAlias = Callable[[Interaction, int], Awaitable[None]]
 
-DELETE_CARD = message("buttons.delete_card", "Delete this card for everyone? This can't be undone.")
+DELETE_CARD = message("buttons.delete_card", "Delete this message for everyone? This can't be undone.")
 DELETE_IMAGES = message(
     "buttons.delete_images",
     "Delete this image for everyone? This can't be undone.",
@@ -51,7 +51,7 @@ DELETE_IMAGES = message(
 ERASED_TOO = message("buttons.erased_too", "The prompt and the settings are erased too. The credits stay spent.")
 DELETED = message("buttons.deleted", "Deleted.")
 DELETED_BEFORE = message("buttons.deleted_before", "Deleted. The message was gone already.")
-MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord did not let me delete the message.")
+MESSAGE_LEFT = message("buttons.message_left", "Deleted, but Discord didn't let me delete the message.")
 
 
 class JobButtons:
@@ -64,6 +64,7 @@ class JobButtons:
         results: Results,
         cards: JobCards,
         starter: JobStarter,
+        ack_first: AckFirst,
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
@@ -72,17 +73,22 @@ class JobButtons:
         self._service = service
         self._results = results
         self._cards = cards
-        self._starter = starter
         self._clock = clock
+        repeats = RepeatButtons(service=service, starter=starter)
+        prices = PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock)
         self.handlers: Mapping[str, Handler] = {
             "cancel": self._cancel,
-            "again": self._again,
-            "new-seed": self._new_seed,
+            "again": repeats.again,
+            "new-seed": repeats.new_seed,
+            "same-seed": repeats.same_seed,
+            "keep": repeats.keep,
             "details": self.details,
             "walk": self._walk,
+            "log": self._log,
             "edit": forms.edit,
             "share": sharing.share,
-            "confirm": self._confirm,
+            "confirm": prices.confirm,
+            "post": prices.post,
             "delete": self._delete,
             "show": undelivered.show,
             "use": forms.use_prompt,
@@ -97,35 +103,22 @@ class JobButtons:
 
     async def _walk(self, interaction: Interaction, job_id: int) -> None:
         """Show the details of a related job in the same message."""
+        await self._replace(interaction, job_id, details_card)
+
+    async def _log(self, interaction: Interaction, job_id: int) -> None:
+        """Show every step of a job, in the place of its details."""
+        await self._replace(interaction, job_id, log_card)
+
+    async def _replace(self, interaction: Interaction, job_id: int, card: Callable[[JobDetails], Card]) -> None:
+        """Show a card about a job in the place of the pressed one, which is private like all details."""
         await interaction.response.defer()
         found = await self._results.detailed(origin_of(interaction), job_id)
-        await interaction.edit_original_response(view=details_card(found))
+        await interaction.edit_original_response(view=card(found))
 
     async def _cancel(self, interaction: Interaction, job_id: int) -> None:
         await promise(interaction)
         said = await self._service.cancel(origin_of(interaction), job_id)
         await tell(interaction, notice(said))
-        await self._cards.show(job_id)
-
-    async def _again(self, interaction: Interaction, job_id: int, *, new_seed: bool = False) -> None:
-        # The original job's privacy decides whether everybody sees the answer.
-        plan = await looked_up(interaction, self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed))
-        if interaction.response.is_done():
-            raise UserError(TOO_SLOW)
-        missing = missing_permissions(interaction, private=plan.options.private)
-        if missing:
-            raise UserError(*missing)
-        await self._starter.start(interaction, plan, parent_id=job_id)
-
-    async def _new_seed(self, interaction: Interaction, job_id: int) -> None:
-        await self._again(interaction, job_id, new_seed=True)
-
-    async def _confirm(self, interaction: Interaction, job_id: int) -> None:
-        """Accept the price. From now on, the token of this interaction edits the card."""
-        origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
-        await interaction.response.defer()
-        missing = missing_permissions(interaction, private=False)
-        await self._service.confirm(origin, job_id, card, missing=missing)
         await self._cards.show(job_id)
 
     async def _refresh(self, interaction: Interaction, job_id: int) -> None:

@@ -40,7 +40,7 @@ class ChartSpec:
     """A stacked bar chart. ``labels`` are short texts below the bars.
 
     ``title`` says what is counted. ``line`` marks a height, such as a limit, with the name ``line_name``. It is omitted
-    if it would dwarf the bars.
+    if it would dwarf the bars. ``lying`` bars run from left to right, which leaves room for longer labels above them.
     """
 
     title: str
@@ -48,6 +48,7 @@ class ChartSpec:
     series: tuple[Series, ...]
     line: float | None = None
     line_name: str = ""
+    lying: bool = False
 
     def __post_init__(self) -> None:
         if not self.labels or any(len(series.values) != len(self.labels) for series in self.series):

@@ -9,18 +9,23 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.ui.cards.layout import WARM
+from bot.text import message
+from bot.ui.cards.buttons import KEEP
+from bot.ui.cards.layout import WARM, notice
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle
 
 MINUTES_TO_CONFIRM = 5
 
+KEPT = message("confirm.kept", "Nothing was deleted.")
+
 
 class Confirmation(ui.LayoutView):
-    """A private message with a question and a button to confirm. It works for a few minutes and is kept in memory only.
+    """A private message with a question, a button to confirm and a button to keep everything as it is.
 
-    ``confirmed`` is called with the interaction of that button; ``doing`` names it in the log. ``further`` are more
-    buttons; each shows something else in place of the question.
+    It works for a few minutes and is kept in memory only. ``confirmed`` is called with the interaction of the button to
+    confirm; ``doing`` names it in the log. ``keep`` is a button that shows something else in place of the question; by
+    default the question is replaced by a short confirmation that nothing was deleted.
     """
 
     def __init__(
@@ -30,7 +35,7 @@ class Confirmation(ui.LayoutView):
         confirmed: Callable[[Interaction], Awaitable[None]],
         doing: str,
         job_id: int | None = None,
-        further: tuple[ui.Button[Any], ...] = (),
+        keep: ui.Button[Any] | None = None,
     ) -> None:
         super().__init__(timeout=MINUTES_TO_CONFIRM * 60)
         self._confirmed = confirmed
@@ -39,9 +44,10 @@ class Confirmation(ui.LayoutView):
         self._message: discord.WebhookMessage | None = None
         button: ui.Button[Any] = ui.Button(label=label, style=discord.ButtonStyle.danger)
         button.callback = self._pressed  # type: ignore[method-assign,assignment]  # a callback without a decorator
-        for other in further:
-            other.callback = self._replaced  # type: ignore[method-assign,assignment]  # a callback without a decorator
-        self.add_item(ui.Container(*content, ui.ActionRow(button, *further), accent_colour=WARM))
+        kept: ui.Button[Any] = keep or ui.Button(label=str(KEEP))
+        answer = self._kept if keep is None else self._replaced
+        kept.callback = answer  # type: ignore[method-assign,assignment]  # a callback without a decorator
+        self.add_item(ui.Container(*content, ui.ActionRow(button, kept), accent_colour=WARM))
 
     async def ask(self, interaction: Interaction) -> None:
         """Ask the person privately. The interaction must be deferred already."""
@@ -54,6 +60,13 @@ class Confirmation(ui.LayoutView):
             self.stop()
 
         await handle(interaction, go_on, doing=self._doing, job_id=self._job_id)
+
+    async def _kept(self, interaction: Interaction) -> None:
+        async def answer(interaction: Interaction) -> None:
+            await interaction.response.edit_message(view=notice(KEPT))
+            self.stop()
+
+        await handle(interaction, answer, doing="button.keep", job_id=self._job_id)
 
     async def _replaced(self, _interaction: Interaction) -> None:
         # The button's own handler answers. Its answer must not be deleted when this question times out.

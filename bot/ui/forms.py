@@ -14,8 +14,8 @@ from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import Text, plural, t
-from bot.ui.cards.layout import CALM, WARM, Words, text
-from bot.ui.cards.wording import plain, safe
+from bot.ui.cards.layout import CALM, WARM, Words, escaped, text
+from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, looked_up, origin_of, tell
 from bot.ui.job_starter import JobStarter
@@ -74,7 +74,7 @@ class EditForm(ui.Modal):
             plan = await self._starter.planned(interaction, draft.options(), complete=True)
         except UserError as error:
             # Typing took the person some time, so offer the same input again together with the problems.
-            problems = [safe(str(problem), 1000) for problem in error.problems[:3]]
+            problems = [escaped(problem, 1000) for problem in error.problems[:3]]
             form = EditForm(draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
             await tell(interaction, FormOffer(problems, form, label=t("Edit again"), accent=WARM))
             return

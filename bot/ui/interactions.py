@@ -24,6 +24,7 @@ from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
+from bot.ui.cards.running_jobs import refused
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -243,13 +244,13 @@ async def take_back(interaction: Interaction, error: UserError, *, private: bool
     A public answer shows ``said`` for a moment. If the private refusal fails, the public answer shows the refusal.
     """
     if private:
-        await interaction.edit_original_response(view=refusal(error.problems))
+        await interaction.edit_original_response(view=refused(error))
         return
     # A follow-up to a deferred answer replaces it and is public like it. If the deferred answer is deleted, Discord
     # accepts no follow-up at all. So fill in the answer, send the refusal as a follow-up, and then delete the answer.
     await interaction.edit_original_response(view=notice(said))
     try:
-        await interaction.followup.send(view=refusal(error.problems), ephemeral=True)
+        await interaction.followup.send(view=refused(error), ephemeral=True)
     except discord.HTTPException as failure:
         log.warning("refusal.shown_to_all", status=failure.status, code=failure.code)
         await interaction.edit_original_response(view=refusal(error.problems))
@@ -291,7 +292,7 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
         log.warning("interaction.answer_not_taken", doing=doing, job=job_id, status=cause.status, code=cause.code)
         return
     if isinstance(cause, UserError):
-        card = refusal(cause.problems)
+        card = refused(cause)
     elif isinstance(cause, StorageError):
         log.error("interaction.storage_failed", doing=doing, job=job_id, reason=str(cause))
         card = notice(STORAGE_FAILS, accent=WARM)

@@ -12,9 +12,11 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
 from bot.jobs.service import CommandRefused, JobService
+from bot.jobs.view import asks_in_place
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import JobCards
 from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
+from bot.ui.same_seed import SameSeedQuestions, same_seed_card
 
 ACKNOWLEDGE_TIMEOUT = 1.0
 """The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
@@ -81,6 +83,7 @@ class JobStarter:
         self._service = service
         self._cards = cards
         self._ack_first = ack_first
+        self.questions = SameSeedQuestions()
         self._clock = clock
 
     async def planned(self, interaction: Interaction, options: ImagineOptions, *, complete: bool = False) -> Plan:
@@ -105,21 +108,53 @@ class JobStarter:
             await promise(interaction)
             raise await self._service.with_limits(origin, options, problems, plan)
 
-    async def start(self, interaction: Interaction, plan: Plan, *, parent_id: int | None = None) -> int | None:
-        """Acknowledge at once, store the job, and show its card. Returns the job's id, or None if it was refused.
+    async def start(
+        self,
+        interaction: Interaction,
+        plan: Plan,
+        *,
+        parent_id: int | None = None,
+        asked: bool = False,
+        repeats: bool = False,
+    ) -> int | None:
+        """Acknowledge at once, store the job, and show its card. Returns the job's id; None if no job was stored.
 
-        If a limit is reached after the first answer, a private refusal replaces the card.
+        A price that must be confirmed is asked for privately; ``repeats`` is whether its card says that the job makes
+        images that exist. Unless the person was ``asked`` already, the same question comes before a command that they
+        have just given. If a limit is reached after the first answer, a private refusal replaces the card.
         """
         origin = origin_of(interaction)
-        private = plan.options.private
+        proposed = self._service.asks_first(origin, plan)
+        same = None if asked else self._service.recent.same(origin.user_id, plan)
+        in_place = asks_in_place(
+            private=plan.options.private, server_id=origin.server_id, bot_present=origin.bot_present
+        )
+        private = plan.options.private or (same is not None) or (proposed and not in_place)
         # The token's lifetime begins before the first answer.
         address = card_address(interaction, self._clock, origin.channel_id, None)
         card = replace(address, message_id=await self._ack_first.defer(interaction, private=private))
         try:
-            proposed = self._service.asks_first(origin, plan)
-            job_id = await self._service.imagine(origin, plan, card, parent_id=parent_id, proposed=proposed)
+            if same is not None and not proposed:
+                if await self._ask_about(interaction, plan, same):
+                    return None
+                # The answer is private already, so the job can only be posted by a later press.
+                proposed = not in_place
+            job_id = await self._service.imagine(
+                origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats or same is not None
+            )
         except UserError as error:
             await take_back(interaction, error, private=private)
             return None
         await self._cards.show(job_id)
         return job_id
+
+    async def _ask_about(self, interaction: Interaction, plan: Plan, job_id: int) -> bool:
+        """Ask whether to make the images of this job again. Returns False if it does not have them any more."""
+        try:
+            job = await self._service.with_the_same(job_id, plan)
+        except UserError:
+            return False  # Deleted meanwhile.
+        if job is None:
+            return False
+        await self.questions.ask(interaction, same_seed_card(job, self._service.cost(plan), images=plan.images))
+        return True

@@ -60,6 +60,19 @@ class AiClient:
         self._threads: dict[str, Thread] = {}
         self._stored: dict[str, Stored] = {}
 
+    @property
+    def memory(self) -> tuple[dict[str, Thread], dict[str, Stored]]:
+        """All threads and images, for a later stand-in."""
+        return self._threads, self._stored
+
+    def recall(self, threads: dict[str, Thread], stored: dict[str, Stored]) -> None:
+        """Go on with the threads and images of an earlier stand-in."""
+        self._threads.update(threads)
+        self._stored.update(stored)
+        for thread in threads.values():
+            for entry in thread.entries:
+                self._services.renderings.take_up(entry.rendering)
+
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_post("/api/v1/threads", self.open_thread, name="ai-client.thread")
         router.add_post("/api/v1/threads/{guid}/entry", self.post_entry, name="ai-client.entry")

@@ -59,6 +59,17 @@ class Rendering:
     over: bool = False
     ended_at: float = 0.0
 
+    def __getstate__(self) -> dict[str, object]:
+        """Everything but the event; ``started`` becomes the seconds that have passed since."""
+        state: dict[str, object] = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "due"}
+        return state | {"started": asyncio.get_running_loop().time() - self.started}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.started = asyncio.get_running_loop().time() - self.started
+        self.due = asyncio.Event()
+
     @property
     def error(self) -> str | None:
         """The text it fails with, or None."""
@@ -129,16 +140,25 @@ class Renderings:
             seconds=self._duration(fate),
         )
         self._forget_over()
+        self.take_up(rendering)
+        return rendering
+
+    def take_up(self, rendering: Rendering) -> None:
+        """Begin or go on with a rendering, which may come from an earlier stand-in."""
+        loop = asyncio.get_running_loop()
         self.by_guid[rendering.guid] = rendering
-        at_once = sum(other.provider == provider and not other.over for other in self._tasks) + 1
-        self.most_at_once[provider] = max(at_once, self.most_at_once.get(provider, 0))
+        if rendering.over:
+            rendering.due.set()
+            return
+        at_once = sum(other.provider == rendering.provider and not other.over for other in self._tasks) + 1
+        self.most_at_once[rendering.provider] = max(at_once, self.most_at_once.get(rendering.provider, 0))
         if rendering.seconds is not None:
-            if rendering.seconds > 0:
-                loop.call_later(rendering.seconds, rendering.due.set)
+            left = rendering.seconds - (loop.time() - rendering.started)
+            if left > 0:
+                loop.call_later(left, rendering.due.set)
             else:
                 rendering.due.set()
         self._tasks[rendering] = asyncio.create_task(self._make(rendering), name=f"rendering {rendering.guid}")
-        return rendering
 
     def _forget_over(self) -> None:
         if self._remember is None or len(self.by_guid) < self._remember:

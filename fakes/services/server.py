@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pickle
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -83,6 +84,7 @@ class StandIn:
         renderings = Renderings(gallery, seconds, chance, remember)
         renderings.balance = balance
         self._services = Services(renderings, gallery, self._executor, chance, fate or Fate(), remember=remember)
+        self._ai_client = AiClient(self._services)
         self.latency = latency
         self.rate = rate
         self.keys = keys
@@ -161,12 +163,22 @@ class StandIn:
         """End all unfinished renderings; return how many."""
         return self.renderings.finish_all()
 
+    def memory(self) -> bytes:
+        """The threads and renderings of ai-client as a pickle. A direct response is lost with its connection."""
+        return pickle.dumps(self._ai_client.memory)
+
+    def recall(self, memory: bytes) -> None:
+        """Go on with what an earlier stand-in remembered, in a running event loop."""
+        # With the same seed it would give out the same ids again.
+        self._services.chance.seed()
+        self._ai_client.recall(*pickle.loads(memory))  # noqa: S301  a file of the same user
+
     # -- running it
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
         """Listen. Port 0: any free one."""
         app = web.Application(middlewares=[self._middleware], client_max_size=4_000_000)
-        AiClient(self._services).add_routes(app.router)
+        self._ai_client.add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)

@@ -139,6 +139,10 @@ def called_twice(story: Story) -> None:
     story.call(2, accepted=False)
 
 
+def sent_before_a_confirmation(story: Story) -> None:
+    story.asks[1].asks_first = True
+
+
 def charged_for_a_failure(story: Story) -> None:
     story.fails(2)
 
@@ -271,6 +275,7 @@ def it_crashed_at_the_end(story: Story) -> None:
         (lost_while_working, "lost"),
         (sent_twice, "ai-client submits above one a submission"),
         (called_twice, "aithriving calls above one a submission"),
+        (sent_before_a_confirmation, "paid requests before a confirmation"),
         (charged_for_a_failure, "charged but neither shown nor in the history"),
         (billed_twice, "difference beyond the unknown outcomes, commands"),
         (booked_too_much, "difference beyond the unknown outcomes, commands"),

@@ -70,6 +70,7 @@ class Shown:
             for component in components:
                 found.append(component)
                 walk(component.get("components", []))
+                walk([component["accessory"]] if "accessory" in component else [])
 
         walk(self.raw.components)
         return found
@@ -132,10 +133,10 @@ class Studio:
     async def confirmed(
         self, person: simcord.MemberActor | None = None, /, prompt: str = "a {red, blue} car", **options: Any
     ) -> simcord.InteractionResult:
-        """Run /imagine with a prompt that needs a confirmation, and confirm it."""
+        """Run /imagine with a prompt that needs a confirmation, and confirm it. Returns what has the job's card."""
         result = await self.imagine(person, prompt, **options)
-        await self.press(person or self.ada, card(result), CONFIRM)
-        return result
+        pressed = await self.press(person or self.ada, card(result), CONFIRM)
+        return pressed if result.response is None else result
 
     async def press(self, person: simcord.MemberActor, card: Shown, label: str) -> simcord.InteractionResult:
         """Press the button with this label, or else the one whose label begins with it."""
@@ -143,6 +144,10 @@ class Studio:
             each for each in card.labels if each.startswith(label)
         ]
         return await person.click(card.raw, label=found)
+
+    async def again(self, person: simcord.MemberActor, card: Shown) -> simcord.InteractionResult:
+        """Press Again on a result with a fixed seed, and choose the same seed."""
+        return await self.press(person, told(await self.press(person, card, "Again")), "Same seed")
 
     async def finish(self) -> None:
         """Wait until the worker is idle. It then has delivered all results."""

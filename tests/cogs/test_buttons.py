@@ -17,7 +17,8 @@ from bot.text import VERBATIM
 from bot.ui.buttons import DELETE_IMAGES, DELETED, DELETED_BEFORE, MESSAGE_LEFT
 from bot.ui.cards import job as cards
 from bot.ui.cards.buttons import JOB_ACTIONS, OLD_BUTTON
-from bot.ui.cards.wording import REQUESTS
+from bot.ui.cards.details import SEED_OF_ONE
+from bot.ui.confirm import KEPT
 from bot.ui.interactions import APOLOGY_FOR_JOB
 from storage import images as image_rows
 from storage import jobs as rows
@@ -52,11 +53,11 @@ async def narrow_studio(make_studio: MakeStudio) -> Studio:
 
 async def test_again_starts_a_job_of_the_person_who_presses_it(studio: Studio) -> None:
     first = await finished(studio, prompt="a fox", seed=7)
-    again = await studio.press(studio.ben, card(first), "Again")
+    again = await studio.again(studio.ben, card(first))
     await studio.finish()
     shown = card(again)
     assert shown.raw.id != card(first).raw.id
-    assert f"seed 7 · 1 s · 6 credits · for <@{studio.ben.id}>" in shown.text.replace("0 s", "1 s")
+    assert f"-# <@{studio.ben.id}> · Stable Image Core · 1024x1024 · 6 credits · " in shown.text
     assert len(card(first).images) == len(shown.images) == 1
     job = await studio.job(2)
     assert (job.user_id, job.parent_id) == (studio.ben.id, 1)
@@ -88,13 +89,12 @@ async def test_only_the_author_can_repeat_a_private_job(studio: Studio) -> None:
 async def test_again_on_another_persons_result_uses_ones_own_privacy_default(studio: Studio, private: bool) -> None:
     first = card(await finished(studio, prompt="a fox", seed=7))
     await studio.ben.slash(studio.channel, "settings set", private=private)
-    for label in ("Again", "New seed"):
-        again = await studio.press(studio.ben, first, label)
+    for again in (await studio.again(studio.ben, first), await studio.press(studio.ben, first, "New seed")):
         await studio.finish()
         assert card(again).private is private
     # The author's typed options override their settings.
     await studio.ada.slash(studio.channel, "settings set", private=True)
-    assert not card(await studio.press(studio.ada, first, "Again")).private
+    assert not card(await studio.again(studio.ada, first)).private
     await studio.finish()
 
 
@@ -123,13 +123,13 @@ async def test_cancel_drops_unsent_requests_and_shows_the_others(narrow_studio: 
     studio = narrow_studio
     result = await waiting(studio)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=REQUESTS(count=2)))
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
     assert card(result).labels == []
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 1
-    named = cards.SOME_CANCELLED_NAMED(number=1, requests=REQUESTS(count=2), names="a blue car")
+    named = cards.SOME_CANCELLED_NAMED(number=1, all=2, names="a blue car")
     assert shows(shown.text, named)
     assert "6 credits" in shown.text
     assert len(studio.stand_in.bills) == 1
@@ -168,7 +168,13 @@ async def test_cancelling_too_late_is_reported(studio: Studio) -> None:
 async def test_everybody_who_sees_the_card_can_open_its_details(studio: Studio) -> None:
     result = await finished(studio, prompt="a fox", seed=7, engine=BASIC, steps=30)
     details = told(await studio.press(studio.ben, card(result), "Details"))
-    for words in ("a fox", "30 steps", "seed 7", "(estimate)", str(cards.SUBMISSION_STATUS[SubmissionStatus.DONE])):
+    for words in (
+        "a fox",
+        "30 steps",
+        str(SEED_OF_ONE(seed=7)),
+        "(estimate)",
+        str(cards.JOB_STATUS[JobStatus.DELIVERED]),
+    ):
         assert words in details.text
 
 
@@ -198,6 +204,16 @@ async def test_delete_asks_and_then_removes_card_and_files(studio: Studio) -> No
     assert job is not None
     assert job.status is JobStatus.DELETED
     assert [image.file for image in images] == [None, None]
+
+
+async def test_keep_beside_the_question_changes_nothing(studio: Studio) -> None:
+    result = await finished(studio)
+    question = told(await studio.press(studio.ada, card(result), "Delete"))
+    kept = await studio.press(studio.ada, question, "Keep")
+    assert shows(card(kept).text, KEPT)
+    assert card(kept).labels == []
+    assert len(card(result).images) == 1
+    assert (await studio.job()).status is JobStatus.DELIVERED
 
 
 async def test_a_private_card_can_be_deleted(studio: Studio) -> None:
@@ -337,7 +353,7 @@ async def test_each_of_many_presses_starts_its_own_job(studio: Studio) -> None:
     await studio.finish()
     for person, press in zip(everybody, presses, strict=True):
         assert len(card(press).images) == 1
-        assert f"for <@{person.id}>" in card(press).text
+        assert f"-# <@{person.id}> · " in card(press).text
 
 
 async def test_the_library_keeps_no_card_in_memory(studio: Studio) -> None:

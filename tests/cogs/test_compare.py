@@ -19,7 +19,7 @@ from bot.domain.requests import (
 from bot.providers.base import Size
 from bot.text import Message
 from bot.ui.cards import job as cards
-from bot.ui.cards.wording import IMAGES, REQUESTS
+from bot.ui.cards.wording import IMAGES
 from cogs.compare import together
 from fakes.services import Fault
 from fakes.services.faults import Status
@@ -48,7 +48,7 @@ async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
 
 async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: Studio) -> None:
     result = await compare(studio, seed=7)
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert [image["description"] for image in shown.images] == [
@@ -58,12 +58,12 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
     ]
     lines = shown.text.splitlines()
     core = next(line for line in lines if "**Stable Image Core**" in line)
-    assert "1024x1024 · seed 7 · " in core
+    assert "1024x1024 · 6 credits · " in core
+    assert "seed" not in core
     assert core.startswith("Image 3 · **Stable Image Core**")
-    assert core.endswith(" s · 6 credits")
+    assert core.endswith(" s")
     basic = next(line for line in lines if "**Stable Diffusion 1.6**" in line)
-    assert " s · about " in basic
-    assert str(REQUESTS(count=3)) in shown.text
+    assert " · about " in basic
     assert "(estimate)" in shown.text
     bodies = [call.body for call in studio.stand_in.calls if call.route.startswith("aithriving")]
     assert [body["seed"] for body in bodies if isinstance(body, dict)] == [7, 7]
@@ -71,7 +71,7 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
 
 async def test_unsupported_options_are_not_sent_and_are_listed(studio: Studio) -> None:
     result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 3
@@ -115,7 +115,7 @@ async def test_an_invalid_comparison_is_refused_at_once(studio: Studio, options:
 async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
     studio.stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": "Not these words"})))
     result = await compare(studio)
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
@@ -126,7 +126,7 @@ async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
 async def test_images_appear_as_engines_finish(make_studio: MakeStudio) -> None:
     studio = await make_studio(seconds=None, AITHRIVING_JOBS="1")
     result = await compare(studio, engines=f"{CORE}, {BASIC}")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.begun()
     studio.stand_in.finish_all()
     await studio.until(lambda: len(card(result).images) == 1)
@@ -141,7 +141,7 @@ async def test_images_appear_as_engines_finish(make_studio: MakeStudio) -> None:
 
 async def test_again_edit_and_details_work_on_a_comparison(studio: Studio) -> None:
     result = await compare(studio, seed=7, engines=f"{CORE}, {BASIC}")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     again = await studio.press(studio.ben, card(result), "Again")
     assert str(IMAGES(count=2)) in card(again).text

@@ -112,7 +112,7 @@ async def test_everybody_can_edit_a_public_job_as_their_own(studio: Studio) -> N
     for person in (studio.ben, studio.admin):
         edited = await send(person, await studio.press(person, card(result), "Edit"), Prompt="a blue fox")
         await studio.finish()
-        assert f"for <@{person.id}>" in card(edited).text
+        assert f"-# <@{person.id}> · " in card(edited).text
 
 
 async def test_only_the_author_can_edit_a_private_job(studio: Studio) -> None:

@@ -6,6 +6,7 @@ import pytest
 import simcord
 
 from bot.jobs.results import DELETE_NOT_ALLOWED
+from bot.ui.cards.event_log import TITLE
 from bot.ui.cards.job import JOB_STATUS
 from storage.records import JobStatus
 from tests.cogs.conftest import Studio, card, told
@@ -25,6 +26,8 @@ async def pressed(studio: Studio, who: str, label: str) -> tuple[simcord.Interac
         result = await studio.imagine(studio.ada, prompt="a fox", seed=7)
     await studio.finish()
     answer = await person.click(card(result).raw, label=label)
+    if label == "Again":
+        answer = await person.click(told(answer).raw, label="Same seed: 6 credits")
     await studio.finish()
     return result, answer
 
@@ -52,10 +55,19 @@ async def test_everybody_can_open_details_privately(studio: Studio, who: str) ->
 
 
 @pytest.mark.parametrize("who", WHO)
+async def test_everybody_can_read_the_log_privately(studio: Studio, who: str) -> None:
+    _, answer = await pressed(studio, who, "Details")
+    person = {"member": studio.ben, "admin": studio.admin, "author": studio.ada}.get(who, studio.ada.user)
+    log = await person.click(told(answer).raw, label="Log")
+    assert card(log).private
+    assert shows(card(log).text, TITLE(job=1))
+
+
+@pytest.mark.parametrize("who", WHO)
 async def test_only_the_author_and_moderators_can_delete(studio: Studio, who: str) -> None:
     result, answer = await pressed(studio, who, "Delete")
     if who == "member":
         assert shows(told(answer).text, DELETE_NOT_ALLOWED)
     else:
-        assert told(answer).labels == ["Delete for good"]
+        assert told(answer).labels == ["Delete for good", "Keep"]
     assert len(card(result).images) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ from bot.jobs.view import PRIVATE_JOB
 from bot.text import Message
 from bot.ui.cards import history as history_cards
 from bot.ui.cards import job as cards
-from bot.ui.cards.buttons import OLD_LIST, engine_digest, history_rest, list_id
+from bot.ui.cards.buttons import GO_TO_MESSAGE, OLD_LIST, engine_digest, history_rest, list_id
+from bot.ui.cards.details import SEED_OF_ONE
 from bot.ui.cards.wording import JOBS
 from bot.ui.list_buttons import ENGINE_GONE
 from cogs.history import NO_WORDS, TOO_LONG
 from storage.jobs import JobFilter
 from storage.records import JobStatus
-from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
+from tests.cogs.conftest import BASIC, CORE, MakeStudio, Shown, Studio, card, told
 from tests.cogs.test_threads import forge, made, seen_by
 from tests.doubles.texts import shows
 
@@ -31,7 +33,8 @@ async def looked(studio: Studio, person: simcord.MemberActor | None = None, **op
 
 
 def urls(shown: Shown) -> list[str]:
-    return [part["url"] for part in shown.parts if part.get("url")]
+    """The addresses of the messages that show the jobs."""
+    return re.findall(rf"\[{GO_TO_MESSAGE}\]\((.+?)\)", shown.text)
 
 
 def thumbnails(shown: Shown) -> list[dict[str, Any]]:
@@ -54,7 +57,7 @@ async def test_the_history_is_empty_at_first(studio: Studio) -> None:
     shown = await looked(studio)
     assert shows(shown.text, history_cards.NOTHING_YET)
     assert shown.labels == []
-    assert shows((await looked(studio, search="fox")).text, history_cards.NOTHING_MATCHES)
+    assert shows((await looked(studio, search="fox")).text, history_cards.NO_SUCH_WORDS(words="fox"))
 
 
 async def test_newest_jobs_come_first_with_image_price_and_link(studio: Studio) -> None:
@@ -71,7 +74,7 @@ async def test_newest_jobs_come_first_with_image_price_and_link(studio: Studio) 
     assert urls(shown) == [
         f"{place}{(await studio.job(n)).message_id}" for place, n in zip(places, (2, 1), strict=True)
     ]
-    assert shown.labels == ["Again", "Use this prompt", "Go to it"] * 2
+    assert shown.labels == ["Again", "Edit", "Details"] * 2
 
 
 async def test_page_buttons_keep_the_search_and_survive_a_restart(studio: Studio) -> None:
@@ -85,13 +88,13 @@ async def test_page_buttons_keep_the_search_and_survive_a_restart(studio: Studio
     assert "number 5" in shown.text
     assert "owl" not in shown.text
     await studio.restart()
-    older = told(await studio.press(studio.ada, shown, "Older"))
+    older = told(await studio.press(studio.ada, shown, "Next"))
     assert "page 2 of 2" in older.text
     assert "number 1" in older.text
     assert "number 5" not in older.text
     assert "owl" not in older.text
     assert len(thumbnails(older)) == len(older.raw.attachments) == 2
-    newer = told(await studio.press(studio.ada, older, "Newer"))
+    newer = told(await studio.press(studio.ada, older, "Previous"))
     assert "number 5" in newer.text
 
 
@@ -216,7 +219,7 @@ async def test_a_forged_button_shows_nothing_of_others(studio: Studio, custom_id
         ("page:history:1", OLD_LIST),
         ("page:history:1:x::", OLD_LIST),
         (f"page:history:1:{'9' * 19}::", OLD_LIST),
-        ("page:history:1:::' OR 1=1 --", history_cards.NOTHING_MATCHES),
+        ("page:history:1:::' OR 1=1 --", history_cards.NO_SUCH_WORDS),
         ("page:history:1::00000000:", ENGINE_GONE),
         (f"page:history:1:{'9' * 18}::", NO_SUCH_THREAD),
     ],
@@ -230,7 +233,7 @@ async def test_an_invalid_button_is_refused(studio: Studio, custom_id: str, said
 
 
 async def test_again_from_the_history_starts_a_job(studio: Studio) -> None:
-    await made(studio, "a fox", seed=7)
+    await made(studio, "a fox")
     again = await studio.press(studio.ada, await looked(studio), "Again")
     await studio.finish()
     assert len(card(again).images) == 1
@@ -238,11 +241,29 @@ async def test_again_from_the_history_starts_a_job(studio: Studio) -> None:
     assert (await studio.job(2)).parent_id == 1
 
 
-async def test_use_this_prompt_opens_the_form_with_it(studio: Studio) -> None:
-    await made(studio, "a `fox` in snow", seed=7, private=True)
-    pressed = await studio.press(studio.ada, await looked(studio), "Use this prompt")
+async def test_edit_opens_the_form_with_everything_that_the_job_had(make_studio: MakeStudio) -> None:
+    studio = await make_studio(DEFAULT_ENGINE=BASIC)
+    await made(studio, "a `fox` in snow", engine=CORE, seed=7, negative="rain, fog", private=True)
+    pressed = await studio.press(studio.ada, await looked(studio), "Edit")
     assert pressed.modal is not None
-    assert "a `fox` in snow" in str(pressed.modal)
+    for value in ("a `fox` in snow", "rain, fog", "--seed 7"):
+        assert value in str(pressed.modal)
+    (engine,) = [option for option in options_of(pressed.modal) if option.get("default")]
+    assert engine["value"] == CORE
+
+
+async def test_details_are_open_from_the_history(studio: Studio) -> None:
+    await made(studio, "a fox", seed=7)
+    pressed = told(await studio.press(studio.ada, await looked(studio), "Details"))
+    assert shows(pressed.text, SEED_OF_ONE(seed=7))
+    assert not shows((await looked(studio)).text, SEED_OF_ONE)
+
+
+def options_of(modal: Any) -> list[dict[str, Any]]:
+    """The options of the form's menu."""
+    if isinstance(modal, dict):
+        return [*modal.get("options", ()), *(found for part in modal.values() for found in options_of(part))]
+    return [found for part in modal for found in options_of(part)] if isinstance(modal, list) else []
 
 
 @pytest.mark.parametrize(("action", "refusal"), [("use", PRIVATE_JOB), ("show", store.NOT_YOURS)])

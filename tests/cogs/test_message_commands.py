@@ -8,6 +8,7 @@ import simcord
 
 from bot.jobs.results import NO_JOB_IN_MESSAGE
 from bot.jobs.view import PRIVATE_JOB
+from bot.ui.cards.details import NUMBER
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS
 from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import CORE, Studio, card, forge, stand, told
@@ -26,7 +27,7 @@ async def test_details_of_a_visible_result(studio: Studio) -> None:
     await studio.finish()
     for person in (studio.ada, studio.ben, studio.admin):
         shown = told(await click(studio, person, DETAILS, card(result).raw))
-        assert "**Job 1**" in shown.text
+        assert shows(shown.text, NUMBER(job=1))
 
 
 async def test_details_of_an_unfinished_job(slow_studio: Studio) -> None:
@@ -35,7 +36,7 @@ async def test_details_of_an_unfinished_job(slow_studio: Studio) -> None:
     await slow_studio.until(lambda: shows(card(result).text, SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]))
     assert card(result).labels == []
     shown = told(await click(slow_studio, slow_studio.ben, DETAILS, card(result).raw))
-    assert f"**Job 1** · {JOB_STATUS[JobStatus.WORKING]}" in shown.text
+    assert f"-# <@{slow_studio.ada.id}> · {JOB_STATUS[JobStatus.WORKING]} · " in shown.text
 
 
 async def test_using_a_prompt_copies_only_its_words(studio: Studio) -> None:
@@ -66,7 +67,7 @@ async def test_a_shared_result_is_found_by_its_message(studio: Studio) -> None:
     result = await studio.imagine(prompt="a surprise", private=True)
     await studio.finish()
     shared = card(await studio.press(studio.ada, card(result), "Share"))
-    assert "**Job 1**" in told(await click(studio, studio.ben, DETAILS, shared.raw)).text
+    assert shows(told(await click(studio, studio.ben, DETAILS, shared.raw)).text, NUMBER(job=1))
 
 
 async def test_jobs_that_the_person_may_not_see_are_refused(studio: Studio) -> None:

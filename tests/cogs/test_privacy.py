@@ -14,6 +14,7 @@ from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
 from bot.retention import Ages, apply_retention
 from bot.text import Message, Text
 from bot.ui.cards.wording import JOBS, THREADS
+from bot.ui.confirm import KEPT
 from cogs.privacy import DELETED, LIMITS_STAY, NOT_REMOVED, PERMANENT, STORED_IMAGES, SUMMARY, SUMMARY_WITH_SETTINGS
 from storage import ledger, privacy
 from storage.database import database_path
@@ -125,6 +126,15 @@ async def test_deletion_is_refused_while_a_job_runs(slow_studio: Studio) -> None
     studio.stand_in.finish_all()
     await studio.finish()
     assert len(card(running).images) == 1
+    assert SECRET.encode() in stored(studio)
+
+
+async def test_keep_beside_the_question_deletes_nothing(studio: Studio) -> None:
+    await studio.imagine(prompt=SECRET)
+    await studio.finish()
+    question = await ask_to_delete(studio, studio.ada)
+    kept = await studio.press(studio.ada, told(question), "Keep")
+    assert shows(card(kept).text, KEPT)
     assert SECRET.encode() in stored(studio)
 
 

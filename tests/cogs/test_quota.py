@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import simcord
 
-from bot.domain.periods import MONTHS, Period
+from bot.domain.periods import Period
 from bot.domain.rules import WORD_REFUSED
 from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
 from bot.servers.settings import NO_SUCH_LIMIT, NOT_A_MANAGER, TOO_LITTLE_LEFT
-from bot.text import Message, Text, Value, t
+from bot.text import Message, Text, Value, relative, t
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
@@ -26,19 +26,19 @@ from bot.ui.cards.usage import EXTRA, LEFT, USED
 from storage import ledger
 from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
-from tests.cogs.conftest import Studio, card, told
+from tests.cogs.conftest import THE_BEGINNING, Studio, card, told
 from tests.doubles.texts import shows
 
 CORE_PRICE = 6000
+DAY = 86_400_000
+FEBRUARY = THE_BEGINNING + 31 * DAY
 EVERYONE = {"for": Subject.DEFAULT.value}
 SERVER = {"for": Subject.SERVER.value}
 
 
 def too_much(limit: int, left: int, period: Period = Period.MONTH) -> Text:
     """The refusal of one image by a personal limit. The month ends with January, the week on its first Sunday."""
-    resets = t("{day:plain} {month}", day=5, month=MONTHS[0])
-    if period is Period.MONTH:
-        resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
+    resets = FEBRUARY if period is Period.MONTH else THE_BEGINNING + 4 * DAY
     return TOO_EXPENSIVE[LimitKind.SERVER_USER](
         needed=CORE_PRICE, left=left, limit=limit, period=period.this, resets=resets
     )
@@ -85,9 +85,8 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
     await quota(studio, "set", credits=8, **SERVER)
     await asked(studio, studio.ada)
     refused = await asked(studio, studio.ben)
-    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
     values: dict[str, Value] = {"needed": CORE_PRICE, "left": 2000, "limit": 8000, "period": Period.MONTH.this}
-    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=resets))
+    assert shows(refused, TOO_EXPENSIVE[LimitKind.SERVER](**values, resets=FEBRUARY))
     report = told(await studio.admin.slash(studio.channel, "usage report")).text
     assert shows(report, USED[LimitKind.SERVER](used=6000, limit=8000, period=Period.MONTH.this, percent=75))
 
@@ -114,7 +113,7 @@ async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio
     assert shows(said, too_much(7000, 1000))
 
 
-async def test_unfinished_jobs_are_counted(slow_studio: Studio) -> None:
+async def test_running_jobs_are_counted(slow_studio: Studio) -> None:
     studio = slow_studio
     await quota(studio, "set", jobs=1)
     await studio.imagine(studio.ada)
@@ -131,12 +130,10 @@ async def test_a_grant_pays_only_for_spending_above_the_limit(studio: Studio) ->
         assert not shows(await asked(studio, studio.ada), TOO_EXPENSIVE[LimitKind.SERVER_USER])
     shown = await quota(studio, "show", user=studio.ada.user)
     month: dict[str, Value] = {"limit": 8000, "left": 0, "period": Period.MONTH.this}
-    february = studio.clock.now() // 1000 // 86_400 * 86_400 + 31 * 86_400
-    assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=f"<t:{february}:R>"))
+    assert shows(shown, LEFT[LimitKind.SERVER_USER](**month, resets=relative(FEBRUARY)))
     assert shows(shown, EXTRA(left=3000, given=7000))
     refused = await asked(studio, studio.ada)
-    resets = t("{day:plain} {month}", day=1, month=MONTHS[1])
-    assert shows(refused, GRANTS_TOO_SMALL(**month, needed=CORE_PRICE, extra=3000, resets=resets))
+    assert shows(refused, GRANTS_TOO_SMALL(**month, needed=CORE_PRICE, extra=3000, resets=FEBRUARY))
     taken = await quota(studio, "grant", user=studio.ada.user, credits=-3)
     assert shows(taken, TAKEN_BACK(amount=3000, person=ada, left=0))
     assert shows(await quota(studio, "grant", user=studio.ada.user, credits=-1), TOO_LITTLE_LEFT(left=0))

@@ -55,7 +55,7 @@ async def test_the_same_applies_to_turning_a_page(studio: Studio) -> None:
         await studio.finish()
     first = await looked(studio)
     studio.env.inject_error("PATCH", ANSWER, status=400, code=20009)
-    older = told(await studio.press(studio.ada, first, "Older"))
+    older = told(await studio.press(studio.ada, first, "Next"))
     assert "a fox 0" in older.text
     assert "explicit" in older.text
     assert not older.raw.attachments

@@ -158,7 +158,10 @@ async def test_again_ignores_the_current_settings(studio: Studio, again: str) ->
     result = await studio.imagine(prompt="a fox", engine=CORE, seed=7)
     await studio.finish()
     await studio.ada.slash(studio.channel, "settings set", size="512x512", text="in oil", private=True)
-    pressed = await studio.press(studio.ada, card(result), again)
+    answer = (
+        studio.again(studio.ada, card(result)) if again == "Again" else studio.press(studio.ada, card(result), again)
+    )
+    pressed = await answer
     await studio.finish()
     assert not card(pressed).private
     options = await chosen(studio, 2)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs import service
+from bot.errors import UserError
+from bot.jobs import proposals, service, store
+from bot.jobs import view as job_view
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
+from bot.jobs.new_jobs import PROPOSED_AT_MOST
 from bot.ui.cards import job as cards
 from bot.ui.cards.proposal import LAPSED, NEVER_STARTED, PROPOSAL
-from bot.ui.cards.wording import IMAGES, REQUESTS
+from bot.ui.cards.waiting import DONE_OF
+from bot.ui.cards.wording import IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import ledger
 from storage import submissions as rows
-from storage.records import JobStatus, LapseReason
+from storage.records import DeliveryMethod, JobStatus, LapseReason
 from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.doubles.forms import filled
 from tests.doubles.texts import shows
 
 
@@ -30,6 +35,7 @@ async def test_choices_show_their_price_first_and_nothing_is_held_or_sent(studio
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.finish()
     shown = card(result)
+    assert shown.private
     assert shows(shown.text, PROPOSAL(images=IMAGES(count=2), price="12 credits"))
     assert "a red car · 6 credits\na blue car · 6 credits" in shown.text
     assert shown.labels == ["Confirm: 12 credits", "Cancel"]
@@ -44,41 +50,95 @@ async def test_a_single_prompt_needs_no_confirmation(studio: Studio) -> None:
     assert len(card(result).images) == 3
 
 
-async def test_confirming_runs_the_proposal_in_the_same_card(studio: Studio) -> None:
+async def test_confirming_posts_the_card_and_deletes_the_question(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
-    asked = card(result)
-    await studio.press(studio.ada, asked, CONFIRM)
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
+    assert result.response is None
     await studio.finish()
-    shown = card(result)
-    assert shown.raw.id == asked.raw.id
+    shown = card(confirmed)
+    assert not shown.private
     assert len(shown.images) == 2
     assert "12 credits" in shown.text
     assert len(studio.stand_in.bills) == 2
+    job = await studio.job()
+    assert (job.message_id, job.public_in, job.delivered_by) == (shown.raw.id, studio.channel.id, DeliveryMethod.TOKEN)
 
 
-async def test_only_the_author_can_confirm(studio: Studio) -> None:
+async def test_a_confirmed_job_goes_on_in_its_posted_card(slow_studio: Studio) -> None:
+    """Its result is an edit of the posted card, also after a restart, and by the bot when the token has expired."""
+    studio = slow_studio
+    posted = await studio.confirmed(prompt=f"a car --engine {{{CORE}, {BASIC}}}")
+    await studio.begun()
+    await studio.until(lambda: "Cancel" not in card(posted).labels)
+    await studio.env.advance_time(15 * 60)
+    studio.stand_in.finish_all()
+    await studio.begun("aithriving.basic")
+    studio.stand_in.finish_all()
+    await studio.finish()
+    assert len(card(posted).images) == 2
+    assert (await studio.job()).delivered_by is DeliveryMethod.BOT_EDIT
+
+
+async def test_nobody_else_can_confirm_cancel_or_see_a_proposal(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     for person in (studio.ben, studio.admin):
-        refused = told(await studio.press(person, card(result), CONFIRM))
-        assert shows(refused.text, service.CONFIRM_NOT_ALLOWED)
+        for action in ("confirm", "post"):
+            assert shows(told(await forge(studio, person, action, 1)).text, store.NOT_YOURS)
+        assert shows(told(await forge(studio, person, "cancel", 1)).text, service.CANCEL_NOT_ALLOWED)
+        for action in ("again", "details", "edit"):
+            assert shows(told(await forge(studio, person, action, 1)).text, job_view.PRIVATE_JOB)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert CONFIRM in card(result).labels[0]
 
 
-async def test_only_the_author_and_moderators_can_cancel_a_proposal(studio: Studio) -> None:
+async def test_a_proposal_is_confirmed_only_by_the_button_that_it_has(studio: Studio) -> None:
+    """A private result is never posted, and a public one never put into a private card."""
+    private = await studio.imagine(prompt="a {red, blue} car", private=True)
+    assert shows(told(await forge(studio, studio.ada, "post", 1)).text, store.OLD_CARD)
+    assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, store.OLD_CARD)
+    assert card(private).private
+    await studio.finish()
+    assert studio.stand_in.calls == []
+    assert (await studio.job()).status is JobStatus.PROPOSED
+
+
+async def test_a_proposal_can_be_cancelled(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
-    refused = told(await studio.press(studio.ben, card(result), "Cancel"))
-    assert shows(refused.text, service.CANCEL_NOT_ALLOWED)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
     assert shows(said.text, service.CANCELLED)
     shown = card(result)
+    assert shown.private
     assert shows(shown.text, LAPSED[LapseReason.CANCELLED])
-    assert shown.labels == ["Again", "Edit", "Delete"]
-    other = await studio.imagine(prompt="a {red, blue} car")
-    await studio.press(studio.admin, card(other), "Cancel")
-    assert (await studio.job(2)).status is JobStatus.LAPSED
+    assert shown.labels == ["Again", "Edit"]
     assert await held(studio) == 0
+
+
+async def test_an_expired_proposal_offers_the_form(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    studio.clock.advance(15 * 60 - 14)
+    await studio.runtime.service.proposals.lapse_due()
+    await studio.until(lambda: shows(card(result).text, LAPSED[LapseReason.EXPIRED]))
+    form = await studio.press(studio.ada, card(result), "Edit")
+    assert filled(form)["Prompt"] == "a {red, blue} car"
+
+
+async def test_a_card_that_asked_and_cannot_be_deleted_stops_nothing(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    studio.env.inject_error("DELETE", "/webhooks/*/*/messages/*", status=404, code=10008)
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(confirmed).images) == 2
+
+
+async def test_of_many_proposals_the_oldest_lapse(studio: Studio) -> None:
+    first = await studio.imagine(prompt="a {red, blue} car")
+    second = await studio.imagine(prompt="a {red, blue} car")
+    for _ in range(PROPOSED_AT_MOST - 1):
+        await studio.imagine(prompt="a {red, blue} car")
+    await studio.until(lambda: shows(card(first).text, LAPSED[LapseReason.REPLACED]))
+    assert CONFIRM in card(second).labels[0]
+    assert shows(told(await forge(studio, studio.ada, "post", 1)).text, proposals.NOT_WAITING)
 
 
 CLEARED = {"private": "privacy", "refused_words": "refused", "restricted_words": "restricted"}
@@ -101,7 +161,7 @@ async def test_confirm_checks_the_rules_again(studio: Studio, change: dict[str, 
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.admin.slash(studio.channel, "server set", **change)
     refused = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert shows(refused.text, service.RULES_CHANGED)
+    assert shows(refused.text, proposals.RULES_CHANGED)
     await studio.finish()
     assert studio.stand_in.calls == []
     assert (await studio.job()).status is JobStatus.PROPOSED
@@ -113,9 +173,9 @@ async def test_confirm_checks_the_rules_again(studio: Studio, change: dict[str, 
             setting, setting
         ),
     )
-    await studio.press(studio.ada, card(result), CONFIRM)
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
-    assert len(card(result).images) == 2
+    assert len(card(confirmed).images) == 2
 
 
 async def test_a_private_proposal_can_be_confirmed_after_private_became_mandatory(studio: Studio) -> None:
@@ -129,15 +189,15 @@ async def test_a_private_proposal_can_be_confirmed_after_private_became_mandator
 async def test_a_proposal_can_be_confirmed_after_a_restart(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.restart()
-    await studio.press(studio.ada, card(result), CONFIRM)
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
-    assert len(card(result).images) == 2
+    assert len(card(confirmed).images) == 2
 
 
 async def test_an_unconfirmed_proposal_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
-    await studio.runtime.service.lapse_due()
+    await studio.runtime.service.proposals.lapse_due()
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     assert shows(card(result).text, LAPSED[LapseReason.EXPIRED])
     assert (await studio.job()).status is JobStatus.LAPSED
@@ -149,28 +209,31 @@ async def test_a_late_press_confirms_nothing(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
     said = told(await studio.press(studio.ada, card(result), CONFIRM))
-    assert shows(said.text, service.EXPIRED)
+    assert shows(said.text, proposals.EXPIRED)
     await studio.until(lambda: shows(card(result).text, NEVER_STARTED))
     # It does not matter whether the bot has noticed the expiry meanwhile.
-    assert shows(told(await forge(studio, studio.ada, "confirm", 1)).text, service.EXPIRED)
+    for action in ("confirm", "post"):
+        assert shows(told(await forge(studio, studio.ada, action, 1)).text, proposals.EXPIRED)
     assert studio.stand_in.calls == []
 
 
 async def test_two_presses_run_the_job_once(studio: Studio) -> None:
     result = await studio.confirmed()
-    second = told(await forge(studio, studio.ada, "confirm", 1))
-    assert shows(second.text, service.NOT_WAITING)
+    for action in ("confirm", "post"):
+        second = told(await forge(studio, studio.ada, action, 1))
+        assert second.private
+        assert shows(second.text, proposals.NOT_WAITING)
     await studio.finish()
     assert len(card(result).images) == len(studio.stand_in.bills) == 2
 
 
 async def test_limits_are_checked_on_confirmation(make_studio: MakeStudio) -> None:
-    studio = await make_studio(USER_DAILY_CREDITS="15", JOBS_PER_USER="2")
+    studio = await make_studio(USER_DAILY_CREDITS="15", JOBS_PER_USER="1")
     result = await studio.imagine(prompt="a {red, blue} car")
     other = await studio.imagine(prompt="a {green, white} car")
-    await studio.press(studio.ada, card(result), CONFIRM)
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
-    assert len(card(result).images) == 2, "the job itself does not count towards the limit of jobs"
+    assert len(card(confirmed).images) == 2, "the job itself does not count towards the limit of jobs"
     refused = told(await studio.press(studio.ada, card(other), CONFIRM))
     assert shows(refused.text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
     assert CONFIRM in card(other).labels[0], "the proposal remains, in case the limit allows it later"
@@ -181,7 +244,8 @@ async def test_an_unaffordable_job_is_not_proposed(make_studio: MakeStudio) -> N
     studio = await make_studio(USER_DAILY_CREDITS="11")
     result = await studio.imagine(prompt="a {red, blue} car")
     assert shows(told(result).text, TOO_EXPENSIVE[LimitKind.USER_DAILY])
-    assert result.response is None
+    with pytest.raises(UserError):
+        await studio.job()
 
 
 async def test_a_price_above_the_persons_threshold_needs_a_confirmation(studio: Studio) -> None:
@@ -191,6 +255,7 @@ async def test_a_price_above_the_persons_threshold_needs_a_confirmation(studio: 
     others = await studio.imagine(studio.ben, "a car", images=2)
     await studio.finish()
     assert len(card(cheap).images) == 1
+    assert card(dear).private
     assert card(dear).labels == ["Confirm: 12 credits", "Cancel"]
     assert len(card(others).images) == 2
 
@@ -223,7 +288,7 @@ async def test_images_appear_as_they_finish(one_by_one: Studio) -> None:
         if number < 3:
             await studio.until(lambda: len(card(result).images) == number)  # noqa: B023 - awaited before it changes
             shown = card(result)
-            assert shows(shown.text, cards.DONE_OF(done=number, all=3))
+            assert shows(shown.text, DONE_OF(done=number, all=3))
             assert shown.images[-1]["description"] == f"a {colour} car (image {number} of 3)"
             assert len(shown.raw.attachments) == number
     await studio.finish()
@@ -263,13 +328,13 @@ async def test_cancel_drops_unsent_requests_and_keeps_finished_images(one_by_one
     await studio.begun(count=2)
     await studio.until(lambda: len(card(result).images) == 1)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, requests=REQUESTS(count=2)))
+    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
     assert len(card(result).images) == 1
     studio.stand_in.finish_all()
     await studio.finish()
     shown = card(result)
     assert len(shown.images) == 2
-    named = cards.SOME_CANCELLED_NAMED(number=1, requests=REQUESTS(count=3), names="a green car")
+    named = cards.SOME_CANCELLED_NAMED(number=1, all=3, names="a green car")
     assert shows(shown.text, named)
     assert len(studio.stand_in.bills) == 2
 

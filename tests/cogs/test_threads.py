@@ -228,11 +228,11 @@ async def test_the_list_has_pages(studio: Studio) -> None:
     assert f"{THREADS(count=8)} · {page_of(1, 2)}" in first.text
     assert "thread 7" in first.text
     assert "thread 1" not in first.text
-    second = await press(studio, studio.ada, first, "Older")
+    second = await press(studio, studio.ada, first, "Next")
     assert str(page_of(2, 2)) in second.text
     assert "thread 1" in second.text
     assert "thread 7" not in second.text
-    back = await press(studio, studio.ada, second, "Newer")
+    back = await press(studio, studio.ada, second, "Previous")
     assert str(page_of(1, 2)) in back.text
 
 
@@ -265,9 +265,9 @@ async def test_the_gallery_has_pages_and_a_button_back_to_the_list(studio: Studi
     listed = await run(studio, "list")
     gallery = told(await studio.ada.click(listed.raw, custom_id="page:gallery:1:1"))
     assert len(gallery.images) == 6
-    assert gallery.labels == ["Newer", "Older", "Use this thread", "All threads"]
+    assert gallery.labels == ["Previous", "Next", "Use this thread", "All threads"]
     assert str(page_of(1, 2)) in gallery.text
-    second = await press(studio, studio.ada, gallery, "Older")
+    second = await press(studio, studio.ada, gallery, "Next")
     assert str(page_of(2, 2)) in second.text
     assert len(second.images) == 4
     assert len(second.raw.attachments) == 4
@@ -316,7 +316,7 @@ async def test_lists_work_after_a_restart(studio: Studio) -> None:
     await made(studio, "a fox", images=10)
     shown = await run(studio, "show")
     await studio.restart()
-    second = await press(studio, studio.ada, shown, "Older")
+    second = await press(studio, studio.ada, shown, "Next")
     assert len(second.images) == 4
 
 
@@ -349,7 +349,7 @@ async def test_delete_asks_and_the_ledger_keeps_its_entries(studio: Studio) -> N
 async def test_the_keep_button_shows_the_gallery(studio: Studio) -> None:
     await made(studio, "a fox")
     question = await run(studio, "delete", thread="a fox")
-    kept = await press(studio, studio.ada, question, "Keep it")
+    kept = await press(studio, studio.ada, question, "Keep")
     assert len(kept.images) == 1
     store = studio.runtime.client._connection._view_store
     assert store._views == {}, "the question is answered, so its time-out does not delete the gallery"

@@ -268,3 +268,26 @@ async def test_images_are_served_without_a_key_and_with_a_thumbnail(
     async with http.get(image["url"].replace(".png", "0.png")) as response:
         assert response.status == 404
     assert [call.authorization for call in stand_in.calls_to("ai-client.image")] == [None, None]
+
+
+async def test_a_later_stand_in_goes_on_with_the_renderings() -> None:
+    async with aiohttp.ClientSession() as http:
+        async with StandIn(seconds=None, painter=flat) as first:
+            thread = await open_thread(http, first)
+            await post_entry(http, first, thread)
+            memory = first.memory()
+        async with StandIn(seconds=None, painter=flat) as second:
+            second.recall(memory)
+            assert [entry["type"] for entry in await list_entries(http, second, thread)] == ["request"]
+            assert await open_thread(http, second) != thread, "the same seed gives other ids"
+
+            assert second.finish_all() == 1
+
+            _, response = await list_entries(http, second, thread)
+            assert response["type"] == "response"
+            assert len(second.bills) == 1
+            third = second.memory()
+        async with StandIn(seconds=None, painter=flat) as last:
+            last.recall(third)
+            assert await list_entries(http, last, thread) != []
+            assert last.bills == [], "nothing is charged again"

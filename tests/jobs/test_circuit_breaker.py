@@ -21,7 +21,7 @@ from bot.jobs.circuit_breaker import (
 )
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
-from bot.ui.cards.job import waiting_card
+from bot.ui.cards.waiting import waiting_card
 from storage.records import SubmissionStatus
 from tests.doubles.clock import SkippingClock
 from tests.doubles.engines import BASIC, ENGINES, XL

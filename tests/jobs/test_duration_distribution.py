@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.jobs.durations import DurationDistribution, remaining
+from bot.jobs.durations import DurationDistribution
 from bot.jobs.polling import CHEAP, FEW, MANY, price
 
 ages = st.floats(0, 3600)
@@ -158,14 +158,5 @@ def test_a_wrong_estimate_does_not_cause_endless_polling() -> None:
     assert len(found) < 5
 
 
-def test_the_expected_end_is_the_median_of_the_remaining_time() -> None:
-    distribution = even(8, 13)
-    assert remaining(0, distribution) == pytest.approx(10.5, abs=0.02)
-    assert remaining(10.5, distribution) == pytest.approx(1.25, abs=0.02)
-    assert remaining(14, distribution) is None
-
-
-@given(distributions(), ages)
-def test_the_remaining_time_is_never_negative(distribution: DurationDistribution, age: float) -> None:
-    left = remaining(age, distribution)
-    assert left is None or left >= 0
+def test_the_usual_duration_is_the_median() -> None:
+    assert even(8, 13).usual == pytest.approx(10.5, abs=0.02)

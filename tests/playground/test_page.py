@@ -14,14 +14,14 @@ from pathlib import Path
 import aiohttp
 import discord
 import pytest
-import simcord.preview
 from playwright.async_api import expect
 
 from bot.config import Settings
 from fakes.services import StandIn, flat
 from playground.browser import PATIENCE, Visitor, chromium, visit
-from playground.live_page import OUR_WORDS, open_page
-from playground.page import free_port
+from playground.live_page import open_page
+from playground.page import FOLDER, free_port, token_in
+from playground.page_files import CHANGES, THEIRS
 from playground.studio import Studio, open_studio
 from playground.world import open_world
 from tests.playground.conftest import HastyClock
@@ -146,10 +146,13 @@ async def test_scrolling_away_is_respected(studio: Studio, visitor: Visitor) -> 
     await expect(first).to_be_in_viewport()
 
 
-async def test_the_page_has_our_name() -> None:
-    theirs = (Path(simcord.preview.__file__).parent / "static" / "index.html").read_text("utf-8")
-    assert [words for words in OUR_WORDS if words not in theirs] == []
+@pytest.mark.parametrize("name", CHANGES)
+def test_everything_that_is_changed_exists_once_in_simcords_files(name: str) -> None:
+    text = (THEIRS / name).read_text("utf-8")
+    assert {piece: text.count(piece) for piece in CHANGES[name]} == dict.fromkeys(CHANGES[name], 1)
 
+
+async def test_the_page_has_our_name() -> None:
     async with (
         open_world(discord.Client(intents=discord.Intents(guilds=True))) as world,
         open_page(world, port=0) as preview,
@@ -206,6 +209,8 @@ async def test_the_command_prints_the_address_and_ends_on_request(tmp_path: Path
 
     assert process.returncode == 0
     assert b"The playground is closed" in rest
-    assert b"Traceback" not in errors
-    # Nothing is left behind: no data of the bot and no other files.
-    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
+    assert errors == b"", "the log is at warning"
+    # Its data is apart from the bot's, and the address is the same at the next start.
+    folder = tmp_path / "data"
+    assert await asyncio.to_thread(lambda: [path.name for path in folder.iterdir()]) == [FOLDER]
+    assert found[0].decode().endswith(f"#{await asyncio.to_thread(token_in, folder / FOLDER)}")

@@ -210,13 +210,20 @@ async def test_the_queue_returns_due_submissions_oldest_first(database: Database
         assert [one.id for one in await submissions.with_status(conn, (QUEUED, SUBMITTING), limit=2)] == [waits, sent]
 
 
-async def test_unfinished_jobs_are_the_users_proposed_or_working_ones(database: Database) -> None:
+async def test_running_jobs_are_the_users_working_ones(database: Database) -> None:
     async with database.write() as tx:
         for status in JobStatus:
             await add_job(tx, status=status)
         await add_job(tx, user_id=USER + 1)
-        assert await jobs.unfinished_jobs(tx, USER) == 2
-        assert await jobs.unfinished_jobs(tx, USER + 2) == 0
+        later = await add_job(tx)
+        assert await jobs.count_running(tx, USER) == 2
+        assert await jobs.count_running(tx, USER + 2) == 0
+        listed = await jobs.running_jobs(tx, USER, limit=9)
+        assert {job.status for job in listed} == {JobStatus.WORKING}
+        assert [job.id for job in listed][1:] == [later]
+        assert len(await jobs.running_jobs(tx, USER, limit=1)) == 1
+        assert await jobs.running_jobs(tx, USER, server_id=1, limit=9) == []
+        assert [job.status for job in await jobs.proposed_by(tx, USER)] == [JobStatus.PROPOSED]
         ready = await jobs.jobs_with_status(tx, (JobStatus.READY, JobStatus.UNDELIVERED))
         assert [job.status for job in ready] == [JobStatus.READY, JobStatus.UNDELIVERED]
 

@@ -239,7 +239,8 @@ ASKED: dict[str, Ask] = {
     "unknown": lambda conn: reports.unknown(conn, server_id=SERVER, since=NOW, limit=9),
     "failures": lambda conn: reports.failures_of(conn, user_id=USER, server_id=SERVER, limit=9),
     "acts": lambda conn: acts(conn, SERVER, limit=9),
-    "unfinished jobs": lambda conn: jobs.unfinished_jobs(conn, USER, server_id=SERVER),
+    "running jobs": lambda conn: jobs.count_running(conn, USER, server_id=SERVER),
+    "list of running jobs": lambda conn: jobs.running_jobs(conn, USER, server_id=SERVER, limit=9),
 }
 
 

@@ -14,25 +14,31 @@ from hypothesis import strategies as st
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, ImagineOptions
+from bot.jobs.limits import TOO_MANY_JOBS_HERE
 from bot.jobs.results import JobDetails
+from bot.jobs.running_jobs import LISTED, TooManyJobs
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import Size, WeightedText
 from bot.text import Text
-from bot.ui.cards import details
+from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
+from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
-from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card, waiting_card
+from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
 from bot.ui.cards.job_text import alt_text
 from bot.ui.cards.layout import Card, notice, refusal, text, within
 from bot.ui.cards.proposal import lapsed_card, proposal_card
+from bot.ui.cards.running_jobs import too_many_jobs_card
 from bot.ui.cards.server import value_text
-from bot.ui.cards.wording import REQUESTS, units
+from bot.ui.cards.waiting import changes_at, waiting_card
+from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
+from bot.ui.same_seed import same_seed_card
 from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
@@ -80,7 +86,7 @@ def many(prompt: str, sentence: str) -> JobView:
         *submissions,
         prompt=prompt,
         title=sentence,
-        progress=Progress(queue_position=12345, percent=100, expected_at=NOW, fetching=False),
+        progress=Progress(queue_position=12345, percent=100, at=NOW, started_at=NOW, usual_seconds=3599),
         engines=(),
         quoted_exactly=False,
         of=job(
@@ -111,26 +117,24 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
         prices=tuple(Price(400, 123_456_789, exact=False) for _ in shown.requests),
     )
     secret = replace(compared, job=replace(shown.job, private=True))
+    running = [replace(shown, job=replace(shown.job, id=10**17 + number)) for number in range(LISTED)]
+    known = JobDetails(
+        shown, mine=True, events=events, parent=11, children=tuple(range(10**17, 10**17 + 9)), hidden=3, kept_until=NOW
+    )
     for card in (
         waiting_card(shown),
         waiting_card(compared, images, ending=sentence[:100] or "over"),
         proposal_card(planned),
         proposal_card(replace(planned, options=shown.options)),
+        proposal_card(replace(planned, job=replace(planned.job, options={"repeats": True}))),
         lapsed_card(planned),
+        too_many_jobs_card(TooManyJobs(*[TOO_MANY_JOBS_HERE(count=9, most=9)] * 3, running=running)),
+        same_seed_card(shown.job, Price(400, 123_456_789, exact=False), images=10),
         result_card(secret, images, notes=["<@1>, this took longer than its first card could wait."]),
         result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
         failure_card(shown, notes=["This could not be shown in <#1>."]),
-        details_card(
-            JobDetails(
-                shown,
-                mine=True,
-                events=events,
-                parent=11,
-                children=tuple(range(10**17, 10**17 + 9)),
-                hidden=3,
-                kept_until=NOW,
-            )
-        ),
+        details_card(known),
+        log_card(known),
         refusal([sentence] * 30),
         notice("A sentence."),
     ):
@@ -148,25 +152,27 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     card = waiting_card(view(submission(held=6000), progress=Progress(queue_position=3)))
     first, settings, happening, price = said(card).split("\n")
     assert (first, settings) == ("a lighthouse", "-# Brush · 512x512")
-    assert happening == f"**{cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED]}** · {cards.IN_QUEUE(position=3)}"
-    assert price == f"-# {cards.EXACT_HOLD(held=6000)} · {cards.FOR(person='<@7>')}"
+    assert happening == f"**{cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED]}** · {waiting.IN_QUEUE(position=3)}"
+    assert price == f"-# <@7> · {waiting.EXACT_HOLD(held=6000)}"
     assert labels(card) == ["Cancel"]
 
 
 @pytest.mark.parametrize(
     ("status", "progress", "words"),
     [
-        (SubmissionStatus.QUEUED, Progress(queue_position=1), cards.NEXT_IN_QUEUE()),
+        (SubmissionStatus.QUEUED, Progress(queue_position=1), waiting.NEXT_IN_QUEUE()),
         (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),
         (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
         (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
         (
             SubmissionStatus.RENDERING,
-            Progress(expected_at=NOW + 12_400),
-            cards.USUALLY_READY(when=f"<t:{(NOW + 10_000) // 1000}:R>"),
+            Progress(at=NOW, started_at=NOW - 7000),
+            waiting.STARTED(when=f"<t:{NOW // 1000 - 7}:R>"),
         ),
-        (SubmissionStatus.RENDERING, Progress(overdue=True), cards.OVERDUE()),
-        (SubmissionStatus.RENDERING, Progress(fetching=True), cards.FETCHING()),
+        (SubmissionStatus.RENDERING, Progress(at=NOW, usual_seconds=12.4), waiting.USUALLY(time=10)),
+        (SubmissionStatus.RENDERING, Progress(at=NOW, usual_seconds=3.6), waiting.USUALLY(time=4)),
+        (SubmissionStatus.RENDERING, Progress(at=NOW, usual_seconds=12.4, overdue_at=NOW), waiting.OVERDUE()),
+        (SubmissionStatus.RENDERING, Progress(fetching=True), waiting.FETCHING()),
     ],
 )
 def test_progress_is_shown_in_words(status: SubmissionStatus, progress: Progress, words: Text | str) -> None:
@@ -178,27 +184,51 @@ def test_progress_is_shown_in_words(status: SubmissionStatus, progress: Progress
 def test_a_request_that_was_sent_before_is_not_shown_as_queued() -> None:
     lost = submission(status=SubmissionStatus.QUEUED, held=6000, sendings=1)
     spoken = said(waiting_card(view(lost)))
-    assert shows(spoken, cards.SENT_AGAIN)
+    assert shows(spoken, waiting.SENT_AGAIN)
     assert not shows(spoken, cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED])
 
 
 def test_a_job_of_an_unconfigured_provider_says_so_and_can_be_cancelled() -> None:
     sent = replace(submission(status=SubmissionStatus.RENDERING, held=6000), provider_missing=True)
     card = waiting_card(view(sent))
-    assert shows(said(card), cards.PROVIDER_MISSING)
-    assert shows(said(card), cards.PROVIDER_OFF(providers=["scripted"]))
+    assert shows(said(card), waiting.PROVIDER_MISSING)
+    assert shows(said(card), waiting.PROVIDER_OFF(providers=["scripted"]))
     assert labels(card) == ["Cancel"]
 
 
 def test_no_estimate_is_shown_after_rendering() -> None:
     rendering = submission(status=SubmissionStatus.RENDERING, held=6000)
-    spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, expected_at=NOW, fetching=True))))
-    assert f"**{cards.FETCHING}**\n-#" in spoken
+    spoken = said(waiting_card(view(rendering, progress=Progress(percent=99, usual_seconds=9, fetching=True))))
+    assert f"**{waiting.FETCHING}**\n-#" in spoken
 
 
 def test_a_busy_provider_is_named_as_the_reason_to_wait() -> None:
-    waiting = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 5000)
-    assert shows(said(waiting_card(view(waiting))), cards.RETRY(when=f"<t:{NOW // 1000 + 5}:R>"))
+    queued = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 9000)
+    known = view(queued, progress=Progress(at=NOW))
+    assert shows(said(waiting_card(known)), waiting.RETRY(when=f"<t:{NOW // 1000 + 9}:R>"))
+    assert changes_at(known) == NOW + 9000 - waiting.NOW
+
+
+@pytest.mark.parametrize("at", [NOW + 9000 - waiting.NOW, NOW + 9000, NOW + 60_000])
+def test_a_retry_is_never_shown_as_a_time_in_the_past(at: int) -> None:
+    queued = submission(status=SubmissionStatus.QUEUED, attempts=1, next_attempt_at=NOW + 9000)
+    held_back = Progress(at=at, outage_until=NOW + 9000)
+    for known, words in (
+        (view(queued, progress=Progress(at=at)), waiting.RETRY_NOW),
+        (view(queued, progress=held_back), waiting.OUTAGE_OVER),
+    ):
+        assert shows(said(waiting_card(known)), words)
+        assert ":R>" not in said(waiting_card(known))
+        assert changes_at(known) is None
+
+
+def test_a_card_changes_when_its_job_becomes_overdue() -> None:
+    rendering = submission(status=SubmissionStatus.RENDERING)
+    known = view(rendering, progress=Progress(at=NOW, usual_seconds=12, overdue_at=NOW + 20_000))
+    assert changes_at(known) == NOW + 20_000
+    assert not shows(said(waiting_card(known)), waiting.OVERDUE)
+    assert changes_at(view(rendering, progress=replace(known.progress, at=NOW + 20_000))) is None
+    assert changes_at(view(rendering, progress=replace(known.progress, fetching=True))) is None
 
 
 def test_several_requests_are_counted_by_status() -> None:
@@ -211,23 +241,23 @@ def test_several_requests_are_counted_by_status() -> None:
         )
     )
     spoken = said(card)
-    assert shows(spoken, cards.DONE_OF(done=1, all=4))
+    assert shows(spoken, waiting.DONE_OF(done=1, all=4))
     for status in (SubmissionStatus.RENDERING, SubmissionStatus.QUEUED, SubmissionStatus.FAILED):
         assert f"{cards.SUBMISSION_STATUS[status]}: 1" in spoken
-    assert shows(spoken, cards.EXACT_HOLD(held=12_000))
+    assert shows(spoken, waiting.EXACT_HOLD(held=12_000))
     assert "4 images" in said(card)
 
 
 def test_an_estimate_is_marked_before_and_after() -> None:
     before = waiting_card(view(submission(held=2000), quoted_exactly=False))
-    assert shows(said(before), cards.ESTIMATED_HOLD(held=2000))
+    assert shows(said(before), waiting.ESTIMATED_HOLD(held=2000))
     done = view(submission(status=SubmissionStatus.DONE, captured=1200, exact=False, images=[image(1)]))
     assert "1.2 credits" in cost_text(done) != "1.2 credits"
     assert cost_text(done) in said(result_card(done, []))
 
 
 def test_a_restart_is_mentioned() -> None:
-    assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), cards.RESUMED)
+    assert shows(said(waiting_card(view(of=job(resumed_at=NOW)))), waiting.RESUMED)
 
 
 def result_view(**known: Any) -> JobView:
@@ -247,8 +277,7 @@ def result_view(**known: Any) -> JobView:
 def test_a_result_shows_images_settings_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
-    facts = f"Brush · 512x512 · plain · seed 7 · 9 s · 6 credits · {cards.FOR(person='<@7>')}"
-    assert said(card) == f"a lighthouse\n-# {facts}"
+    assert said(card) == "a lighthouse\n-# <@7> · Brush · 512x512 · 6 credits · 9 s"
     assert labels(card) == ["Again", "New seed", "Edit", "Details", "Delete"]
     (gallery,) = [part for part in everything(card) if part["type"] == 12]
     (item,) = gallery["items"]
@@ -259,6 +288,20 @@ def test_a_result_shows_images_settings_and_cost() -> None:
 def test_a_new_seed_is_offered_only_if_one_was_fixed() -> None:
     shown = result_view(asked=request())
     assert labels(result_card(shown, [])) == ["Again", "Edit", "Details", "Delete"]
+
+
+@pytest.mark.parametrize("seed", [None, 7])
+@pytest.mark.parametrize("private", [False, True])
+def test_the_buttons_of_a_result_fit_on_a_phone(seed: int | None, private: bool) -> None:
+    shown = result_view(asked=request(seed=seed), private=private)
+    rows = [part["components"] for part in everything(result_card(shown, [])) if part["type"] == 1]
+    assert len(rows) == 2
+    for row in rows:
+        assert len(row) <= 3
+        assert sum(len(button["label"]) for button in row) <= 20
+        assert all("emoji" in button for button in row) is (len(rows[0]) <= 2), "icons need room"
+    primary = [button["label"] for row in rows for button in row if button["style"] == 1]
+    assert primary == ["Again" if seed is None else "New seed"]
 
 
 def test_reencoded_images_are_mentioned() -> None:
@@ -275,9 +318,8 @@ def test_a_partly_failed_job_shows_free_failures() -> None:
     failed = [submission(number, SubmissionStatus.FAILED, told="The words were refused.") for number in (2, 3)]
     dropped = submission(4, SubmissionStatus.CANCELLED, told=CANCELLED())
     spoken = said(result_card(view(done, *failed, dropped), []))
-    requests = REQUESTS(count=4)
-    assert shows(spoken, cards.SOME_FAILED(number=2, requests=requests, reason="The words were refused."))
-    assert shows(spoken, cards.SOME_CANCELLED(number=1, requests=requests))
+    assert shows(spoken, cards.SOME_FAILED(number=2, all=4, reason="The words were refused."))
+    assert shows(spoken, cards.SOME_CANCELLED(number=1, all=4))
 
 
 def test_the_alt_text_is_the_images_own_prompt() -> None:
@@ -302,32 +344,32 @@ def test_a_cancelled_job_is_not_called_a_failure() -> None:
     assert not shows(spoken, cards.NOT_MADE)
 
 
-def test_details_show_settings_cost_requests_and_steps() -> None:
+def test_details_show_settings_cost_time_and_seed_and_the_log_every_step() -> None:
     shown = result_view(asked=request(seed=7, steps=30), parent_id=11)
     events = [
         Event(1, 1, None, SubmissionStatus.QUEUED, NOW, EventReason.ASKED),
         Event(2, 1, SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, NOW, EventReason.SENT),
         Event(3, 1, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING, NOW + 1000, EventReason.ACCEPTED),
     ]
-    card = details_card(
-        JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
-    )
-    assert labels(card) == ["Made from job 11", "Led to job 13", "Led to job 14"]
+    found = JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
+    card = details_card(found)
+    assert labels(card) == ["Log", "Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
-    done, sent = (cards.SUBMISSION_STATUS[status] for status in (SubmissionStatus.DONE, SubmissionStatus.SUBMITTING))
     for words in (
-        str(details.SETTINGS(settings="Brush · 512x512 · 30 steps · seed 7")),
-        str(details.EXACT_COST(cost="6 credits")),
+        str(details.SETTINGS(settings="Brush · 512x512 · 30 steps")),
+        str(details.COST(cost="6 credits")),
+        str(details.TIME(time="9 s")),
+        str(details.SEED_OF_ONE(seed=7)),
         str(details.THREAD(title="lighthouses")),
-        f"1\\. {done} · seed 7 · 6 credits · ",
         "```/imagine prompt:a lighthouse```",
-        f"-# <t:{NOW // 1000}:T> {sent}",
+        f"-# <@7> · {cards.JOB_STATUS[JobStatus.READY]} · <t:{NOW // 1000}:f> · {details.NUMBER(job=12)}",
     ):
         assert words in spoken
-    headline = details.HEADLINE(
-        job=12, status=cards.JOB_STATUS[JobStatus.READY], person="<@7>", when=f"<t:{NOW // 1000}:f>"
-    )
-    assert shows(spoken, headline)
+    sent = cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]
+    assert f"-# <t:{NOW // 1000}:T> {sent}" not in spoken
+    log = log_card(found)
+    assert f"-# <t:{NOW // 1000}:T> {sent}" in said(log)
+    assert labels(log) == ["Back to details"]
 
 
 def test_a_removed_engine_is_shown_by_its_id() -> None:
@@ -370,8 +412,11 @@ def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
 @pytest.mark.parametrize(
     ("submissions", "told"),
     [
-        ((submission(held=6000),), "6 credits held"),
-        ((submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)), "5 credits, 6 credits held"),
+        ((submission(held=6000),), "6 credits on hold"),
+        (
+            (submission(1, SubmissionStatus.DONE, captured=5000), submission(2, held=6000)),
+            "5 credits, 6 credits on hold",
+        ),
         ((submission(1, SubmissionStatus.DONE, captured=900, exact=False),), "about 0.9 credits (estimate)"),
         ((submission(1, SubmissionStatus.FAILED),), "not charged"),
     ],

@@ -104,9 +104,10 @@ def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
-    assert labels.count(str(t("Again"))) == JOBS_A_PAGE
-    assert labels.count(str(t("Show"))) == (JOBS_A_PAGE if status is JobStatus.UNDELIVERED else 0)
-    assert labels[-2:] == [str(t("Newer")), str(t("Older"))]
+    assert labels.count(str(t("Edit"))) == labels.count(str(t("Details"))) == JOBS_A_PAGE
+    first = "Show" if status is JobStatus.UNDELIVERED else "Again"
+    assert labels.count(str(t(first))) == JOBS_A_PAGE
+    assert labels[-2:] == [str(t("Previous")), str(t("Next"))]
 
 
 @pytest.mark.usefixtures("any_language")
@@ -118,7 +119,7 @@ def test_a_full_page_of_threads_fits(title: str) -> None:
     )
     parts = judged(threads_card(ThreadList(threads, Page(1, 200), 1000)))
     assert [part["label"] for part in parts if part["type"] == 2] == [
-        str(t(label)) for label in ["Open"] * THREADS_A_PAGE + ["Newer", "Older"]
+        str(t(label)) for label in ["Open"] * THREADS_A_PAGE + ["Previous", "Next"]
     ]
     judged(Sheet(Card(deletion_text(threads[0]))))
 

@@ -11,9 +11,10 @@ from discord.components import _component_factory
 
 from bot.jobs.view import JobView
 from bot.ui.cards.buttons import DETAILS
-from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_card, waiting_card
+from bot.ui.cards.job import ShownImage, elsewhere_card, failure_card, result_card
 from bot.ui.cards.layout import CARD, RESULT, Card, text
 from bot.ui.cards.proposal import lapsed_card
+from bot.ui.cards.waiting import waiting_card
 from bot.ui.delivery.messages import is_result, jobs_named
 from storage.records import DeliveryReason, SubmissionStatus
 from tests.doubles.views import image, submission, view

@@ -11,7 +11,8 @@ import pytest
 
 from bot.jobs.view import JobView
 from bot.providers.base import Finished, Handle, ImageRequest, Waiting
-from bot.ui.cards.job import RESUMED
+from bot.providers.errors import Unreachable
+from bot.ui.cards.waiting import OUTAGE, OVERDUE, RESUMED, RETRY, RETRY_NOW, STARTED, USUALLY
 from bot.ui.delivery.attachments import REQUEST_LIMIT
 from bot.ui.delivery.progress import EDIT_EVERY
 from storage.records import JobStatus
@@ -138,24 +139,30 @@ async def test_nothing_is_sent_before_the_bot_has_logged_in(post: Post) -> None:
 
 async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
     post.run()
+    post.provider.enqueue("prepare", *(Unreachable() for _ in range(5)))
     post.provider.enqueue("poll", *(Waiting() for _ in range(200)))
-    until = post.clock.now()
     await post.imagine(seconds=3600)
     taken = post.discord.edit_by_token
+    shown: list[tuple[int, str]] = []
+
+    def passed(now: int) -> list[str]:
+        """The times that the card, as it was last edited, announces although they are over."""
+        ahead = "|".join(str(words(when=r"<t:(\d+):R>")) for words in (RETRY, OUTAGE))
+        times = [time for _, content in shown[-1:] for found in re.findall(ahead, content) for time in found if time]
+        return [time for time in times if int(time) * 1000 < now]
+
     late: list[str] = []
 
     async def watched(job: Any, card: Any, *rest: Any) -> Any:
-        named = [int(found) * 1000 for found in re.findall(r"usually ready <t:(\d+):R>", card.content)]
-        late.extend(card.content for at in named if at + 1000 < post.clock.now())
+        late.extend(passed(post.clock.now()))
+        shown.append((post.clock.now(), card.content))
         return await taken(job, card, *rest)
 
     post.discord.edit_by_token = watched  # type: ignore[method-assign,assignment]  # a test listens in
     await worked(post)
     assert late == []
-    said = [sent.says for sent in post.discord.taken]
-    assert any("usually ready" in words for words in said)
-    assert any("taking longer than usual" in words for words in said)
-    assert post.clock.now() > until
+    for words in (RETRY, RETRY_NOW, OUTAGE, STARTED, USUALLY, OVERDUE):
+        assert any(shows(content, words) for _, content in shown), words.code
 
 
 async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) -> tuple[int, dict[int, asyncio.Event]]:

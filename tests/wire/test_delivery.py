@@ -154,7 +154,8 @@ async def test_confirm_checks_the_bots_current_permissions(home: House, ada: Per
     asked = await ada.slash(home.channel, "imagine", prompt="a {red, blue} car", engine=CORE)
     card = await asked.until(lambda seen: "Cancel" in seen.labels)
     home.discord.forbid(home.channel, Permission.ATTACH_FILES)
-    refused = await (await ada.press(card, card.labels[0])).followup()
+    refused = await (await ada.press(card, card.labels[0])).answered()
+    assert refused.private
     assert "Attach Files" in refused.text
     assert home.services.calls_to(CORE_ROUTE) == []
     assert (await home.runtime.jobs.job(1)).status is JobStatus.PROPOSED

@@ -15,6 +15,7 @@ import pytest
 from bot.app import REFUSED, WRONG_TOKEN
 from bot.text import t
 from bot.to_do import ANYBODY_MAY_ADD, SUGGESTED_LIMIT
+from bot.ui.cards.waiting import ESTIMATED_HOLD
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -24,6 +25,7 @@ from fakes.discord.people import Person
 from fakes.discord.requests import Call
 from fakes.discord.seen import Seen
 from fakes.services import StandIn, flat
+from tests.doubles.texts import shows
 
 # Each test starts at least one process.
 pytestmark = pytest.mark.slow
@@ -104,7 +106,7 @@ async def test_from_login_to_two_images(
     await services.called("ai-client.entry")
     card = await asked.until(lambda seen: "Rendering" in seen.text)
     assert "Cancel" not in card.labels
-    assert "10 credits held" in card.text
+    assert shows(card.text, ESTIMATED_HOLD(held=10_000))
     services.finish_all()
     result = await asked.until(finished)
     assert result.id == card.id

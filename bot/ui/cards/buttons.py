@@ -19,7 +19,8 @@ from bot.jobs.view import JobView
 from bot.text import Message, Value, message
 from storage.jobs import JobFilter
 
-BUTTONS_IN_A_ROW = 5
+BUTTONS_IN_A_ROW, WITH_ICONS = 3, 2
+"""The numbers of buttons with short labels that fit in a row on a phone: without icons, and with icons."""
 
 OLD_BUTTON = message(
     "buttons.of_another_version", "This button is from another version of the bot. Make a new image instead."
@@ -43,10 +44,16 @@ class JobButton:
     label: Message
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
     shown: Callable[[JobView], bool] = lambda _: True
+    icon: str | None = None
 
-    def on(self, job_id: int, **values: Value) -> ui.Button[Any]:
-        """The button for this job; ``values`` are the values of its label."""
-        return ui.Button(label=str(self.label(**values)), style=self.style, custom_id=custom_id(self.name, job_id))
+    def on(self, job_id: int, *, primary: bool = False, icon: bool = True, **values: Value) -> ui.Button[Any]:
+        """The button for this job; ``values`` are the values of its label. A card has at most one ``primary`` one."""
+        return ui.Button(
+            label=str(self.label(**values)),
+            emoji=self.icon if icon else None,
+            style=discord.ButtonStyle.primary if primary else self.style,
+            custom_id=custom_id(self.name, job_id),
+        )
 
 
 def custom_id(name: str, job_id: int) -> str:
@@ -54,34 +61,52 @@ def custom_id(name: str, job_id: int) -> str:
     return f"easel:{name}:{job_id}"
 
 
+KEEP = message("button.keep", "Keep")
+
 CANCEL = JobButton("cancel", message("button.cancel", "Cancel"), shown=lambda view: view.can_cancel)
-REFRESH = JobButton("refresh", message("button.refresh", "Refresh"))
+REFRESH = JobButton("refresh", message("button.refresh", "Refresh"), icon="🔄")
 CONFIRM = JobButton("confirm", message("button.confirm", "Confirm: {price}"), discord.ButtonStyle.primary)
-AGAIN = JobButton("again", message("button.again", "Again"))
+# The same for its reader. The first answer to the press differs, see ``ui.prices``.
+POST = JobButton("post", CONFIRM.label, discord.ButtonStyle.primary)
+AGAIN = JobButton("again", message("button.again", "Again"), icon="🔁")
 NEW_SEED = JobButton(
     "new-seed",
     message("button.new_seed", "New seed"),
+    icon="🎲",
     shown=lambda view: any(request.seed is not None for request in view.requests),
 )
-EDIT = JobButton("edit", message("button.edit", "Edit"))
+# The answers to the question before the same images are made again.
+NEW_SEED_FOR = JobButton(
+    NEW_SEED.name, message("button.new_seed_for", "New seed: {price}"), discord.ButtonStyle.primary, icon="🎲"
+)
+SAME_SEED_FOR = JobButton("same-seed", message("button.same_seed_for", "Same seed: {price}"))
+KEEP_IMAGES = JobButton("keep", KEEP)
+EDIT = JobButton("edit", message("button.edit", "Edit"), icon="✏️")
 USE_PROMPT = JobButton("use", message("button.use_prompt", "Use this prompt"))
 SHARE = JobButton(
     "share",
     message("button.share", "Share"),
+    icon="📤",
     shown=lambda view: view.job.public_in is None and view.job.server_id is not None,
 )
-SHOW = JobButton("show", message("button.show", "Show"))
-DETAILS = JobButton("details", message("button.details", "Details"))
-DELETE = JobButton("delete", message("button.delete", "Delete"))
-PARENT = JobButton("walk", message("button.parent", "Made from job {job:plain}"))
-CHILD = JobButton("walk", message("button.child", "Led to job {job:plain}"))
+SHOW = JobButton("show", message("button.show", "Show"), icon="🖼️")
+DETAILS = JobButton("details", message("button.details", "Details"), icon="🔍")
+DELETE = JobButton("delete", message("button.delete", "Delete"), icon="🗑️")
+PARENT = JobButton("walk", message("button.parent", "Made from job {job:plain}"), icon="⬆️")
+CHILD = JobButton("walk", message("button.child", "Led to job {job:plain}"), icon="⬇️")
+LOG = JobButton("log", message("button.log", "Log"), icon="📜")
+BACK_TO_DETAILS = JobButton("walk", message("button.back_to_details", "Back to details"), icon="🔍")
 
 JOB_BUTTONS = (
     CANCEL,
     REFRESH,
     CONFIRM,
+    POST,
     AGAIN,
     NEW_SEED,
+    NEW_SEED_FOR,
+    SAME_SEED_FOR,
+    KEEP_IMAGES,
     EDIT,
     USE_PROMPT,
     SHARE,
@@ -90,22 +115,25 @@ JOB_BUTTONS = (
     DELETE,
     PARENT,
     CHILD,
+    LOG,
+    BACK_TO_DETAILS,
 )
 JOB_ACTIONS = tuple(dict.fromkeys(button.name for button in JOB_BUTTONS))
 """The buttons of a job by name; each name has a handler."""
 
 
-def job_row(view: JobView, *buttons: JobButton) -> list[ui.ActionRow[Any]]:
-    """A row of those of the buttons that fit the job's state; no row if none fits."""
-    return job_rows(view, buttons)
+def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = None) -> list[ui.ActionRow[Any]]:
+    """Those of the buttons that fit the job's state, in as few rows as a phone has room for, equally long.
 
-
-def job_rows(view: JobView, *groups: Sequence[JobButton]) -> list[ui.ActionRow[Any]]:
-    """Those of the buttons that fit the job's state: in one row if there is room, else one row for each group."""
-    fitting = [[button for button in group if button.shown(view)] for group in groups]
-    if sum(map(len, fitting)) <= BUTTONS_IN_A_ROW:
-        fitting = [[button for group in fitting for button in group]]
-    return [ui.ActionRow(*(button.on(view.job.id) for button in group)) for group in fitting if group]
+    They have icons if there is room.
+    """
+    fitting = [button for button in buttons if button.shown(view)]
+    if not fitting:
+        return []
+    rows = -(-len(fitting) // BUTTONS_IN_A_ROW)
+    length = -(-len(fitting) // rows)
+    shown = [each.on(view.job.id, primary=each is primary, icon=length <= WITH_ICONS) for each in fitting]
+    return [ui.ActionRow(*shown[place : place + length]) for place in range(0, len(shown), length)]
 
 
 # --- the buttons of lists -----------------------------------------------------------------------------------------
@@ -121,11 +149,13 @@ class ListButton:
     name: str
     label: Message
     style: discord.ButtonStyle = discord.ButtonStyle.secondary
+    icon: str | None = None
 
     def to(self, page: int = 1, rest: str | int = "", *, disabled: bool = False, **values: Value) -> ui.Button[Any]:
         """The button for this page. ``rest`` is the list's own state; ``values`` are the values of the label."""
         label = str(self.label(**values))
-        return ui.Button(label=label, style=self.style, disabled=disabled, custom_id=list_id(self.name, page, rest))
+        identity = list_id(self.name, page, rest)
+        return ui.Button(label=label, emoji=self.icon, style=self.style, disabled=disabled, custom_id=identity)
 
 
 def list_id(name: str, page: int, rest: str | int = "") -> str:
@@ -133,31 +163,27 @@ def list_id(name: str, page: int, rest: str | int = "") -> str:
     return f"page:{name}:{page}" + (f":{rest}" if rest != "" else "")
 
 
-def link(label: Message, url: str) -> ui.Button[Any]:
-    """A button that opens an address."""
-    return ui.Button(label=str(label), url=url)
-
-
-NEWER, OLDER = message("button.newer", "Newer"), message("button.older", "Older")
-BACK, MORE = message("button.back", "Back"), message("button.more", "More")
+PREVIOUS, NEXT = message("button.previous", "Previous"), message("button.next", "Next")
 GO_TO_MESSAGE = message("button.go_to_message", "Go to it")
 
 ALL_THREADS = ListButton("threads", message("button.all_threads", "All threads"))
-NEWER_THREADS, OLDER_THREADS = ListButton("threads", NEWER), ListButton("threads", OLDER)
+NEWER_THREADS, OLDER_THREADS = ListButton("threads", PREVIOUS, icon="◀️"), ListButton("threads", NEXT, icon="▶️")
 OPEN_THREAD = ListButton("gallery", message("button.open_thread", "Open"))
-NEWER_IMAGES, OLDER_IMAGES = ListButton("gallery", NEWER), ListButton("gallery", OLDER)
+NEWER_IMAGES, OLDER_IMAGES = ListButton("gallery", PREVIOUS, icon="◀️"), ListButton("gallery", NEXT, icon="▶️")
 USE_THREAD = ListButton("use", message("button.use_thread", "Use this thread"))
-KEEP_THREAD = ListButton("gallery", message("button.keep_thread", "Keep it"))
-DELETE_THREAD = ListButton("delete", message("button.delete_thread", "Delete for good"), discord.ButtonStyle.danger)
-NEWER_JOBS, OLDER_JOBS = ListButton("history", NEWER), ListButton("history", OLDER)
-ENGINES_BACK, ENGINES_MORE = ListButton("engines", BACK), ListButton("engines", MORE)
-REPORT_BACK, REPORT_MORE = ListButton("usage", BACK), ListButton("usage", MORE)
+KEEP_THREAD = ListButton("gallery", KEEP)
+DELETE_THREAD = ListButton(
+    "delete", message("button.delete_thread", "Delete for good"), style=discord.ButtonStyle.danger
+)
+NEWER_JOBS, OLDER_JOBS = ListButton("history", PREVIOUS, icon="◀️"), ListButton("history", NEXT, icon="▶️")
+ENGINES_BACK, ENGINES_MORE = ListButton("engines", PREVIOUS, icon="◀️"), ListButton("engines", NEXT, icon="▶️")
+REPORT_BACK, REPORT_MORE = ListButton("usage", PREVIOUS, icon="◀️"), ListButton("usage", NEXT, icon="▶️")
 BY_USER = ListButton("usageby", message("button.by_user", "People"))
 BY_ENGINE = ListButton("usageby", message("button.by_engine", "Engines"))
 BY_DAY = ListButton("usageby", message("button.by_day", "Days"))
 BY_CHANNEL = ListButton("usageby", message("button.by_channel", "Channels"))
 CANCEL_JOB = ListButton("drop", message("button.cancel_job", "Cancel job {job:plain}"))
-KEEP_SETTINGS = ListButton("settings", message("button.keep_settings", "Keep them"))
+KEEP_SETTINGS = ListButton("settings", KEEP)
 RESET_SETTINGS = ListButton("resetask", message("button.reset_settings", "Reset all"))
 RESET_FOR_GOOD = ListButton("reset", RESET_SETTINGS.label, style=discord.ButtonStyle.danger)
 
@@ -301,8 +327,8 @@ def server_id(name: str) -> str:
 TRY_IT = ServerButton("try", message("button.try_it", "Try it"), discord.ButtonStyle.primary)
 SET_UP = ServerButton("setup", message("button.set_up", "Set up"))
 SAVE_SETUP = ServerButton("save", message("button.save_setup", "Save"), discord.ButtonStyle.success)
-OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Other amounts"))
-OWN_WORDS = ServerButton("own-words", message("button.own_words", "Own words"))
+OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Amounts…"))
+OWN_WORDS = ServerButton("own-words", message("button.own_words", "Words…"))
 TEST_IMAGE = ServerButton("test", message("button.test_image", "Make a test image"), discord.ButtonStyle.primary)
 CHANGE_SETUP = ServerButton("change", message("button.change_setup", "Change"))
 

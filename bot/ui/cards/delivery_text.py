@@ -9,26 +9,28 @@ from bot.ui.cards.wording import moment
 from storage.records import DeliveryMethod, DeliveryReason, Job, JobStatus, ShareState
 
 METHODS: Mapping[DeliveryMethod, Message] = {
-    DeliveryMethod.TOKEN: message("delivery.method.token", "in its card"),
-    DeliveryMethod.BOT_EDIT: message("delivery.method.bot_edit", "in its card, edited by the bot itself"),
+    DeliveryMethod.TOKEN: message("delivery.method.token", "in the original message"),
+    DeliveryMethod.BOT_EDIT: message("delivery.method.bot_edit", "in the original message, edited by the bot itself"),
     DeliveryMethod.NEW_MESSAGE: message("delivery.method.new_message", "in a new message"),
     DeliveryMethod.DIRECT_MESSAGE: message("delivery.method.direct_message", "in a direct message"),
-    DeliveryMethod.FOUND_IN_CARD: message("delivery.method.found_in_card", "in its card, as was found out later"),
-    DeliveryMethod.HISTORY: message("delivery.method.history", "privately, in /history"),
+    DeliveryMethod.FOUND_IN_CARD: message(
+        "delivery.method.found_in_card", "in the original message, as found out later"
+    ),
+    DeliveryMethod.HISTORY: message("delivery.method.history", "privately, through /history"),
     DeliveryMethod.SHARE: message("delivery.method.share", "by sharing it"),
     DeliveryMethod.OTHER: message("delivery.method.other", "by an older version of the bot"),
 }
 """Each text continues "Shown"."""
 
 REASONS: Mapping[DeliveryReason, Message] = {
-    DeliveryReason.TOKEN_EXPIRED: message("delivery.reason.token_expired", "the interaction had expired"),
-    DeliveryReason.MESSAGE_GONE: message("delivery.reason.message_gone", "the card was deleted"),
-    DeliveryReason.MESSAGE_UNKNOWN: message("delivery.reason.message_unknown", "the card is unknown"),
+    DeliveryReason.TOKEN_EXPIRED: message("delivery.reason.token_expired", "Discord's 15 minutes were over"),
+    DeliveryReason.MESSAGE_GONE: message("delivery.reason.message_gone", "the original message was deleted"),
+    DeliveryReason.MESSAGE_UNKNOWN: message("delivery.reason.message_unknown", "the original message is unknown"),
     DeliveryReason.PLACE_GONE: message("delivery.reason.place_gone", "the channel or server is gone"),
     DeliveryReason.NOT_ALLOWED: message("delivery.reason.not_allowed", "the bot can't see the channel or write there"),
     DeliveryReason.NO_FILES: message("delivery.reason.no_files", "Discord accepts no images here"),
-    DeliveryReason.NOT_PRESENT: message("delivery.reason.not_present", "the bot is not a member there"),
-    DeliveryReason.NO_DMS: message("delivery.reason.no_dms", "this person accepts no direct messages"),
+    DeliveryReason.NOT_PRESENT: message("delivery.reason.not_present", "the bot isn't a member there"),
+    DeliveryReason.NO_DMS: message("delivery.reason.no_dms", "this person doesn't accept direct messages"),
     DeliveryReason.DMS_OFF: message("delivery.reason.dms_off", "this person turned direct messages off"),
     DeliveryReason.MAYBE_POSTED: message("delivery.reason.maybe_posted", "it may have been posted already"),
     DeliveryReason.MAYBE_SHOWN: message("delivery.reason.maybe_shown", "it may have been shown already"),
@@ -37,26 +39,26 @@ REASONS: Mapping[DeliveryReason, Message] = {
     DeliveryReason.RESTORED: message(
         "delivery.reason.restored", "the bot was restored from a backup, and it may have been shown before"
     ),
-    DeliveryReason.OTHER: message("delivery.reason.other", "of something that only an older version knew"),
+    DeliveryReason.OTHER: message("delivery.reason.other", "of a reason that only an older version of the bot knew"),
 }
 """Each text continues "because"."""
 
 NO_LONGER_STORED = message(
     "delivery.no_longer_stored",
-    "{count} image of this job is no longer stored.",
-    "{count} images of this job are no longer stored.",
+    "{count} image is no longer stored.",
+    "{count} images are no longer stored.",
 )
 TOO_LARGE_HERE = message(
     "delivery.too_large_here",
-    "{count} image of this job is too large to be shown here, but is still stored.",
-    "{count} images of this job are too large to be shown here, but are still stored.",
+    "{count} image is too large to show here. It's still stored.",
+    "{count} images are too large to show here. They're still stored.",
 )
 NOT_SHOWN = message(
     "delivery.not_shown",
-    "{count} image of this job is not shown, but is still stored: {reason}.",
-    "{count} images of this job are not shown, but are still stored: {reason}.",
+    "{count} image isn't shown, because {reason}. It's still stored.",
+    "{count} images aren't shown, because {reason}. They're still stored.",
 )
-IN_HISTORY = message("delivery.in_history", "You can find what is stored in /history until {date}.")
+IN_HISTORY = message("delivery.in_history", "See what is stored in /history until {date}.")
 
 
 def reasons_text(reasons: Iterable[DeliveryReason]) -> list[Message]:
@@ -100,7 +102,7 @@ def jump_url(job: Job) -> str | None:
     if job.status is JobStatus.UNDELIVERED and job.delivered_by is None:
         return None
     in_dms = job.delivered_by is DeliveryMethod.DIRECT_MESSAGE
-    if job.private and not in_dms:
+    if job.only_author_sees and not in_dms:
         return None
     return message_url(None if in_dms else job.server_id, job.channel_id, job.message_id)
 

@@ -56,7 +56,7 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
         ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(
             quiet(plural("{count} engine.", "{count} engines.", len(engines))),
-            quiet(t("/engines with an engine's name shows everything that it takes.")),
+            quiet(t("Type /engines and a name to see everything that an engine can do.")),
         ),
     )
 

@@ -11,13 +11,13 @@ from bot.text import message, t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import (
     AGAIN,
+    DETAILS,
+    EDIT,
     GO_TO_MESSAGE,
     NEWER_JOBS,
     OLDER_JOBS,
     SHOW,
-    USE_PROMPT,
     history_rest,
-    link,
     turning,
 )
 from bot.ui.cards.delivery_text import jump_url
@@ -30,10 +30,11 @@ from storage.records import UNSHOWN, JobStatus
 _PROMPT = 250
 
 TITLE = message("history.title", "Your history")
-NOTHING_MATCHES = message("history.nothing_matches", "No jobs match. Try other words or fewer filters.")
+NOTHING_MATCHES = message("history.nothing_matches", "No jobs match. Try fewer filters.")
+NO_SUCH_WORDS = message("history.no_such_words", "Nothing matches “{words}”. Try other words or fewer filters.")
 NOTHING_YET = message("history.nothing_yet", "You haven't made anything yet. Type /imagine to start.")
 NO_IMAGE = message("history.no_image", "no image")
-FILES_GONE = message("history.files_gone", "not shown in time, its files are gone")
+FILES_GONE = message("history.files_gone", "never shown, and its files are gone")
 KEPT_UNTIL = message("history.kept_until", "not shown to you yet, kept until {date}")
 NOT_SHOWN = message("history.not_shown", "not shown to you yet")
 
@@ -55,13 +56,9 @@ def history_card(found: HistoryPage, *, engine: str | None = None) -> Sheet:
 def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, with_thread: bool) -> list[ui.Item[Any]]:
     view, picture = entry.view, entry.picture
     words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, with_thread=with_thread)))
-    row: list[ui.Button[Any]] = []
-    if entry.can_be_shown:
-        row.append(SHOW.on(view.job.id))
-    row += [AGAIN.on(view.job.id), USE_PROMPT.on(view.job.id)]
-    url = jump_url(view.job)
-    if url is not None and not entry.can_be_shown:
-        row.append(link(GO_TO_MESSAGE, url))
+    # Three buttons each: a page with more would have too many components.
+    first = SHOW if entry.can_be_shown else AGAIN
+    row = [button.on(view.job.id, primary=button is SHOW, icon=False) for button in (first, EDIT, DETAILS)]
     if picture is None or picture.preview is None:
         return [words, ui.ActionRow(*row)]
     name = f"preview-{picture.image.id}.webp"
@@ -79,6 +76,7 @@ def _facts(entry: HistoryEntry, *, with_thread: bool) -> str:
     view, status = entry.view, entry.view.job.status
     private = view.job.private
     ended = status not in UNSHOWN
+    url = None if entry.can_be_shown else jump_url(view.job)
     made = IMAGES(count=len(view.images)) if view.images else NO_IMAGE()
     return facts(
         either(engine_name(view, request.engine) for request in view.requests) or None,
@@ -89,6 +87,7 @@ def _facts(entry: HistoryEntry, *, with_thread: bool) -> str:
         t("thread “{title}”", title=safe(view.thread_title, 60)) if view.thread_title and with_thread else None,
         None if ended else JOB_STATUS[status],
         _undelivered(entry) if status is JobStatus.UNDELIVERED else None,
+        f"[{GO_TO_MESSAGE}]({url})" if url is not None else None,
     )
 
 
@@ -110,5 +109,6 @@ def _about(found: HistoryPage, engine: str | None) -> str:
 
 
 def _nothing(found: HistoryPage, engine: str | None) -> Words:
-    filtered = found.wanted.words or engine is not None or found.thread_title is not None
-    return NOTHING_MATCHES if filtered else NOTHING_YET
+    if found.wanted.words:
+        return NO_SUCH_WORDS(words=safe(found.wanted.words, 120))
+    return NOTHING_MATCHES if engine is not None or found.thread_title is not None else NOTHING_YET

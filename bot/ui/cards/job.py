@@ -11,14 +11,14 @@ import discord
 from discord import ui
 
 from bot.domain.requests import left_out
-from bot.jobs.view import JobView, Progress, SubmissionView
+from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
-from bot.ui.cards.buttons import AGAIN, CANCEL, DELETE, DETAILS, EDIT, NEW_SEED, REFRESH, SHARE, SHOW, job_row, job_rows
+from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_rows
 from bot.ui.cards.delivery_text import reasons_text
-from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, seeds, settings_text
+from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
-from bot.ui.cards.wording import REQUESTS, moment, safe
+from bot.ui.cards.wording import safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
 NOTES_AT_MOST = 1200
@@ -28,14 +28,14 @@ SENTENCE_AT_MOST = 400
 JOB_STATUS: Mapping[JobStatus, Message] = {
     JobStatus.PROPOSED: message("job.status.proposed", "Waiting for confirmation"),
     JobStatus.WORKING: message("job.status.working", "In progress"),
-    JobStatus.READY: message("job.status.ready", "About to be shown"),
+    JobStatus.READY: message("job.status.ready", "Done, about to be shown"),
     JobStatus.DELIVERED: message("job.status.delivered", "Done"),
     JobStatus.UNDELIVERED: message("job.status.undelivered", "Done, not shown yet"),
-    JobStatus.LAPSED: message("job.status.lapsed", "Never started"),
+    JobStatus.LAPSED: message("job.status.lapsed", "Not started"),
     JobStatus.DELETED: message("job.status.deleted", "Deleted"),
 }
 SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
-    SubmissionStatus.QUEUED: message("submission.status.queued", "Waiting to be sent"),
+    SubmissionStatus.QUEUED: message("submission.status.queued", "Waiting"),
     SubmissionStatus.SUBMITTING: message("submission.status.submitting", "Sent"),
     SubmissionStatus.RENDERING: message("submission.status.rendering", "Rendering"),
     SubmissionStatus.DONE: message("submission.status.done", "Done"),
@@ -44,34 +44,15 @@ SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
     SubmissionStatus.UNKNOWN: message("submission.status.unknown", "Outcome unknown"),
 }
 
-RESUMED = message("card.resumed", "Resumed after a restart.")
 CANCELLED = message("card.cancelled", "Cancelled.")
 NOT_MADE = message("card.not_made", "Couldn't make this image.")
 NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
 CHARGED = message("card.charged", "This cost {price:credits}.")
 NO_REASON = message("card.no_reason", "The image service gave no reason.")
-PROVIDER_OFF = message(
-    "card.provider_off",
-    "{providers} is switched off at the moment. What was sent to it continues when the bot's operator switches it on.",
-)
-OVERDUE = message("card.overdue", "taking longer than usual")
-USUALLY_READY = message("card.usually_ready", "usually ready {when}")
-PROVIDER_MISSING = message("card.provider_missing", "Waiting for the image service")
-FETCHING = message("card.fetching", "Downloading the images")
-SENT_AGAIN = message("card.sent_again", "No answer came; waiting to be sent again")
-OUTAGE = message("card.outage", "the image service is having trouble, next try {when}")
-RETRY = message("card.retry", "the image service is busy or not responding, next try {when}")
-NEXT_IN_QUEUE = message("card.next_in_queue", "next in the queue")
-IN_QUEUE = message("card.in_queue", "number {position} in the queue")
-DONE_OF = message("card.done_of", "{done} of {all} done")
-EXACT_HOLD = message("card.exact_hold", "{held:credits} held, the exact price")
-ESTIMATED_HOLD = message("card.estimated_hold", "{held:credits} held, an estimate")
-SOME_FAILED = message("card.some_failed", "{number} of {requests} failed, free of charge: {reason}")
-SOME_FAILED_NAMED = message(
-    "card.some_failed_named", "{number} of {requests} failed, free of charge ({names}): {reason}"
-)
-SOME_CANCELLED = message("card.some_cancelled", "{number} of {requests} cancelled, not charged.")
-SOME_CANCELLED_NAMED = message("card.some_cancelled_named", "{number} of {requests} cancelled, not charged ({names}).")
+SOME_FAILED = message("card.some_failed", "{number} of {all} failed, free of charge: {reason}")
+SOME_FAILED_NAMED = message("card.some_failed_named", "{number} of {all} failed, free of charge ({names}): {reason}")
+SOME_CANCELLED = message("card.some_cancelled", "{number} of {all} cancelled, free of charge.")
+SOME_CANCELLED_NAMED = message("card.some_cancelled_named", "{number} of {all} cancelled, free of charge ({names}).")
 FILTERED = message(
     "card.filtered",
     "The image service blurred or withheld image {numbers}.",
@@ -86,13 +67,10 @@ REENCODED = message(
 REENCODED_ONLY = message(
     "card.reencoded_only", "The image was compressed to fit Discord's limit. The original is kept."
 )
-IGNORED = message("card.ignored", "Ignored, not supported by this engine: {options}")
+IGNORED = message("card.ignored", "Not supported, so ignored: {options}")
 FREE_FAILURE = message("card.free_failure", "Not made, not charged: {reason}")
-FOR = message("card.for", "for {person}")
 
-_BAR = 12
-_FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
-_FREE = (*_FAILED, SubmissionStatus.CANCELLED)
+FAILED = (SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +85,6 @@ class ShownImage:
 # --- the cards ----------------------------------------------------------------------------------------------------
 
 
-def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
-    """The card of a job in progress: progress, price, the images so far, and Cancel while that is possible.
-
-    ``ending`` says that the interaction's token is about to expire; with it, the card offers Refresh.
-    """
-    parts: list[ui.Item[Any]] = heading(view)
-    parts += [_gallery(view, shown)] if shown else [rule()]
-    parts.append(text(*_happening(view), quiet(_price(view))))
-    if view.job.resumed_at is not None:
-        parts.append(text(quiet(RESUMED)))
-    row = [CANCEL]
-    if ending is not None:
-        parts.append(text(ending))
-        row.append(REFRESH)
-    parts += job_row(view, *row)
-    return Card(*parts)
-
-
 def result_card(
     view: JobView,
     shown: Sequence[ShownImage],
@@ -133,13 +93,14 @@ def result_card(
     shareable: bool = True,
     hint: Words | None = None,
 ) -> Card:
-    """The card of a result: ``notes``, then the images with settings and cost. ``shareable`` False omits Share.
+    """The card of a result: the images, ``notes``, and one line of who, how, for how much and how long.
 
-    ``hint`` is a line in small print about what to try next.
+    ``shareable`` False omits Share. ``hint`` is a line in small print about what to try next. Seeds and all settings
+    are in Details.
     """
     parts: list[ui.Item[Any]] = [text(prompt_text(view))]
     if shown:
-        parts.append(_gallery(view, shown))
+        parts.append(gallery(view, shown))
     compared = view.options.engines is not None
     room = NOTES_AT_MOST - (COMPARISON_AT_MOST // 2 if compared else 0)
     remarks = within(map(str, [*notes, *_remarks(view, shown)]), room)
@@ -148,7 +109,10 @@ def result_card(
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
     parts.append(text(quiet(_outcome(view)), *([] if hint is None else [quiet(hint)])))
-    parts += job_rows(view, (AGAIN, NEW_SEED, EDIT), (*((SHARE,) if shareable else ()), DETAILS, DELETE))
+    # With a fixed seed, Again would make the same image.
+    primary = NEW_SEED if NEW_SEED.shown(view) else AGAIN
+    sharing = (SHARE,) if shareable else ()
+    parts += job_rows(view, AGAIN, NEW_SEED, EDIT, *sharing, DETAILS, DELETE, primary=primary)
     return Card(*parts, mark=RESULT)
 
 
@@ -162,7 +126,7 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
         *heading(view),
         rule(),
         text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
-        *job_row(view, AGAIN, EDIT, DETAILS, DELETE),
+        *job_rows(view, AGAIN, EDIT, DETAILS, DELETE, primary=AGAIN),
         accent=WARM,
         mark=RESULT,
     )
@@ -177,21 +141,20 @@ def elsewhere_card(
     """
     job = view.job
     if sent is None:
-        headline: Words = t("**The result could not be shown here.**")
+        headline: Words = t("**Couldn't show the result here.**")
     elif sent is DeliveryMethod.DIRECT_MESSAGE:
-        headline = t(
-            "**The result was sent to <@{user:plain}> as a direct message:** {url}", user=job.user_id, url=url or ""
-        )
+        headline = t("**<@{user:plain}> has the result in a direct message:** {url}", user=job.user_id, url=url or "")
     else:
         headline = t("**The result is in a new message:** {url}", url=url or "")
     lines: list[Words] = [headline]
     if reasons:
-        lines.append(t("It could not be put into this card, because {reasons}.", reasons=reasons_text(reasons)))
+        lines.append(t("It couldn't be added here, because {reasons}.", reasons=reasons_text(reasons)))
     row = [AGAIN, EDIT, DELETE]
     if sent is None:
-        lines.append(t("<@{user:plain}> can see it with Show, here or in /history.", user=job.user_id))
+        lines.append(t("<@{user:plain}>, press Show to see it, here or in /history.", user=job.user_id))
         row.insert(0, SHOW)
-    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *job_row(view, *row), accent=WARM)
+    buttons = job_rows(view, *row, primary=row[0])
+    return Card(*heading(view), rule(), text(*lines, quiet(_outcome(view))), *buttons, accent=WARM)
 
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
@@ -199,12 +162,13 @@ def heading(view: JobView) -> list[ui.Item[Any]]:
     return [text(prompt_text(view), quiet(settings_text(view)))]
 
 
-def for_author(view: JobView) -> Text:
-    """A text that names the job's author."""
-    return FOR(person=f"<@{view.job.user_id}>")
+def for_author(view: JobView) -> str:
+    """A mention of the job's author."""
+    return f"<@{view.job.user_id}>"
 
 
-def _gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
+def gallery(view: JobView, shown: Sequence[ShownImage]) -> ui.MediaGallery[Any]:
+    """The images of a card, each with its alt text."""
     numbers = _numbers(view)
     return ui.MediaGallery(
         *(
@@ -230,90 +194,12 @@ def _numbers(view: JobView) -> dict[int, int]:
     return numbers
 
 
-# --- progress -----------------------------------------------------------------------------------------------------
-
-
-def _happening(view: JobView) -> list[str]:
-    progress = view.progress
-    if len(view.submissions) == 1:
-        first = [bold(_stage(view.submissions[0], progress)), _place(view, progress)]
-    else:
-        first = [bold(_done(view)), *_tally(view), _place(view, progress)]
-    more: list[str] = []
-    if view.options.engines is not None:
-        more += within(comparison_lines(view), COMPARISON_AT_MOST)
-    missing = dict.fromkeys(each.record.provider for each in view.submissions if each.provider_missing)
-    if missing:
-        more.append(str(PROVIDER_OFF(providers=[safe(name, 100) for name in missing])))
-    if not progress.fetching:  # After rendering, its progress and its estimate no longer apply.
-        if progress.percent is not None:
-            filled = _BAR * max(0, min(100, progress.percent)) // 100
-            more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
-        if progress.overdue:
-            first.append(OVERDUE)
-        elif progress.expected_at is not None:
-            first.append(USUALLY_READY(when=moment(_rounded(progress.expected_at))))
-    return [facts(*first), *more]
-
-
-def _stage(submission: SubmissionView, progress: Progress) -> Message:
-    if submission.provider_missing:
-        return PROVIDER_MISSING
-    if progress.fetching:
-        return FETCHING
-    if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
-        return SENT_AGAIN
-    return SUBMISSION_STATUS[submission.record.status]
-
-
-def _place(view: JobView, progress: Progress) -> Words | None:
-    """The time of the next retry, or the place in the queue."""
-    if progress.outage_until is not None:
-        return OUTAGE(when=moment(progress.outage_until))
-    retries = [
-        each.record.next_attempt_at
-        for each in view.submissions
-        if each.record.status is SubmissionStatus.QUEUED and each.record.attempts and each.record.next_attempt_at
-    ]
-    if retries:
-        return RETRY(when=moment(min(retries)))
-    position = progress.queue_position
-    if position is None:
-        return None
-    return NEXT_IN_QUEUE if position == 1 else IN_QUEUE(position=position)
-
-
-def _done(view: JobView) -> Text:
-    done = sum(each.record.status is SubmissionStatus.DONE for each in view.submissions)
-    return DONE_OF(done=done, all=len(view.submissions))
-
-
-def _tally(view: JobView) -> Iterator[Text]:
-    """The number of submissions in each status but done. Submissions that ended otherwise are free."""
-    numbers = Counter(each.record.status for each in view.submissions)
-    for status, words in SUBMISSION_STATUS.items():
-        if numbers[status] and status is not SubmissionStatus.DONE:
-            number = numbers[status]
-            free = t("{status}: {number} (free)", status=words, number=number)
-            yield free if status in _FREE else t("{status}: {number}", status=words, number=number)
-
-
-def _rounded(milliseconds: int) -> int:
-    """Round to five seconds: a small change of the estimate is not worth an edit of the card."""
-    return round(milliseconds / 5000) * 5000
-
-
-def _price(view: JobView) -> str:
-    held = (EXACT_HOLD if view.quoted_exactly else ESTIMATED_HOLD)(held=view.held)
-    return facts(t("{spent:amount} spent", spent=view.captured) if view.captured else None, held, for_author(view))
-
-
 # --- the result ---------------------------------------------------------------------------------------------------
 
 
 def cost_text(view: JobView) -> str:
     """The cost of the job: the amount spent, marked if it is an estimate, and the amount still held."""
-    held = t("{held:credits} held", held=view.held) if view.held else None
+    held = t("{held:credits} on hold", held=view.held) if view.held else None
     if not view.captured:
         return str(held or t("not charged"))
     estimate = t("about {spent:credits} (estimate)", spent=view.captured)
@@ -335,16 +221,13 @@ def _outcome(view: JobView) -> str:
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
         # The lines above give the rest for each engine.
-        total = t("{requests} together: {cost}", requests=REQUESTS(count=len(requests)), cost=cost_text(view))
-        return facts(total, duration, for_author(view))
+        return facts(for_author(view), t("{cost} altogether", cost=cost_text(view)), duration)
     return facts(
+        for_author(view),
         safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
         either(f"{image.width}x{image.height}" for image in view.images) or None,
-        safe(either(request.style for request in requests), 200) or None,
-        seeds(image.seed for image in view.images if image.seed is not None) or None,
-        duration,
         cost_text(view),
-        for_author(view),
+        duration,
     )
 
 
@@ -364,17 +247,17 @@ def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
 
 def _not_made(view: JobView) -> Iterator[Text]:
     """The failed requests with their reasons and the cancelled ones, each with its label."""
-    requests = REQUESTS(count=len(view.submissions))
+    every = len(view.submissions)
     for reason, times in _failures(view).most_common():
-        failed = [each for each in view.submissions if each.record.status in _FAILED and _reason(each) == reason]
+        failed = [each for each in view.submissions if each.record.status in FAILED and _reason(each) == reason]
         names = _names(view, failed)
         form = SOME_FAILED_NAMED if names else SOME_FAILED
-        yield form(number=times, requests=requests, names=names, reason=reason)
+        yield form(number=times, all=every, names=names, reason=reason)
     dropped = [each for each in view.submissions if each.record.status is SubmissionStatus.CANCELLED]
     if dropped:
         names = _names(view, dropped)
         form = SOME_CANCELLED_NAMED if names else SOME_CANCELLED
-        yield form(number=len(dropped), requests=requests, names=names)
+        yield form(number=len(dropped), all=every, names=names)
 
 
 def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
@@ -383,7 +266,7 @@ def _names(view: JobView, submissions: Iterable[SubmissionView]) -> str:
 
 def _failures(view: JobView) -> Counter[str]:
     """The number of failed requests for each reason."""
-    return Counter(_reason(each) for each in view.submissions if each.record.status in _FAILED)
+    return Counter(_reason(each) for each in view.submissions if each.record.status in FAILED)
 
 
 def _reason(submission: SubmissionView) -> str:
@@ -420,16 +303,15 @@ def ignored_texts(view: JobView) -> dict[str, Text]:
 
 def _compared(submission: SubmissionView) -> Words:
     status = submission.record.status
-    if status in _FAILED:
+    if status in FAILED:
         return FREE_FAILURE(reason=safe(" ".join(map(str, submission.problems)) or str(NO_REASON), 300))
     if status is not SubmissionStatus.DONE:
         return SUBMISSION_STATUS[status]
     seconds = submission.seconds
     return facts(
         f"{submission.images[0].width}x{submission.images[0].height}" if submission.images else None,
-        seeds(image.seed for image in submission.images if image.seed is not None) or None,
-        None if seconds is None else lasted(seconds),
         _submission_cost(submission),
+        None if seconds is None else lasted(seconds),
     )
 
 

@@ -24,11 +24,12 @@ def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
     return safe(words(view), limit) or str(t("(no words)"))
 
 
-def settings_text(view: JobView) -> str:
-    """The options of all requests except their prompts, in one line."""
+def settings_text(view: JobView, *, without: Option | None = None) -> str:
+    """The options of all requests except their prompts and ``without``, in one line."""
     requests = view.requests
     # Settings that can be long come last.
-    facts = [_setting(view, option, requests) for option in sorted(OPTIONS.values(), key=lambda row: row.several_words)]
+    wanted = [option for option in OPTIONS.values() if option is not without]
+    facts = [_setting(view, option, requests) for option in sorted(wanted, key=lambda row: row.several_words)]
     return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
 
 
@@ -100,7 +101,7 @@ def _name(view: JobView, engine_id: str) -> str:
     return next((engine.name for engine in view.engines if engine.id == engine_id), engine_id)
 
 
-def label(view: JobView, request: ImageRequest) -> str:
+def label(view: JobView, request: ImageRequest, *, by_seed: bool = True) -> str:
     """How this request differs from the others of its job: by engine, prompt or seed. Empty if it does not differ."""
     requests = view.requests
     parts = []
@@ -108,6 +109,6 @@ def label(view: JobView, request: ImageRequest) -> str:
         parts.append(engine_name(view, request.engine))
     if len({each.prompts for each in requests}) > 1:
         parts.append(safe(weighted(request.prompts), LABEL_AT_MOST))
-    if not parts and request.seed is not None and len({each.seed for each in requests}) > 1:
+    if by_seed and not parts and request.seed is not None and len({each.seed for each in requests}) > 1:
         parts.append(str(SEED.text(request.seed)))
     return ": ".join(parts)

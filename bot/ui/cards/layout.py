@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -14,6 +15,8 @@ from bot.ui.cards.wording import safe, units
 
 Words: TypeAlias = Text | Message | str
 """The texts of a card: a Text, which is rendered here, or a str that is not translated, like a name."""
+
+_RELATIVE = re.compile(r"\\<t:(\d{1,12}):R\\>")
 
 TEXT_AT_MOST = 4000
 """Discord's limit on the characters of one message, all parts together."""
@@ -82,7 +85,12 @@ def notice(*sentences: Words, accent: discord.Colour = CALM) -> Card:
 
 def refusal(problems: Iterable[Words]) -> Card:
     """The card of a refusal. The sentences may quote what a person typed, so they are escaped here."""
-    return notice(*(safe(str(problem), 1500) for problem in problems), accent=WARM)
+    return notice(*(escaped(problem, 1500) for problem in problems), accent=WARM)
+
+
+def escaped(problem: Words, limit: int) -> str:
+    """A problem for a card: escaped like ``safe``, but with its relative times, which are harmless even if typed."""
+    return _RELATIVE.sub(r"<t:\1:R>", safe(str(problem), limit))
 
 
 def within(lines: Iterable[str], room: int) -> list[str]:

@@ -9,11 +9,12 @@ from discord import ui
 
 from bot.jobs.view import JobView
 from bot.text import Message, message
-from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, job_row
-from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts, waiting_card
+from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, NEW_SEED, POST, job_rows
+from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.waiting import waiting_card
 from bot.ui.cards.wording import IMAGES, moment
 from storage.records import JobStatus, LapseReason
 
@@ -21,11 +22,14 @@ LIST_AT_MOST = 1500
 
 PROPOSAL = message("card.proposal", "**This makes {images} for {price}.** Nothing is sent until you confirm.")
 EXPIRES = message("card.expires", "expires {when}")
+POSTED_LATER = message("card.posted_later", "posted here once you confirm")
+SAME_IMAGES = message("card.same_images", "The seed is fixed, so this makes the same images again.")
 NEVER_STARTED = message("card.never_started", "Not started.")
 LAPSED: Mapping[LapseReason, Message] = {
-    LapseReason.EXPIRED: message("lapse.expired", "The price was not confirmed in time."),
+    LapseReason.EXPIRED: message("lapse.expired", "The price expired before you confirmed it."),
     LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
     LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
+    LapseReason.REPLACED: message("lapse.replaced", "You asked for too many other prices since."),
     LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
 }
 
@@ -47,19 +51,30 @@ def proposal_card(view: JobView) -> Card:
     lines = within(_each(view), LIST_AT_MOST)
     if lines:
         parts.append(text(*lines))
-    parts.append(text(quiet(facts(for_author(view), EXPIRES(when=moment(view.lapses_at))))))
-    parts.append(ui.ActionRow(CONFIRM.on(view.job.id, price=str(view.price)), CANCEL.on(view.job.id)))
+    if view.repeats:
+        parts.append(text(SAME_IMAGES))
+    whose = for_author(view) if view.asked_in_place else POSTED_LATER
+    parts.append(text(quiet(facts(whose, EXPIRES(when=moment(view.lapses_at))))))
+    confirm = CONFIRM if view.asked_in_place else POST
+    row = [confirm.on(view.job.id, price=str(view.price))]
+    if view.repeats:
+        row.append(NEW_SEED.on(view.job.id))
+    parts.append(ui.ActionRow(*row, CANCEL.on(view.job.id)))
     return Card(*parts)
 
 
 def lapsed_card(view: JobView) -> Card:
-    """The card of a job that never started: why, and how to run it again."""
+    """The card of a job that never started: why, and how to run it again.
+
+    Where only its reader sees it, that person can dismiss it, so it has no button to delete it.
+    """
+    dismissable = view.job.private or not view.asked_in_place
     why = LAPSED[view.job.lapse_reason or LapseReason.EXPIRED]
     return Card(
         *heading(view),
         rule(),
         text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
-        *job_row(view, AGAIN, EDIT, DELETE),
+        *job_rows(view, AGAIN, EDIT, *(() if dismissable else (DELETE,))),
         accent=WARM,
     )
 

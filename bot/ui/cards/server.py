@@ -31,8 +31,8 @@ NOTHING_LIMITED = message("quota.member_unlimited", "{used:credits} used {period
 MEMBER_TITLE = message("quota.member_title", "**{person}'s limits here**")
 RESETS = message("quota.resets", "Resets {when}")
 IMAGES_A_JOB = message("quota.images_a_job", "Images a job: {images}")
-UNFINISHED = message("quota.unfinished", "Unfinished jobs: {jobs}")
-UNFINISHED_OF = message("quota.unfinished_of", "Unfinished jobs: {jobs} of {most}")
+UNFINISHED = message("quota.unfinished", "Running jobs: {jobs}")
+UNFINISHED_OF = message("quota.unfinished_of", "Running jobs: {jobs} of {most}")
 
 TITLES: Mapping[str, Message] = {
     "period": message("rule.period", "Limits reset every"),
@@ -208,11 +208,11 @@ def _images(images: int) -> Text:
 
 
 def _jobs(jobs: int) -> Text:
-    return plural("{count} unfinished job at a time", "{count} unfinished jobs at a time", jobs)
+    return plural("{count} running job at a time", "{count} running jobs at a time", jobs)
 
 
 def _operators(limits: Limits) -> list[ui.Item[Any]]:
-    jobs = plural("{count} unfinished job a person", "{count} unfinished jobs a person", limits.jobs_per_user)
+    jobs = plural("{count} running job a person", "{count} running jobs a person", limits.jobs_per_user)
     lines: list[Words] = [jobs]
     if limits.user_daily is not None:
         lines.append(t("{credits:credits} a person a day", credits=limits.user_daily))

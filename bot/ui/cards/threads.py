@@ -132,7 +132,7 @@ def _totals(totals: ThreadTotals) -> str:
     jobs, images = JOBS(count=totals.jobs), IMAGES(count=totals.images)
     return facts(
         form(jobs=jobs, images=images, spent=totals.spent, estimated=totals.estimated),
-        t("{held:amount} in flight", held=totals.held) if totals.held else None,
+        t("{held:amount} on hold", held=totals.held) if totals.held else None,
         t("{number} not shown yet", number=totals.undelivered) if totals.undelivered else None,
     )
 

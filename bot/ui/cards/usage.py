@@ -20,7 +20,7 @@ from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.wording import IMAGES, JOBS, REQUESTS, moment, plain, safe
+from bot.ui.cards.wording import IMAGES, JOBS, moment, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
 from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
@@ -37,17 +37,17 @@ _DAYS_BELOW = 10**10
 TITLE = message("usage.title", "**Spending in {place}** · {period}")
 PERSON_TITLE = message("usage.person_title", "**{person} in {place}** · {period}")
 ALL_SERVERS = message("usage.all_servers", "all servers")
-NOTHING_MADE = message("usage.nothing_made", "Nobody made an image in this time.")
+NOTHING_MADE = message("usage.nothing_made", "Nobody made anything in this period.")
 SPENT = message("usage.spent", "{spent:credits} spent")
-SPENT_ESTIMATED = message("usage.spent_estimated", "{spent:credits} spent, {estimated:amount} of them estimated")
+SPENT_ESTIMATED = message("usage.spent_estimated", "{spent:credits} spent, including {estimated:amount} estimated")
 ON_HOLD = message("usage.on_hold", "On hold for unfinished jobs: {held:credits}")
-GIVEN_BACK = message("usage.given_back", "{failed}, {cancelled}: {given_back:credits} given back")
+GIVEN_BACK = message("usage.given_back", "{what}: {given_back:credits} given back")
 PAGE = message("usage.page", "Page {page} of {pages}, {count} line", "Page {page} of {pages}, {count} lines")
 WENT_WRONG = message("usage.went_wrong", "**Latest failures**")
 DELETED_USER = message("usage.deleted_user", "deleted user")
 NOT_KNOWN = message("usage.not_known", "unknown")
 
-RUNNING = message("usage.running", "**Running now**: {jobs}, {requests}, {waiting} waiting")
+RUNNING = message("usage.running", "**Running now** · {jobs}, {waiting} waiting")
 NOTHING_RUNS = message("usage.nothing_runs", "Nothing is running.")
 OUTAGES = message("usage.outages", "**Paused services**")
 OUTAGE = message(
@@ -156,9 +156,9 @@ def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
     if report.by not in BY_LINE:
         return timeline_chart(page.timeline)
     shown = [line for line in page.lines if line.figures.spent]
-    labels = [plain(_name(line, names), 24) for line in shown]
+    labels = [plain(_name(line, names), 36) for line in shown]
     values = [(line.figures.exact, line.figures.estimated) for line in shown]
-    return _chart(BY_LINE[report.by](time=report.span.text), labels, values)
+    return _chart(BY_LINE[report.by](time=report.span.text), labels, values, lying=True)
 
 
 def timeline_chart(timeline: Timeline | None, *, daily_limit: int | None = None) -> ChartSpec | None:
@@ -172,7 +172,12 @@ def timeline_chart(timeline: Timeline | None, *, daily_limit: int | None = None)
 
 
 def _chart(
-    title: Text, labels: Iterable[str], values: list[tuple[int, int]], limit: int | None = None
+    title: Text,
+    labels: Iterable[str],
+    values: list[tuple[int, int]],
+    limit: int | None = None,
+    *,
+    lying: bool = False,
 ) -> ChartSpec | None:
     if not values:
         return None
@@ -185,6 +190,7 @@ def _chart(
         ),
         line=limit / 1000 if limit is not None else None,
         line_name=str(DAILY_LIMIT),
+        lying=lying,
     )
 
 
@@ -235,9 +241,9 @@ def _totals(totals: Figures) -> list[Words]:
     if totals.in_flight:
         lines.append(ON_HOLD(held=totals.in_flight))
     if totals.failed or totals.cancelled:
-        failed = plural("{count} request failed", "{count} requests failed", totals.failed)
-        cancelled = t("{requests} cancelled", requests=totals.cancelled)
-        lines.append(GIVEN_BACK(failed=failed, cancelled=cancelled, given_back=totals.given_back))
+        failed = [t("{number} failed", number=totals.failed)] if totals.failed else []
+        cancelled = [t("{number} cancelled", number=totals.cancelled)] if totals.cancelled else []
+        lines.append(GIVEN_BACK(what=[*failed, *cancelled], given_back=totals.given_back))
     return lines
 
 
@@ -255,7 +261,7 @@ def _figures(figures: Figures) -> str:
         parts.append(t("{held:amount} on hold", held=figures.in_flight))
     parts += [JOBS(count=figures.jobs), IMAGES(count=figures.images)]
     if figures.failed:
-        parts.append(t("{requests} failed", requests=figures.failed))
+        parts.append(t("{number} failed", number=figures.failed))
     return ", ".join(map(str, parts))
 
 
@@ -328,8 +334,8 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     if report.threads:
         threads = [_amount(title, spent) for title, spent in report.threads]
         parts.append(text(t("**By thread**"), *within(threads, 1200)))
-    quietly = t("Includes all servers and DMs. Days, weeks and months reset at 00:00 UTC.")
-    free = t("Requests that fail or are cancelled before they are sent are free.")
+    quietly = t("Includes all servers and DMs. Days, weeks and months start at 00:00 UTC.")
+    free = t("Whatever fails, or is cancelled before it's sent, is free.")
     return Card(*parts, rule(), text(quiet(quietly), quiet(free)))
 
 
@@ -367,7 +373,6 @@ def running_card(running: Running, *said: Words) -> Card:
         lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
     head = RUNNING(
         jobs=JOBS(count=len(jobs)),
-        requests=REQUESTS(count=len(running.requests)),
         waiting=sum(request.status is SubmissionStatus.QUEUED for request in running.requests),
     )
     parts += [text(head), text(*within(lines or [str(NOTHING_RUNS)], _ROOM))]
@@ -375,7 +380,7 @@ def running_card(running: Running, *said: Words) -> Card:
         parts += [rule(), text(OUTAGES, *within(map(_outage, running.outages), 600))]
     if running.unknown:
         unknown = [
-            f"{moment(each.created_at)} · {_job_number(each)} · {person(each.user_id)} · {safe(each.engine, 80)}"
+            f"{person(each.user_id)} · {safe(each.engine, 80)} · {moment(each.created_at)} · {_job_number(each)}"
             for each in running.unknown
         ]
         parts += [rule(), text(UNKNOWN, *within(unknown, 700))]
@@ -391,7 +396,7 @@ def running_card(running: Running, *said: Words) -> Card:
 
 def _outage(outage: Outage) -> str:
     cause, service = CAUSES.get(outage.reason, _FAILS), safe(outage.label, 80)
-    return str(OUTAGE(service=service, until=moment(outage.until), count=outage.failures, cause=cause))
+    return str(OUTAGE(service=service, until=moment(outage.until, "T"), count=outage.failures, cause=cause))
 
 
 def _job(requests: list[Request]) -> str:
@@ -401,7 +406,7 @@ def _job(requests: list[Request]) -> str:
     states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
     engines = ", ".join(dict.fromkeys(safe(request.engine, 80) for request in requests))
     since = moment(min(request.sent_at or request.created_at for request in requests))
-    parts: list[Words] = [_job_number(first), f"{person(first.user_id)} <#{first.channel_id}>"]
+    parts: list[Words] = [f"{person(first.user_id)} <#{first.channel_id}>"]
     if first.private:
         parts.append(t("private"))
-    return " · ".join(map(str, [*parts, engines, states, since]))
+    return " · ".join(map(str, [*parts, engines, states, since, _job_number(first)]))

@@ -7,11 +7,10 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
-from bot.text import message
+from bot.text import message, relative
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
-REQUESTS = message("count.requests", "{count} request", "{count} requests")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
@@ -80,6 +79,6 @@ def _cut(parts: Iterable[str], limit: int) -> str:
     return "".join(kept).rstrip() + "…" if limit > 0 else ""
 
 
-def moment(milliseconds: int, style: str = "R") -> str:
-    """A timestamp that each reader's client formats; ``R`` is relative and updates itself."""
-    return f"<t:{milliseconds // 1000}:{style}>"
+def moment(milliseconds: int, style: str = "") -> str:
+    """A timestamp that each reader's client formats; relative without a ``style``."""
+    return f"<t:{milliseconds // 1000}:{style}>" if style else relative(milliseconds)

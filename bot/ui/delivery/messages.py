@@ -92,6 +92,13 @@ class Messages:
             )
         return _attachments(edited)
 
+    async def delete_by_token(self, job: Job) -> None:
+        """Delete the job's message with the interaction's token."""
+        token, message_id = job.interaction_token, job.message_id
+        if token is None or message_id is None:
+            raise ValueError("the card has no token or no message")
+        await self._webhook(token).delete_message(message_id)
+
     def _webhook(self, token: str) -> discord.Webhook:
         if self._client.application_id is None:
             raise ValueError("the bot has not logged in")

@@ -79,7 +79,7 @@ def methods_of(job: Job) -> tuple[DeliveryMethod, ...]:
 
 def needs_token(job: Job) -> bool:
     """Whether only an interaction's token can edit the card."""
-    return job.private or not job.bot_present
+    return job.only_author_sees or not job.bot_present
 
 
 def unavailable(method: DeliveryMethod, job: Job, *, takes_dms: bool = True) -> DeliveryReason | None:

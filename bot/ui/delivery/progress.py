@@ -22,6 +22,7 @@ from bot.text import Text, message
 from bot.ui.cards.job import ShownImage
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
+from bot.ui.cards.waiting import changes_at
 from bot.ui.cards.wording import moment
 from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
@@ -42,8 +43,6 @@ PATIENCE = 60.0
 """Seconds for which a button waits for Discord's answer to an edit of the same card."""
 EDITS_AT_ONCE = 32
 """The maximum number of concurrent edits, so that a thousand cards after a restart do not hold up other work."""
-PASSED = 5.0
-"""Seconds after a job's expected time at which its card stops showing that time."""
 REFRESH_BEFORE = 120.0
 """Seconds before the expiry of a token at which the card offers Refresh, if only a press can replace the token."""
 
@@ -117,6 +116,8 @@ class _Followed:
     """The state of a changing card: its content, its last edit, and whether it can still be edited."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    message_id: int | None = None
+    """The message that the state is about."""
     says: str | None = None
     edited_at: float | None = None
     unreachable: bool = False
@@ -124,6 +125,12 @@ class _Followed:
     token_ends: float = 0.0
     """The expiry of the token by the monotonic clock."""
     images: PartialImages = field(default_factory=PartialImages)
+
+    def moved_to(self, message_id: int | None) -> None:
+        """Start afresh with another message as the card."""
+        self.message_id = message_id
+        self.says, self.edited_at, self.unreachable = None, None, False
+        self.images = PartialImages()
 
 
 class JobCards:
@@ -229,6 +236,8 @@ class JobCards:
             if view is None or not (view.waiting or view.job.status is JobStatus.LAPSED):
                 self._forget(job_id, followed)
                 return
+            if followed.message_id != view.job.message_id:
+                followed.moved_to(view.job.message_id)
             if not followed.unreachable:
                 await self._say(followed, view, client)
             if view.waiting:
@@ -249,7 +258,7 @@ class JobCards:
         self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
     ) -> None:
         method = TOKEN if methods.unavailable(TOKEN, job) is None else BOT_EDIT
-        if method is BOT_EDIT and (job.private or methods.unavailable(method, job) is not None):
+        if method is BOT_EDIT and (job.only_author_sees or methods.unavailable(method, job) is not None):
             return
         followed.edited_at = self._clock.monotonic()
         retained = followed.images.retained
@@ -275,6 +284,21 @@ class JobCards:
             followed.says = card.content
             followed.images.add(attachments, uploads)
 
+    async def remove(self, card: Job) -> None:
+        """Delete the card that asked for a price, after its job got another one. Does not raise: it only helps.
+
+        ``card`` is the job as it was while it asked.
+        """
+        client = await self._bot()
+        try:
+            if methods.unavailable(TOKEN, card) is None:
+                await Messages(client).delete_by_token(card)
+        except discord.HTTPException as error:
+            # Its reader may have dismissed it, or the token has expired: pressing its buttons is refused.
+            log.info("card.not_removed", job=card.id, status=error.status, code=error.code)
+        except (aiohttp.ClientError, OSError) as error:
+            log.info("card.not_removed", job=card.id, kind=type(error).__name__)
+
     def _token_left(self, followed: _Followed, job: Job) -> float | None:
         """Seconds until the expiry of a token that only a press can replace; None if there is no such token.
 
@@ -294,15 +318,15 @@ class JobCards:
         if left is None or expires_at is None or left > REFRESH_BEFORE:
             return None
         takes_dms = self._settings_of(job.user_id).takes_late_results
-        return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at))
+        return (REFRESH_OR_DM if takes_dms else REFRESH_OR_HISTORY)(time=moment(expires_at, "t"))
 
     def _remind(self, followed: _Followed, view: JobView) -> None:
-        """Schedule an update of the card for when its token is about to expire or its expected time has passed."""
+        """Schedule an update of the card for when its token is about to expire or its words are about to be wrong."""
         job, now, waits = view.job, self._clock.monotonic(), []
         if (left := self._token_left(followed, job)) is not None:
             waits.append(left - REFRESH_BEFORE)
-        if view.progress.expected_at is not None and not view.progress.fetching:
-            waits.append((view.progress.expected_at - self._clock.now()) / 1000 + PASSED)
+        if (changes := changes_at(view)) is not None:
+            waits.append((changes - self._clock.now()) / 1000)
         wait = min((wait for wait in waits if wait > 0), default=None)
         if wait is not None and self._remind_at.get(job.id) != (at := ceil(now + wait)):
             # ``run`` starts the task, since it must outlive the command or button that shows the card.
@@ -385,6 +409,7 @@ class JobCards:
                 raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
             except (aiohttp.ClientError, OSError) as error:
                 raise Undelivered(f"the request failed ({type(error).__name__})") from error
+        self._jobs.recent.add(view)
         return delivery
 
     async def notify_all(self, job_ids: Iterable[int]) -> None:

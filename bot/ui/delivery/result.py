@@ -28,8 +28,8 @@ log = structlog.get_logger(__name__)
 PLAIN_FILE_LIMIT = 10 * 2**20
 """The size limit of one file in bytes, without an interaction that allows more."""
 
-LATE = message("delivery.late", "<@{user:plain}>, this took longer than its first card could wait.")
-INSTEAD_OF = message("delivery.instead_of", "This could not be shown in <#{channel:plain}>.")
+LATE = message("delivery.late", "<@{user:plain}>, this took so long that it comes as a new message.")
+INSTEAD_OF = message("delivery.instead_of", "This couldn't be shown in <#{channel:plain}>.")
 
 # The card is gone, or it may show the result, which must not be replaced by text.
 _LEAVE_CARD_ALONE = frozenset({DeliveryReason.MESSAGE_GONE, DeliveryReason.PLACE_GONE, DeliveryReason.MAYBE_SHOWN})

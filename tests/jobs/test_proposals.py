@@ -1,30 +1,31 @@
-"""The job service: a proposal belongs to its author and lapses by itself; long prompts are checked in a thread."""
+"""Proposals: only their authors confirm them, and they lapse by themselves."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from bot.domain.options import PROMPT_LIMIT, ImagineOptions
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
-from bot.errors import Problem, UserError
+from bot.errors import UserError
+from bot.jobs import proposals as jobs_proposals
 from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
-from bot.jobs.new_jobs import ENGINE_GONE
-from bot.jobs.service import CHECKED_AT_ONCE, JobService
+from bot.jobs.new_jobs import ENGINE_GONE, LAPSED_KEPT, PROPOSED_AT_MOST
+from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.service import JobService
+from bot.jobs.store import NOT_YOURS, OLD_CARD
 from bot.jobs.view import CONFIRMABLE
 from bot.providers.errors import Refused
 from bot.retention import Ages, apply_retention
 from storage import tables, threads
 from storage.errors import StorageError
-from storage.records import JobStatus, LapseReason
+from storage.records import Job, JobStatus, LapseReason
 from tests.doubles.provider import ScriptedProvider
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
@@ -33,7 +34,7 @@ CARD = CardAddress(100, 2000, "a fresh token", 2**50)
 
 
 class Watched:
-    """The proposals of a workshop, which lapse while :meth:`JobService.run` runs."""
+    """The proposals of a workshop, which lapse while :meth:`Proposals.run` runs."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
@@ -47,8 +48,8 @@ class Watched:
         """The jobs whose cards have changed."""
         return [job_id for job_id, change in self.workshop.changes.items() if change.is_set()]
 
-    async def propose(self, prompt: str = "a {red, blue} car") -> int:
-        plan = self.service.check(ADA, ImagineOptions(prompt=prompt))
+    async def propose(self, prompt: str = "a {red, blue} car", *, private: bool = False) -> int:
+        plan = self.service.check(ADA, ImagineOptions(prompt=prompt, private=private))
         card = CardAddress(100, 1000, "token", self.workshop.clock.now() + 900_000)
         return await self.service.imagine(ADA, plan, card, proposed=True)
 
@@ -63,7 +64,9 @@ async def watched(workshop: Workshop) -> Watched:
 
 @pytest.fixture
 async def running(watched: Watched) -> AsyncIterator[Watched]:
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
+    while watched.service.proposals.may_wait(0, ADA.user_id):
+        await asyncio.sleep(0)  # Until it has read the stored ones.
     yield watched
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -80,7 +83,7 @@ async def test_a_proposal_cannot_be_confirmed_during_its_authors_outage(watched:
         await workshop.finish()
     assert len(workshop.worker.outages(ADA.user_id)) == 1
     with pytest.raises(UserError):
-        await watched.service.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60))
+        await watched.service.proposals.confirm(ADA, job_id, CardAddress(100, 1000, "token", 2**60), private=False)
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
@@ -98,7 +101,7 @@ async def test_a_proposal_shows_its_price_and_holds_nothing(watched: Watched) ->
 
 async def test_a_confirmed_proposal_becomes_a_job_like_any_other(watched: Watched) -> None:
     job_id = await watched.propose()
-    await watched.service.confirm(ADA, job_id, CARD)
+    await watched.service.proposals.confirm(ADA, job_id, CARD, private=False)
     job = await watched.workshop.jobs.job(job_id)
     assert (job.status, job.message_id, job.interaction_token) == (JobStatus.WORKING, 2000, "a fresh token")
     assert job.options == ImagineOptions("a {red, blue} car").to_json()
@@ -111,33 +114,90 @@ async def test_a_confirmed_proposal_becomes_a_job_like_any_other(watched: Watche
 async def test_only_the_author_can_confirm(watched: Watched) -> None:
     job_id = await watched.propose()
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(BEN, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.CONFIRM_NOT_ALLOWED.code]
+        await watched.service.proposals.confirm(BEN, job_id, CARD, private=False)
+    assert codes(refused.value) == [NOT_YOURS.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
 async def test_of_many_concurrent_confirmations_one_counts(watched: Watched) -> None:
     job_id = await watched.propose()
     answers = await asyncio.gather(
-        *(watched.service.confirm(ADA, job_id, CARD) for _ in range(5)), return_exceptions=True
+        *(watched.service.proposals.confirm(ADA, job_id, CARD, private=False) for _ in range(5)), return_exceptions=True
     )
-    assert sum(answer is None for answer in answers) == 1
-    assert all(isinstance(answer, UserError) for answer in answers if answer is not None)
+    assert sum(isinstance(answer, Job) for answer in answers) == 1
+    assert sum(isinstance(answer, UserError) for answer in answers) == 4
     assert (await watched.workshop.totals()).in_flight == 10_000
 
 
 async def test_a_confirmation_over_the_limit_leaves_the_proposal_waiting(make_workshop: MakeWorkshop) -> None:
-    watched = Watched(await make_workshop(limits=Limits(user_daily=12_000, jobs_per_user=2)))
+    watched = Watched(await make_workshop(limits=Limits(user_daily=12_000)))
     first, second = await watched.propose(), await watched.propose()
-    await watched.service.confirm(ADA, first, CARD)
+    await watched.service.proposals.confirm(ADA, first, CARD, private=False)
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, second, CARD)
+        await watched.service.proposals.confirm(ADA, second, CARD, private=False)
     assert codes(refused.value) == [TOO_EXPENSIVE[LimitKind.USER_DAILY].code]
     assert await watched.status(second) is JobStatus.PROPOSED
     assert (await watched.workshop.totals()).in_flight == 10_000
+
+
+async def test_proposals_do_not_count_as_running_jobs(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(limits=Limits(jobs_per_user=1))
+    watched = Watched(workshop)
+    first, second = await watched.propose(), await watched.propose()
+    await watched.service.proposals.confirm(ADA, first, CARD, private=False)
+    with pytest.raises(TooManyJobs) as refused:
+        await watched.service.proposals.confirm(ADA, second, CARD, private=False)
+    assert codes(refused.value) == [TOO_MANY_JOBS.code]
+    assert [view.job.id for view in refused.value.running] == [first]
+    assert await watched.status(second) is JobStatus.PROPOSED
+    await watched.propose()
+
+
+async def test_of_too_many_proposals_the_oldest_lapses(watched: Watched) -> None:
+    watched.service.proposals._changed = watched.workshop.changed_card
+    every = [await watched.propose() for _ in range(PROPOSED_AT_MOST)]
+    assert watched.changed == []
+    last = await watched.propose()
+    assert watched.changed == [every[0]]
+    job = await watched.workshop.jobs.job(every[0])
+    assert (job.status, job.lapse_reason) == (JobStatus.LAPSED, LapseReason.REPLACED)
+    assert {await watched.status(job_id) for job_id in [*every[1:], last]} == {JobStatus.PROPOSED}
     with pytest.raises(UserError) as refused:
-        await watched.propose()
-    assert TOO_MANY_JOBS.code in codes(refused.value)
+        await watched.service.proposals.confirm(ADA, every[0], CARD, private=False)
+    assert codes(refused.value) == [jobs_proposals.NOT_WAITING.code]
+
+
+async def test_a_private_job_is_confirmed_only_in_a_private_card_and_the_other_way_round(watched: Watched) -> None:
+    for private in (True, False):
+        job_id = await watched.propose(private=private)
+        with pytest.raises(UserError) as refused:
+            await watched.service.proposals.confirm(ADA, job_id, CARD, private=not private)
+        assert codes(refused.value) == [OLD_CARD.code]
+        assert await watched.status(job_id) is JobStatus.PROPOSED
+
+
+async def test_it_is_known_without_io_whether_a_proposal_waits_for_a_person(watched: Watched) -> None:
+    proposals = watched.service.proposals
+    job_id = await watched.propose()
+    assert proposals.may_wait(99, ADA.user_id), "unknown until the stored ones have been read"
+    await proposals.lapse_due()
+    other = await watched.propose()
+    assert [proposals.may_wait(each, ADA.user_id) for each in (job_id, other, 99)] == [True, True, False]
+    assert not proposals.may_wait(job_id, BEN.user_id)
+    await proposals.confirm(ADA, job_id, CARD, private=False)
+    await watched.service.cancel(ADA, other)
+    assert [proposals.may_wait(each, ADA.user_id) for each in (job_id, other)] == [False, False]
+
+
+async def test_after_a_restart_the_cards_of_waiting_proposals_are_shown_again(watched: Watched) -> None:
+    """The earlier process may have ended before it showed them."""
+    job_id = await watched.propose()
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
+    while not watched.changed:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert watched.changed == [job_id]
+    assert await watched.status(job_id) is JobStatus.PROPOSED
 
 
 async def test_a_proposal_lapses_in_time_and_its_card_shows_it(running: Watched) -> None:
@@ -157,33 +217,32 @@ async def test_a_proposal_that_expired_while_the_bot_was_down_lapses_soon_after_
     watched.workshop.clock.advance(3600)
     began = watched.workshop.clock.monotonic()
     watched.workshop._compose()
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
-    while not watched.changed:
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
+    while await watched.status(job_id) is not JobStatus.LAPSED:
         await asyncio.sleep(0)
     task.cancel()
-    assert await watched.status(job_id) is JobStatus.LAPSED
     assert 60 <= watched.workshop.clock.monotonic() - began < 90, "the bot can only guess how long it really waited"
 
 
 async def test_an_expired_proposal_cannot_be_confirmed_even_before_it_lapses(watched: Watched) -> None:
-    watched.service._changed = watched.workshop.changed_card
+    watched.service.proposals._changed = watched.workshop.changed_card
     job_id = await watched.propose()
     watched.workshop.clock.advance(CONFIRMABLE / 1000)
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.EXPIRED.code]
+        await watched.service.proposals.confirm(ADA, job_id, CARD, private=False)
+    assert codes(refused.value) == [jobs_proposals.EXPIRED.code]
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert watched.changed == [job_id]
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
-    assert codes(refused.value) == [jobs_service.EXPIRED.code]
+        await watched.service.proposals.confirm(ADA, job_id, CARD, private=False)
+    assert codes(refused.value) == [jobs_proposals.EXPIRED.code]
 
 
 async def test_a_proposal_for_a_removed_engine_cannot_be_confirmed(watched: Watched) -> None:
     job_id = await watched.propose()
     watched.workshop.jobs.engines.clear()
     with pytest.raises(UserError) as refused:
-        await watched.service.confirm(ADA, job_id, CARD)
+        await watched.service.proposals.confirm(ADA, job_id, CARD, private=False)
     assert codes(refused.value) == [ENGINE_GONE.code]
     assert await watched.status(job_id) is JobStatus.PROPOSED
 
@@ -201,11 +260,10 @@ async def test_a_failing_database_stops_nothing(
         return await proposed()
 
     monkeypatch.setattr(watched.workshop.new_jobs, "proposed", failing)
-    task = asyncio.create_task(watched.service.run(watched.workshop.changed_card))
-    while not watched.changed:
+    task = asyncio.create_task(watched.service.proposals.run(watched.workshop.changed_card))
+    while await watched.status(job_id) is not JobStatus.LAPSED:
         await asyncio.sleep(0)
     task.cancel()
-    assert await watched.status(job_id) is JobStatus.LAPSED
     assert "The disk is full." in caplog.text
     assert "a made-up fault" in caplog.text
 
@@ -229,11 +287,12 @@ async def everything(workshop: Workshop) -> str:
 
 async def test_repeatedly_cancelled_proposals_do_not_pile_up(watched: Watched) -> None:
     sizes, job_id = [], 0
-    for number in range(30):
+    for number in range(40):
         job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
         assert await watched.service.cancel(ADA, job_id) == jobs_service.CANCELLED()
         sizes.append(len(await everything(watched.workshop)))
-    assert max(sizes[10:]) <= max(sizes[:11]) + 100
+    kept = PROPOSED_AT_MOST + LAPSED_KEPT
+    assert max(sizes[kept:]) <= max(sizes[: kept + 1]) + 100
     # The latest can still be reopened with its buttons.
     assert await watched.status(job_id) is JobStatus.LAPSED
     assert "car 0 " not in await everything(watched.workshop)
@@ -248,7 +307,7 @@ async def test_nothing_of_a_lapsed_proposal_is_kept_beyond_a_day(watched: Watche
     card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
     await workshop.service.imagine(BEN, plan, card, proposed=True)
     workshop.clock.advance(15 * 60)
-    await watched.service.lapse_due()
+    await watched.service.proposals.lapse_due()
     await tidied(workshop, hours=23)
     assert "heliotrope" in await everything(workshop)
     await tidied(workshop, hours=2)
@@ -268,39 +327,3 @@ async def tidied(workshop: Workshop, *, hours: float) -> None:
     await apply_retention(
         workshop.database, workshop.files, Previews(workshop.database, workshop.files), workshop.clock, ages
     )
-
-
-# --- long prompts -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def looks(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The thread of each check of the server's rules, which may take long."""
-    seen: list[int] = []
-
-    def problems(*_: Any, **__: Any) -> list[Problem]:
-        seen.append(threading.get_ident())
-        return []
-
-    monkeypatch.setattr(workshop.servers, "problems", problems)
-    return seen
-
-
-@pytest.mark.parametrize("complete", [True, False])
-async def test_a_long_prompt_is_checked_in_a_thread(workshop: Workshop, looks: list[int], complete: bool) -> None:
-    """The event loop must not block, whatever the prompt and the lists of refused words contain."""
-    for prompt in ("a" * CHECKED_AT_ONCE, "a" * PROMPT_LIMIT, "ﷺ" * CHECKED_AT_ONCE):
-        await workshop.service.checked(ADA, ImagineOptions(prompt), complete=complete)
-    assert [each == threading.get_ident() for each in looks] == [True, False, False]
-
-
-async def test_a_long_prompt_is_checked_in_a_thread_again_when_it_is_confirmed(
-    workshop: Workshop, looks: list[int]
-) -> None:
-    for prompt in ("a {red, blue} car", "a" * (PROMPT_LIMIT - 12) + " {red, blue}"):
-        plan = workshop.service.check(ADA, ImagineOptions(prompt))
-        card = CardAddress(100, 1000, "token", workshop.clock.now() + 900_000)
-        job_id = await workshop.service.imagine(ADA, plan, card, proposed=True)
-        looks.clear()
-        await workshop.service.confirm(ADA, job_id, card)
-        assert [each == threading.get_ident() for each in looks] == [len(prompt) < CHECKED_AT_ONCE]
