@@ -45,6 +45,7 @@ from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
+from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -77,6 +78,7 @@ from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
@@ -282,7 +284,15 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, clock=clock)
+    refused = RefusedCommands(service.engines, clock)
+    starter = JobStarter(
+        service=service,
+        refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
+        remember=refused.card,
+        cards=cards,
+        ack_first=ack_first,
+        clock=clock,
+    )
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
@@ -337,6 +347,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             parts.client,
             buttons,
             pages,
+            RefusedButtons(service=service, starter=starter, commands=refused),
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
         ),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from bot.domain.requests import Plan
 from bot.errors import UserError
+from bot.jobs.refusals import CommandRefused
 from bot.jobs.service import JobService
 from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.client import Interaction
 from bot.ui.interactions import TOO_SLOW, looked_up, missing_permissions, origin_of, promise
 from bot.ui.job_starter import JobStarter
 from bot.ui.same_seed import same_seed_card
+
+T = TypeVar("T")
 
 
 class RepeatButtons:
@@ -24,7 +30,7 @@ class RepeatButtons:
         """Run the job again. If that makes the same images, ask first."""
         origin = origin_of(interaction)
         # The original job's privacy decides whether everybody sees the answer.
-        plan, same = await looked_up(interaction, self._service.plan_repeat(origin, job_id))
+        plan, same = await self._planned(interaction, job_id, self._service.plan_repeat(origin, job_id))
         if same is None or self._service.asks_first(origin, plan):
             await self._start(interaction, plan, job_id, repeats=same is not None)
             return
@@ -52,12 +58,21 @@ class RepeatButtons:
 
     async def _run(self, interaction: Interaction, job_id: int, *, new_seed: bool) -> None:
         planned = self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed)
-        await self._start(interaction, await looked_up(interaction, planned), job_id)
+        await self._start(interaction, await self._planned(interaction, job_id, planned), job_id)
         await self._questions.answered(interaction)
+
+    async def _planned(self, interaction: Interaction, job_id: int, planning: Coroutine[Any, Any, T]) -> T:
+        """Look up the plan. If it is refused, the person can go on from the refusal."""
+        try:
+            return await looked_up(interaction, planning)
+        except CommandRefused as error:
+            raise await self._starter.refused(interaction, error, parent_id=job_id) from error
 
     async def _start(self, interaction: Interaction, plan: Plan, job_id: int, *, repeats: bool = False) -> None:
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
         if missing := missing_permissions(interaction, private=plan.options.private):
-            raise UserError(*missing)
+            options = plan.options
+            refused = CommandRefused(*missing, plan=plan, options=options, completed=options, complete=True)
+            raise await self._starter.refused(interaction, refused, missing=missing, parent_id=job_id)
         await self._starter.start(interaction, plan, parent_id=job_id, asked=True, repeats=repeats)
