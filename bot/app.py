@@ -45,6 +45,7 @@ from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
+from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
 from bot.jobs.store import JobStore
@@ -61,8 +62,7 @@ from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
-from bot.to_do import application as to_do_at_discord
-from bot.to_do import spending
+from bot.to_do import log_to_do
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
@@ -78,9 +78,7 @@ from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
-from bot.ui.prices import PriceButtons
-from bot.ui.repeat_buttons import RepeatButtons
-from bot.ui.same_seed import SameSeedQuestions
+from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
@@ -226,13 +224,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs,
-            files=files,
-            clock=clock,
-            view=service.view,
-            settings_of=personal.of,
-            notifier=notifier,
-            delivered=service.recent.add,
+            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -292,15 +284,22 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    questions = SameSeedQuestions()
-    starter = JobStarter(service=service, cards=cards, ack_first=ack_first, questions=questions, clock=clock)
+    refused = RefusedCommands(service.engines, clock)
+    starter = JobStarter(
+        service=service,
+        refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
+        remember=refused.card,
+        cards=cards,
+        ack_first=ack_first,
+        clock=clock,
+    )
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
         cards=cards,
-        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
-        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
+        starter=starter,
+        ack_first=ack_first,
         forms=forms,
         sharing=Sharing(
             files=parts.files,
@@ -348,6 +347,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             parts.client,
             buttons,
             pages,
+            RefusedButtons(service=service, starter=starter, commands=refused),
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
         ),
@@ -421,7 +421,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
-        _log_to_do(runtime, client.application)
+        log_to_do(runtime.settings, runtime.providers, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
@@ -429,20 +429,6 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         with _in_sentences(runtime.settings.discord_api_url):
             await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
-
-
-def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
-    """Log what ``doctor`` would mark as TO DO about spending and the application at Discord."""
-    found = [spending(runtime.settings, runtime.providers)]
-    if application is not None:
-        found += to_do_at_discord(
-            runtime.settings,
-            public=application.bot_public,
-            endpoint=application.interactions_endpoint_url,
-            code_grant=application.bot_require_code_grant,
-        )
-    for text in filter(None, found):
-        log.warning("to_do", code=text.code, text=str(text))
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

@@ -27,6 +27,10 @@ class UserError(Exception):
         return "\n".join(map(str, self.problems))
 
 
+class NotMade(UserError):
+    """Images were not made, and nothing was charged. This is said once, below the problems."""
+
+
 def _text(problem: Problem) -> Text:
     return problem() if isinstance(problem, Message) else problem
 

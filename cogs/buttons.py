@@ -10,6 +10,7 @@ from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
 from bot.ui.list_buttons import ListPages, list_button_item
 from bot.ui.menus import ActionHandler, MenuHandler, action_button_item, menu_item
+from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 
 class Buttons(commands.Cog):
@@ -20,6 +21,7 @@ class Buttons(commands.Cog):
         client: Easel,
         job_buttons: JobButtons,
         pages: ListPages,
+        refused: RefusedButtons,
         *,
         menus: Mapping[str, MenuHandler],
         actions: Mapping[str, ActionHandler],
@@ -28,6 +30,7 @@ class Buttons(commands.Cog):
         self._items = (
             job_button_item(job_buttons.handlers),
             list_button_item(pages.handlers),
+            refused_button_item(refused),
             menu_item(menus),
             action_button_item(actions),
         )

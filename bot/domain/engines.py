@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.domain.characters import typed
 from bot.domain.options import (
@@ -19,46 +19,44 @@ from bot.domain.options import (
     Feature,
     Option,
     Values,
-    features,
     value_text,
 )
 from bot.domain.options import Value as OptionValue
-from bot.domain.sizes import Ratio, nearest_size, parse_shape, size_text
+from bot.domain.sizes import Ratio, closest_size, nearest_size, parse_shape, size_text
 from bot.errors import Problem, UserError
-from bot.providers.base import Engine, ImageRequest, Size, WeightedText
-from bot.text import Text, Value, message, t
+from bot.providers.base import Bounds, Engine, ImageRequest, Size, WeightedText
+from bot.text import Message, Text, Value, message
 
 AND_MORE = message("engines.and_more", "{names} and {count} more")
 ENGINE_AMBIGUOUS = message("engines.ambiguous", "Several engines are called “{text}”. Use an id: {engines}.")
 NO_ENGINES = message("engines.none", "No image engine is available right now.")
-UNKNOWN_ENGINE = message("engines.unknown", "There is no engine “{text}”. Available: {engines}.")
-ENGINE_MISSPELT = message("engines.misspelt", "There is no engine “{text}”. Did you mean {near}? /engines lists all.")
-NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {feature}. Engines that do: {others}.")
-NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "{engine} doesn't take {feature}. No other engine does.")
-TAKES = message("engines.takes", "{engine} takes {features}.")
-USE_NO_FLAG = message("engines.use_no_flag", "To leave things out with {engine}, use --no.")
+UNKNOWN_ENGINE = message("engines.unknown", "There is no engine “{text}”. See /engines.")
+ENGINE_MISSPELT = message("engines.misspelt", "There is no engine “{text}”. Did you mean {near:or}? See /engines.")
+IT = message("engines.it", "It")
+"""The engine that the sentence before was about. The name of an engine is said once."""
+NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {features:or}.")
+NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "No engine here takes {features:or}.")
+USE_NO_FLAG = message("engines.use_no_flag", "To leave things out, use --no.")
 PROMPT_TOO_LONG = message(
     "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters, not {length}."
 )
 NEGATIVE_TOO_LONG = message(
     "engines.negative_too_long", "{engine} takes negative prompts of up to {limit} characters, not {length}."
 )
-OUT_OF_RANGE = message("engines.out_of_range", "{label} must be between {low} and {high} for {engine}, not {value}.")
-SIZE_NOT_LISTED = message("engines.size_not_listed", "{engine} can't make {size}. It makes {sizes}.")
+OUT_OF_RANGE = message("engines.out_of_range", "{label} must be between {low} and {high}, not {value}.")
+SIZE_NOT_LISTED = message(
+    "engines.size_not_listed", "{engine} can't make {size}. The closest is {nearest}. See /engines."
+)
 SIZE_OFF_GRID = message(
     "engines.size_off_grid",
     "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
 )
 NO_ENGINE_MAKES = message("engines.no_engine_makes", "No engine here can make {size}. Sizes: {sizes}.")
-UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available on {engine}. Choose from: {names}.")
-NAME_MISSPELT = message(
-    "engines.name_misspelt", "{label} “{text}” isn't available on {engine}. Did you mean {near}? Choose from: {names}."
-)
-LISTED_UNDER = message("engines.listed_under", "/engines engine:{engine} lists everything that it has.")
+UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available. /engines lists what each engine has.")
+NAME_MISSPELT = message("engines.name_misspelt", "{label} “{text}” isn't available. Did you mean {near}?")
 
 LISTED_AT_MOST = 8
 """The maximum number of engines or other items in a sentence."""
-_NAMES_LISTED = 20
 _SIZES_LISTED = 12
 _SUGGESTED = 3
 _QUOTED = 60
@@ -122,10 +120,10 @@ def find_engine(text: str, engines: Mapping[str, Engine]) -> Engine:
     if not engines:
         raise UserError(NO_ENGINES)
     shown = text if len(text) <= _QUOTED else f"{text[:_QUOTED]}…"
-    near = _near(text, engines)
+    near = similar_engines(text, engines)
     if near:
-        raise UserError(ENGINE_MISSPELT(text=shown, near=_ids(near)))
-    raise UserError(UNKNOWN_ENGINE(text=shown, engines=_ids(engines.values())))
+        raise UserError(ENGINE_MISSPELT(text=shown, near=[engine.name for engine in near]))
+    raise UserError(UNKNOWN_ENGINE(text=shown))
 
 
 def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> Text | str:
@@ -206,9 +204,9 @@ def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | N
 def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
     """Turn a spec into one request for all of its images, with the engine's own size, style and sampler names.
 
-    Raises UserError. It names everything that the engine does not accept, what it accepts instead, and other engines.
+    Raises UserError. It names everything that the engine does not accept.
     """
-    problems = list(_problems(spec, engine, engines))
+    problems = problems_of(spec, engine, engines)
     if problems:
         raise UserError(*problems)
     values: dict[str, OptionValue] = {
@@ -228,20 +226,29 @@ def _own_value(option: Option, value: OptionValue, engine: Engine) -> OptionValu
     return value
 
 
-def _problems(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> Iterator[Problem]:
+def problems_of(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> list[Problem]:
+    """Return a problem for everything that the engine does not accept; features that it does not have in one."""
     wrong = list(misfits(spec, engine))
     missing = [each.feature for each in wrong if each.value is None]
-    for feature in missing:
-        able = [other for other in engines.values() if feature.taken_by(other)]
-        if able:
-            yield NOT_TAKEN(engine=engine.name, feature=feature.noun, others=_ids(able))
-        else:
-            yield NOT_TAKEN_BY_ANY(engine=engine.name, feature=feature.noun)
+    able = [feature for feature in missing if any(map(feature.taken_by, engines.values()))]
+    found: list[Problem] = []
+    if able:
+        found.append(NOT_TAKEN(engine=engine.name, features=[feature.noun for feature in able]))
+    if unable := [feature for feature in missing if feature not in able]:
+        found.append(NOT_TAKEN_BY_ANY(features=[feature.noun for feature in unable]))
     if WEIGHTS in missing and any(part.weight < 0 for part in spec.parts) and NEGATIVE.taken_by(engine):
-        yield USE_NO_FLAG(engine=engine.name)
-    if missing:
-        takes = [feature.noun for feature in features() if feature.taken_by(engine)]
-        yield TAKES(engine=engine.name, features=[t("a prompt"), SIZE.noun, *takes])
+        found.append(USE_NO_FLAG())
+    found += _too_long(spec, engine)
+    found += [_wrong_value(each.feature, each.value, engine) for each in wrong if each.value is not None]
+    return found
+
+
+def accepts(spec: ImageSpec, engine: Engine) -> bool:
+    """Return whether the engine accepts all of a spec."""
+    return not any(misfits(spec, engine)) and not any(_too_long(spec, engine))
+
+
+def _too_long(spec: ImageSpec, engine: Engine) -> Iterator[Problem]:
     limit = min(engine.prompt_limit, PROMPT_LIMIT)
     for problem, length in (
         (PROMPT_TOO_LONG, sum(len(part.text) for part in spec.parts)),
@@ -249,42 +256,42 @@ def _problems(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) ->
     ):
         if length > limit:
             yield problem(engine=engine.name, limit=limit, length=length)
-    for each in wrong:
-        if each.value is not None:
-            yield from _wrong_value(each.feature, each.value, engine)
 
 
-def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Iterator[Problem]:
+def engines_named_once(problems: Iterable[Problem]) -> list[Text]:
+    """Return each problem once, with the name of an engine only in the first of those in a row that are about it."""
+    found: list[Text] = []
+    last: Value | None = None
+    for problem in dict.fromkeys(each() if isinstance(each, Message) else each for each in problems):
+        name = problem.values.get("engine")
+        again = name is not None and name == last
+        found.append(replace(problem, values={**problem.values, "engine": IT}) if again else problem)
+        last = last if name is None else name
+    return found
+
+
+def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Problem:
     if isinstance(value, Size | Ratio):
-        yield _wrong_size(value, engine)
-    elif isinstance(feature, Option) and isinstance(value, str):
-        yield from _unknown_name(feature, value, engine)
-    elif (bounds := feature.bounds(engine)) is not None:
-        low, high = value_text(bounds.low), value_text(bounds.high)
-        yield OUT_OF_RANGE(engine=engine.name, label=feature.label, low=low, high=high, value=value_text(value))
+        return _wrong_size(value, engine)
+    if isinstance(feature, Option) and isinstance(value, str):
+        near = similar_name(feature, value, engine)
+        return (UNKNOWN_NAME if near is None else NAME_MISSPELT)(label=feature.label, text=value, near=near or "")
+    bounds = feature.bounds(engine) or Bounds(0, 0)
+    low, high = value_text(bounds.low), value_text(bounds.high)
+    return OUT_OF_RANGE(label=feature.label, low=low, high=high, value=value_text(value))
 
 
 def _wrong_size(shape: Size | Ratio, engine: Engine) -> Problem:
     if (grid := engine.grid) is not None:
         return SIZE_OFF_GRID(engine=engine.name, size=str(shape), low=grid.low, high=grid.high, step=grid.step)
-    sizes: list[Value] = [size_text(size) for size in engine.sizes[:_NAMES_LISTED]]
-    return SIZE_NOT_LISTED(engine=engine.name, size=str(shape), sizes=sizes)
+    return SIZE_NOT_LISTED(engine=engine.name, size=str(shape), nearest=size_text(closest_size(engine, shape)))
 
 
-def _unknown_name(option: Option, text: str, engine: Engine) -> Iterator[Problem]:
-    names = option.names(engine)
-    plain = {_plain(name): name for name in names}
+def similar_name(option: Option, text: str, engine: Engine) -> str | None:
+    """Return the engine's style or sampler that the person may have meant."""
+    plain = {_plain(name): name for name in option.names(engine)}
     near = difflib.get_close_matches(_plain(text), plain, n=1)
-    problem = NAME_MISSPELT if near else UNKNOWN_NAME
-    yield problem(
-        engine=engine.name,
-        label=option.label,
-        text=text,
-        near=plain[near[0]] if near else "",
-        names=few(names, _NAMES_LISTED),
-    )
-    if len(names) > _NAMES_LISTED:
-        yield LISTED_UNDER(engine=engine.id)
+    return plain[near[0]] if near else None
 
 
 def fitted(spec: ImageSpec, engine: Engine) -> tuple[ImageSpec, tuple[Text, ...]]:
@@ -312,7 +319,7 @@ def _plain(text: str) -> str:
     return "-".join(text.casefold().replace("-", " ").replace("_", " ").split())
 
 
-def _near(text: str, engines: Mapping[str, Engine]) -> list[Engine]:
+def similar_engines(text: str, engines: Mapping[str, Engine]) -> list[Engine]:
     """The engines that the person may have meant, best match first."""
     if len(text) > _QUOTED:
         return []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot.domain.characters import typed
+from bot.domain.engines import find_engine
 from bot.domain.options import ENGINE, NEGATIVE, OPTIONS, SIZE, ImagineOptions, Value, Values, value_text
 from bot.domain.prompt.parser import ParsedPrompt
 from bot.domain.requests import as_typed, merged, read_command
+from bot.errors import UserError
+from bot.providers.base import Engine
 
 _SHOWN = (ENGINE.name, SIZE.name, NEGATIVE.name)
 """The options with their own field in the form."""
@@ -41,6 +45,7 @@ class Draft:
             negative=typed(self.negative),
             # Seeds that the person changed in the form take precedence over the earlier replacement.
             new_seed=self.base.new_seed if self.prompt == self.base.prompt else None,
+            chosen=None,
         )
 
 
@@ -74,6 +79,37 @@ def draft_of(options: ImagineOptions, *, engine: str | None) -> Draft:
         negative=_text(values.get(NEGATIVE.name)),
         further=_further(values),
     )
+
+
+def draft_of_refused(options: ImagineOptions, engines: Mapping[str, Engine], *, complete: bool) -> Draft:
+    """Fill the form from a refused command, exactly as it was typed, even if it is invalid.
+
+    An engine that does not exist is left out, because it cannot be selected. ``complete``: the options are those of an
+    earlier job, with the defaults.
+    """
+    engine = _id(typed(options.engine), engines)
+    if complete and (prompt := _single(options)) is not None:
+        named = prompt.options.get(ENGINE.name)
+        return draft_of(options, engine=engine or _id(None if named is None else str(named), engines))
+    compared = options.engines
+    return Draft(
+        base=replace(options, chosen=None),
+        prompt=options.prompt,
+        engine=engine,
+        engines=None
+        if compared is None
+        else tuple(id_ for name in compared if (id_ := _id(name, engines)) is not None),
+        size=options.size or "",
+        negative=options.negative or "",
+        further=_further(options.typed_values()),
+    )
+
+
+def _id(name: str | None, engines: Mapping[str, Engine]) -> str | None:
+    try:
+        return None if name is None else find_engine(name, engines).id
+    except UserError:
+        return None
 
 
 def draft_of_prompt(base: ImagineOptions, options: ImagineOptions, *, engine: str) -> Draft:

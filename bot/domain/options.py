@@ -301,13 +301,24 @@ def features() -> list[Feature]:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenEngine:
+    """Why the engine of a command is not the default one: the default's name, and the features that it does not have.
+
+    ``lacking`` are names of features.
+    """
+
+    instead_of: str
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ImagineOptions:
     """The options of a command. Values are as the person typed them. None: the field was left empty.
 
     ``size`` is ``1024x1024``, ``16:9`` or ``square``. ``thread`` is the id or the title of one of the person's threads.
     ``engines`` are the ids of the engines to compare. If it is not None, the command is a comparison and ``engine`` is
     ignored. Two fields are applied after the prompt is parsed: ``added`` are plain words to add to each prompt, and
-    ``new_seed`` replaces the typed seeds.
+    ``new_seed`` replaces the typed seeds. ``chosen`` is set if the bot chose ``engine`` because of the other options.
     """
 
     prompt: str
@@ -326,11 +337,16 @@ class ImagineOptions:
     engines: tuple[str, ...] | None = None
     added: str | None = None
     new_seed: int | None = None
+    chosen: ChosenEngine | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Encode the options as plain JSON, to be stored with the job."""
         data = asdict(self)
-        return data if self.engines is None else data | {"engines": list(self.engines)}
+        if self.engines is not None:
+            data["engines"] = list(self.engines)
+        if self.chosen is not None:
+            data["chosen"]["lacking"] = list(self.chosen.lacking)
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> ImagineOptions:
@@ -352,7 +368,8 @@ class ImagineOptions:
         }
 
 
-FIELDS = tuple(field.name for field in fields(ImagineOptions))
+FIELDS = tuple(field.name for field in fields(ImagineOptions) if field.name != "chosen")
+"""The fields of the commands, and those that are applied after the prompt is parsed."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
 from bot.domain.characters import clean, typed
-from bot.domain.engines import ImageSpec, find_engine, fitted, misfits, request_for
+from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, misfits, request_for
 from bot.domain.options import (
     ENGINE,
     FIELDS,
@@ -28,7 +29,7 @@ from bot.domain.options import (
     decoded,
     value_text,
 )
-from bot.domain.prompt.parser import ParsedPrompt, read_prompt
+from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prompt
 from bot.domain.prompt.tokens import PromptError
 from bot.errors import Problem, UserError
 from bot.providers.base import Engine, ImageRequest, Json
@@ -65,17 +66,30 @@ _BETWEEN_ENGINES = re.compile(r",|\s\+\s")
 class Command:
     """What was typed, with its prompt parsed: one ``ParsedPrompt`` for each combination of its choices.
 
-    Where the prompt cannot be parsed there are none, and ``error`` says why.
+    If the prompt has faults, ``prompts`` is empty, ``error`` has the faults, and ``readable`` is what could be read.
     """
 
     options: ImagineOptions
     prompts: tuple[ParsedPrompt, ...]
     error: PromptError | None = None
+    readable: tuple[ParsedPrompt, ...] = ()
 
     @property
     def flags(self) -> set[str]:
         """The names of the options that flags set in some prompt."""
-        return {name for prompt in self.prompts for name in prompt.options}
+        return {name for prompt in self.prompts or self.readable for name in prompt.options}
+
+    @property
+    def engine_unclear(self) -> bool:
+        """Whether the person tried to name an engine by a flag that cannot be read."""
+        faults = self.error.faults if self.error is not None and typed(self.options.engine) is None else ()
+        flags = (fault.problem.values.get("near", fault.problem.values.get("flag")) for fault in faults)
+        return ENGINE.name in flags
+
+    @property
+    def names_engine(self) -> bool:
+        """Whether the person named an engine, or tried to."""
+        return self.engine_unclear or typed(self.options.engine) is not None or ENGINE.name in self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +116,52 @@ class Plan:
         return tuple(dict.fromkeys(request.engine for request in self.requests))
 
 
+Suited: TypeAlias = Callable[[Command, Engine], ImagineOptions | None]
+"""Returns a command's options with another engine if the default engine lacks a feature, or None to keep the default.
+
+See :func:`bot.domain.engine_choice.suited`.
+"""
+
+
 def read_command(options: ImagineOptions) -> Command:
     """Parse the prompt of a command, once for all that follows."""
     try:
         return Command(options, read_prompt(options.prompt))
-    except PromptError as error:
-        return Command(options, (), error)
+    except PromptError:
+        readable, error = read_faulty_prompt(options.prompt)
+        return Command(options, (), error, readable)
 
 
 # --- defaults -----------------------------------------------------------------------------------------------------
 
 
 def completed(
-    command: Command, layers: Sequence[Defaults], *, engines: Mapping[str, Engine], default_engine: str
+    command: Command,
+    layers: Sequence[Defaults],
+    *,
+    engines: Mapping[str, Engine],
+    default_engine: str,
+    suited: Suited | None = None,
 ) -> Command:
     """Complete a command from the layers of defaults, the nearest first: a person's own before those of the place.
 
-    A default that a flag sets already or that the engine does not take is skipped, and the next layer's is tried. A
-    comparison has its own engines, and one image of each unless a number is typed. A command that cannot be read is
-    returned as it is, to be refused later.
+    A default that a flag sets already or that the engine does not take is skipped, and the next layer's is tried. If
+    the default engine does not have a feature that was asked for, the one that ``suited`` returns is used. A comparison
+    has its own engines, and one image of each unless a number is typed. A command that cannot be read gets only its
+    engine, to be refused later.
     """
     options, prompts = command.options, command.prompts
     compared = options.engines
-    if not prompts:
-        return command
     try:
-        if compared is None and typed(options.engine) is None and ENGINE.name not in command.flags:
+        if compared is None and not command.names_engine:
             engine = next((layer.engine for layer in layers if layer.engine in engines), None)
-            options = replace(options, engine=engine)
+            other = suited(command, find_engine(engine or default_engine, engines)) if suited is not None else None
+            options = replace(options, engine=engine) if other is None else other
+        if not prompts:
+            return replace(command, options=options)
         used = [
-            find_engine(name, engines) for name in dict.fromkeys(compared or _engines(options, prompts, default_engine))
+            find_engine(name, engines)
+            for name in dict.fromkeys(compared or engines_of(options, prompts, default_engine))
         ]
     except UserError:
         return command
@@ -154,7 +184,7 @@ def private_by_default(layers: Iterable[Defaults]) -> bool:
     return next((layer.private for layer in layers if layer.private is not None), False)
 
 
-def _engines(options: ImagineOptions, prompts: Iterable[ParsedPrompt], default: str) -> list[str]:
+def engines_of(options: ImagineOptions, prompts: Iterable[ParsedPrompt], default: str) -> list[str]:
     """The name of each prompt's engine."""
     return [typed(options.engine) or str(prompt.options.get(ENGINE.name, default)) for prompt in prompts]
 
@@ -187,14 +217,12 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     if command.options.engines is not None:
         return _comparison(command, command.options.engines, engines)
     options, problems = command.options, list[Problem]()
-    if command.error is not None and typed(options.engine) is None:
-        # The unreadable prompt may name the engine: only what holds for every engine can be checked.
-        merged(options, {}, problems)
-        raise _with(command.error, problems)
-    prompts = command.prompts or (ParsedPrompt(()),)
+    prompts = command.prompts or command.readable or (ParsedPrompt(()),)
     drafts: list[ImageRequest] = []
-    specs = _specs(options, prompts, problems)
-    for spec, name in zip(specs, _engines(options, prompts, default_engine), strict=True):
+    specs = specs_of(options, prompts, problems)
+    for spec, name in zip(specs, engines_of(options, prompts, default_engine), strict=True):
+        if command.engine_unclear:
+            break  # Only what holds for every engine can be checked.
         try:
             drafts.append(request_for(spec, find_engine(name, engines), engines))
         except UserError as error:
@@ -206,19 +234,18 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     if command.error is not None:
         raise _with(command.error, problems)
     if problems:
-        raise UserError(*dict.fromkeys(problems))
+        raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
 
 
 def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, Engine]) -> Plan:
     """Plan one prompt on several engines. Each is sent what it takes; :func:`left_out` names the rest."""
-    if command.error is not None:
-        raise command.error
-    if len(command.prompts) > 1:
-        raise UserError(NO_CHOICES_IN_COMPARISON)
+    prompts = command.prompts or command.readable or (ParsedPrompt(()),)
     options, problems = replace(command.options, engine=None), list[Problem]()
-    (spec,) = _specs(options, command.prompts, problems)
+    if len(prompts) > 1:
+        problems.append(NO_CHOICES_IN_COMPARISON)
+    spec = specs_of(options, prompts, problems)[0]
     if ENGINE.name in command.flags:
         problems.append(NO_ENGINE_FLAG_IN_COMPARISON)
     chosen: dict[str, Engine] = {}
@@ -238,8 +265,10 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
             drafts.append(request_for(fitted(spec, engine)[0], engine, engines))
         except UserError as error:
             problems += error.problems
+    if command.error is not None:
+        raise _with(command.error, problems)
     if problems:
-        raise UserError(*dict.fromkeys(problems))
+        raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
 
@@ -263,12 +292,12 @@ def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tu
     command = read_command(options)
     if len(command.prompts) != 1:
         return {}
-    (spec,) = _specs(replace(options, engine=None), command.prompts, [])
+    (spec,) = specs_of(replace(options, engine=None), command.prompts, [])
     return {engine.id: fitted(spec, engine)[1] for engine in engines}
 
 
 def _with(error: PromptError, problems: Sequence[Problem]) -> UserError:
-    return UserError(*error.problems, *dict.fromkeys(problems)) if problems else error
+    return UserError(*error.problems, *engines_named_once(problems)) if problems else error
 
 
 # --- fields and flags together ------------------------------------------------------------------------------------
@@ -294,7 +323,7 @@ def merged(options: ImagineOptions, flags: Values, problems: list[Problem]) -> V
     return values
 
 
-def _specs(options: ImagineOptions, prompts: Iterable[ParsedPrompt], problems: list[Problem]) -> list[ImageSpec]:
+def specs_of(options: ImagineOptions, prompts: Iterable[ParsedPrompt], problems: list[Problem]) -> list[ImageSpec]:
     """What each prompt asks for, with the added words and the new seed."""
     specs = []
     for prompt in prompts:
@@ -338,14 +367,15 @@ def as_typed(options: ImagineOptions) -> ImagineOptions:
     for prompt, seed in zip(prompts, seeds, strict=True):
         longer = prompt if options.added is None else prompt.with_words(options.added)
         changed.append(longer if seed is None else replace(longer, options={**longer.options, SEED.name: seed}))
-    if changed == list(prompts):
-        text = options.prompt
-    elif len(changed) == 1:
-        text = changed[0].text()
-    else:
-        # Each combination becomes a choice of its own.
-        text = "{" + ", ".join(prompt.text().replace(",", "\\,") for prompt in changed) + "}"
+    text = options.prompt if changed == list(prompts) else prompt_text(changed)
     return replace(options, prompt=text, seed=field_seed, added=None, new_seed=None)
+
+
+def prompt_text(prompts: Sequence[ParsedPrompt]) -> str:
+    """A prompt that is parsed to these. Each of several becomes a choice of its own."""
+    if len(prompts) == 1:
+        return prompts[0].text()
+    return "{" + ", ".join(prompt.text().replace(",", "\\,") for prompt in prompts) + "}"
 
 
 def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOptions:

@@ -65,10 +65,32 @@ WORD_RESTRICTED = message(
     "rules.word_restricted",
     "This server allows “{word}” only in age-restricted channels. Server managers can change this with /server.",
 )
+A_WORD_REFUSED = message("rules.a_word_refused", "This server doesn't allow a word in this prompt.")
 PROMPT_TOO_LONG = message(
     "rules.prompt_too_long",
     "This prompt is too long to check against this server's word lists. Shorten it, or use fewer choices in braces.",
 )
+
+WORDS_NAMED = 10
+"""The maximum number of refused words that are named at once."""
+
+FORBIDDEN = frozenset(
+    problem.code
+    for problem in (
+        NOT_THIS_CHANNEL,
+        OTHER_CHANNELS,
+        CHANNELS_GONE,
+        NOT_YOUR_ROLE,
+        ROLES_GONE,
+        WORD_REFUSED,
+        WORD_RESTRICTED,
+        A_WORD_REFUSED,
+        PROMPT_TOO_LONG,
+    )
+)
+"""The codes of refusals that no other engine, size or number of images would change."""
+RULES = FORBIDDEN | {problem.code for problem in (PRIVATE_OFF, ENGINE_NOT_ALLOWED, ALLOWED_ENGINES_GONE)}
+"""The codes of all refusals by a server's rules."""
 
 # --- why an admin may not set a rule, and what is wrong with one ----------------------------------------------------
 
@@ -208,12 +230,19 @@ class Rules:
 
     def problems_of_words(self, origin: Origin, texts: Iterable[str]) -> list[Text]:
         """The words that are not allowed here, or that the texts are too long to check. The work is bounded."""
-        found = (self._refused_words if origin.age_restricted else self._words).found_in(texts)
-        refused, restricted = set(self.refused), set(self.restricted)
-        problems = [WORD_REFUSED(word=word) for word in found.entries if word in refused]
-        if not origin.age_restricted:
-            problems += [WORD_RESTRICTED(word=word) for word in found.entries if word in restricted]
-        return problems if problems or found.whole else [PROMPT_TOO_LONG()]
+        every = list(texts)
+        words = self._refused_words if origin.age_restricted else self._words
+        found = words.found_in(every)
+        refused = set(self.refused)
+        problems: dict[str, Text] = {}
+        for entry in sorted(found.entries, key=lambda entry: entry not in refused)[:WORDS_NAMED]:
+            # The entry itself may be a pattern, and it is the admins' own.
+            word = words.as_typed(entry, every)
+            if word is None:
+                problems.setdefault("", A_WORD_REFUSED())
+            else:
+                problems.setdefault(word.casefold(), (WORD_REFUSED if entry in refused else WORD_RESTRICTED)(word=word))
+        return list(problems.values()) if problems or found.whole else [PROMPT_TOO_LONG()]
 
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:

@@ -117,6 +117,23 @@ def nearest_size(engine: Engine, ratio: Ratio) -> Size | None:
     return best if abs(ratio_of(best).logarithm - wanted) <= _NEAR_RATIO else None
 
 
+def closest_size(engine: Engine, shape: Size | Ratio) -> Size:
+    """The engine's size that comes closest to one that it does not make, however far away that is.
+
+    The shape counts more than the number of pixels. For a ratio, these are the pixels of the engine's default size.
+    """
+    if 0 in (shape.width, shape.height):
+        return engine.default_size
+    wanted = Ratio(shape.width, shape.height).logarithm
+    pixels = shape.pixels if isinstance(shape, Size) else engine.default_size.pixels
+
+    def distance(size: Size) -> tuple[float, Size]:
+        off = abs(ratio_of(size).logarithm - wanted)
+        return (_RATIO_BEFORE_PIXELS * off + abs(math.log(size.pixels / pixels)), size)
+
+    return min([*engine.sizes, *_grid_sizes(engine)], key=distance)
+
+
 def sizes_for(engine: Engine, text: str) -> tuple[Size, ...]:
     """The sizes to suggest while ``text`` is being typed, best first, at most 25.
 

@@ -10,6 +10,7 @@ All lists are searched at once. The work is counted and bounded for any text and
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,8 @@ _FIRST = 3
 _AT_ONCE = 50
 # Steps to compile each character of an entry into a regular expression.
 _TO_COMPILE = 100
+# Characters around a word that do not belong to it.
+_AROUND = " ,.;:!?\"'“”‘’()[]{}<>*_~`|，。；：！？、"
 # How many characters a star matches at most in a script without spaces.
 _BETWEEN = 10
 
@@ -109,6 +112,21 @@ class WordList:
                     found.add(entry)
         return Found(tuple(entry for entry in self.entries if entry in found), whole and not search.exhausted)
 
+    def as_typed(self, entry: str, texts: Iterable[str]) -> str | None:
+        """The words of a text in which an entry occurs, as they were typed. None if they are not found.
+
+        They are narrowed down to whole words, or to single characters in scripts without spaces.
+        """
+        alone = WordList([entry])
+        for text in dict.fromkeys(texts):
+            if not alone.found_in([text]).entries:
+                continue
+            pieces = _narrowed(alone, text.split(), " ")
+            if len(pieces) == 1 and any(is_ideograph(sign) for sign in pieces[0]):
+                pieces = ["".join(_narrowed(alone, list(pieces[0]), ""))]
+            return " ".join(pieces).strip(_AROUND) or None
+        return None
+
     def _compared(self, texts: Iterable[str]) -> tuple[str, bool]:
         """All texts as one: each line is one form of one text, with a space around each word."""
         lines: dict[str, None] = {}
@@ -131,6 +149,18 @@ class WordList:
                 return False
             self._patterns[form] = re.compile(_expression(form.split()))
         return search.matches(self._patterns[form], len(form))
+
+
+def _narrowed(words: WordList, pieces: Sequence[str], between: str) -> Sequence[str]:
+    """The fewest consecutive pieces, joined by ``between``, in which the words occur; all of them if in no fewer."""
+
+    def occurs(start: int, end: int) -> int:
+        return len(words.found_in([between.join(pieces[start:end])]).entries)
+
+    # The shortest beginning in which they occur, and then its shortest ending.
+    end = bisect_left(range(len(pieces)), 1, key=lambda last: occurs(0, last + 1)) + 1
+    start = bisect_left(range(end), 1, key=lambda first: 1 - occurs(first, end)) - 1
+    return pieces[max(0, start) : end]
 
 
 class _Search:

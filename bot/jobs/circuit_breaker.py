@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.clock import Clock
-from bot.errors import Problem, UserError
+from bot.errors import NotMade
 from bot.providers.base import Engine
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text, message
@@ -36,8 +36,6 @@ SHORTEST, LONGEST = 30.0, 600.0
 
 OUTAGE = message("outage.everybody", "{label} is having trouble. Try again in {seconds:duration}.")
 PERSONAL_OUTAGE = message("outage.personal", "Your last requests to {label} failed. Try again in {seconds:duration}.")
-TRY_LATER = message("outage.try_later", "Nothing was charged.")
-TRY_ANOTHER = message("outage.try_another", "Nothing was charged. Or use another engine: {engines}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +218,7 @@ class CircuitBreaker:
 
 
 def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: Mapping[str, Engine]) -> None:
-    """Raise UserError if the provider of a ``wanted`` engine has an outage. It says for how long, and what to do.
+    """Raise NotMade if the provider of a ``wanted`` engine has an outage. It says for how long.
 
     Engines that are no longer offered are ignored here.
     """
@@ -228,9 +226,7 @@ def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: 
     named = dict.fromkeys(engines[engine].provider for engine in wanted if engine in engines)
     away = [out[name] for name in named if name in out]
     if away:
-        problems: list[Problem] = [_told(outage) for outage in away]
-        others = [engine.id for engine in engines.values() if engine.provider not in out]
-        raise UserError(*problems, TRY_ANOTHER(engines=others) if others else TRY_LATER)
+        raise NotMade(*map(_told, away))
 
 
 def _told(outage: Outage) -> Text:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
-from bot.errors import UserError
+from bot.errors import NotMade
 from bot.text import Text, Value, message
 from storage import jobs as job_rows
 from storage import ledger, settings
@@ -25,21 +25,21 @@ PERIOD, SERVER_PERIOD = "period", "server_period"
 TOO_MANY_IMAGES = message(
     "limits.images",
     "This asks for {images} images, and this server allows you {count} image a job. Server managers can change this "
-    "with /quota. Nothing was charged.",
+    "with /quota.",
     "This asks for {images} images, and this server allows you {count} images a job. Server managers can change this "
-    "with /quota. Nothing was charged.",
+    "with /quota.",
 )
 TOO_MANY_JOBS = message(
     "limits.jobs",
-    "You have {count} job running, the maximum. Wait for it to finish, or cancel it. Nothing was charged.",
-    "You have {count} jobs running, the maximum. Wait for one to finish, or cancel one. Nothing was charged.",
+    "You have {count} job running, the maximum. Wait for it to finish, or cancel it.",
+    "You have {count} jobs running, the maximum. Wait for one to finish, or cancel one.",
 )
 TOO_MANY_JOBS_HERE = message(
     "limits.jobs_here",
     "You have {count} job running in this server, and it allows you {most} at a time. Wait for it to finish, or "
-    "cancel it. Server managers can change this with /quota. Nothing was charged.",
+    "cancel it. Server managers can change this with /quota.",
     "You have {count} jobs running in this server, and it allows you {most} at a time. Wait for one to finish, or "
-    "cancel one. Server managers can change this with /quota. Nothing was charged.",
+    "cancel one. Server managers can change this with /quota.",
 )
 
 
@@ -72,27 +72,27 @@ TOO_EXPENSIVE = {
     LimitKind.USER_DAILY: message(
         "limits.user_daily",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period}. Your limit resets "
-        "{resets:relative}. The bot's operator sets it. Nothing was charged.",
+        "{resets:relative}. The bot's operator sets it.",
     ),
     LimitKind.SERVER_USER: message(
         "limits.server_user",
         "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server. "
-        "Your limit resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
+        "Your limit resets {resets:relative}. Server managers can change it with /quota.",
     ),
     LimitKind.SERVER: message(
         "limits.server",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets {resets:relative}. Server managers can change it with /quota. Nothing was charged.",
+        "resets {resets:relative}. Server managers can change it with /quota.",
     ),
     LimitKind.SERVER_MONTHLY: message(
         "limits.server_monthly",
         "This needs up to {needed:credits}; this server has {left:amount} of {limit:credits} left {period}. The limit "
-        "resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
+        "resets {resets:relative}. The bot's operator sets it.",
     ),
     LimitKind.BOT_DAILY: message(
         "limits.bot_daily",
         "This needs up to {needed:credits}; the bot has {left:amount} of {limit:credits} left {period} for everyone "
-        "together. The limit resets {resets:relative}. The bot's operator sets it. Nothing was charged.",
+        "together. The limit resets {resets:relative}. The bot's operator sets it.",
     ),
 }
 """The message for a refused job, by the limit that it would exceed."""
@@ -100,7 +100,7 @@ GRANTS_TOO_SMALL = message(
     "limits.grants_too_small",
     "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
     "{extra:credits} of extra credits. Your limit resets {resets:relative}. Server managers can change it with "
-    "/quota. Nothing was charged.",
+    "/quota.",
 )
 
 
@@ -239,7 +239,7 @@ async def check(
 
     The limits on running jobs are only for a job that is ``running`` from now on, not for one whose price must be
     confirmed first. ``counted_already`` is 1 if the job itself is already one of the person's running jobs. Raises
-    UserError with a problem for every limit that the job would exceed.
+    NotMade with a problem for every limit that the job would exceed.
     """
     limits = await _stored(tx, operator, origin)
     problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
@@ -258,8 +258,33 @@ async def check(
         else:
             problems.append(_too_expensive(hold, use))
     if problems:
-        raise UserError(*problems)
+        raise NotMade(*problems)
     return granted
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a person may still make in one job: whether any, at most for this many millicredits, and how many images.
+
+    None: no limit of this kind.
+    """
+
+    job: bool
+    credits: int | None
+    images: int | None
+
+
+async def room(conn: AsyncConnection, operator: Limits, origin: Origin, *, now: int) -> Room:
+    """Return what :func:`check` would accept now."""
+    limits = await _stored(conn, operator, origin)
+    left = []
+    for use in await uses_of(conn, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
+        extra = 0
+        if use.limit.kind is LimitKind.SERVER_USER and origin.server_id is not None:
+            extra = (await ledger.balance(conn, user_id=origin.user_id, server_id=origin.server_id)).left
+        left.append(use.left + extra)
+    jobs = await _too_many_jobs(conn, limits, origin, 0)
+    return Room(job=not jobs, credits=min(left, default=None), images=limits.images)
 
 
 def from_grants(granted: int, holds: Sequence[int]) -> list[int]:

@@ -8,7 +8,7 @@ from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
-from bot.errors import Problem, UserError
+from bot.errors import NotMade, Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import Limits
 from bot.jobs.running_jobs import listing_running
@@ -31,9 +31,7 @@ LAPSED_KEPT = 5
 NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
 """Milliseconds without a new job after which a person's next job starts a new thread."""
 
-ENGINE_GONE = message(
-    "jobs.engine_gone", "One of the engines is no longer offered. Run the command again. You weren't charged."
-)
+ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 
@@ -111,6 +109,15 @@ class NewJobs:
                 return error.problems
         return ()
 
+    async def room(self, origin: Origin) -> limits.Room:
+        """Return what the person may still make now. Raises StorageError."""
+        async with self._database.read() as connection:
+            return await limits.room(connection, self._limits, origin, now=self._clock.now())
+
+    def hold_for(self, requests: Sequence[ImageRequest]) -> int:
+        """Return the millicredits that would be held for these requests."""
+        return sum(self._holds(requests))
+
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.
 
@@ -119,7 +126,7 @@ class NewJobs:
         now = self._clock.now()
         requests = planned_requests(job)
         if any(request.engine not in self._store.engines for request in requests):
-            raise UserError(ENGINE_GONE)
+            raise NotMade(ENGINE_GONE)
         holds = self._holds(requests)
         async with listing_running(self._store, origin), self._database.write() as tx:
             moved = await jobs.move_job(
@@ -206,7 +213,7 @@ class NewJobs:
         if plan.options.thread is not None:
             thread = await threads.named_thread(tx, origin.user_id, origin.place_id, plan.options.thread)
             if thread is None:
-                raise UserError(NO_SUCH_THREAD)
+                raise NotMade(NO_SUCH_THREAD)
         else:
             thread = await threads.current_thread(tx, origin.user_id, origin.place_id)
             if thread is not None and not continues(thread, now):

@@ -15,7 +15,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan
 from bot.domain.rules import Rules
-from bot.errors import Problem, UserError
+from bot.errors import NotMade, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
@@ -32,11 +32,9 @@ _RETRY_AFTER_FAILURE = 60.0
 # The time that a proposal waited in an earlier process is a guess, so it can be confirmed for this long in this one.
 _CONFIRMABLE_HERE = 60.0
 
-EXPIRED = message("jobs.confirm.expired", "This price has expired. Nothing was made or charged.")
+EXPIRED = message("jobs.confirm.expired", "This price has expired. Nothing was made.")
 NOT_WAITING = message("jobs.confirm.not_waiting", "This job isn't waiting for confirmation any more.")
-RULES_CHANGED = message(
-    "jobs.confirm.rules_changed", "The rules here have changed since this price was shown. Nothing was charged."
-)
+RULES_CHANGED = message("jobs.confirm.rules_changed", "The rules here have changed since this price was shown.")
 ALWAYS_PRIVATE_NOW = message(
     "jobs.confirm.always_private", "Results are now always private in this server, and this one would be public."
 )
@@ -115,7 +113,7 @@ class Proposals:
             await self.lapse_due()
             job = await self._store.job(job_id)
         if job.lapse_reason is LapseReason.EXPIRED:
-            raise UserError(EXPIRED)
+            raise NotMade(EXPIRED)
         if job.status is not JobStatus.PROPOSED:
             raise UserError(NOT_WAITING)
         return job
@@ -145,7 +143,7 @@ class Proposals:
         if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
             problems.append(ALWAYS_PRIVATE_NOW)
         if problems:
-            raise UserError(RULES_CHANGED, *problems)
+            raise NotMade(RULES_CHANGED, *problems)
         refuse_outages(made.engines, self._worker.outages(origin.user_id), self._store.engines)
 
     async def run(self, changed: Callable[[int], None]) -> None:

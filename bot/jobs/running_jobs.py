@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from bot.domain.place import Origin
-from bot.errors import Problem, UserError
+from bot.errors import NotMade, Problem, UserError
 from bot.jobs.limits import TOO_MANY_JOBS, TOO_MANY_JOBS_HERE
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, load_all
@@ -21,7 +21,7 @@ LISTED = 8
 """The maximum number of jobs that a refusal lists."""
 
 
-class TooManyJobs(UserError):
+class TooManyJobs(NotMade):
     """The person has too many running jobs. ``running`` are the oldest of them."""
 
     def __init__(self, *problems: Problem, running: Iterable[JobView]) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
+from typing import TypeVar
 
 import structlog
 
 from bot.clock import Clock
+from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -29,7 +31,8 @@ from bot.jobs.durations import USUALLY
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
-from bot.jobs.repeats import RecentResults, makes_the_same
+from bot.jobs.refusals import CommandRefused
+from bot.jobs.repeats import makes_the_same
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -37,6 +40,8 @@ from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.text import Text, message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason, Submission
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -53,14 +58,6 @@ ALREADY_SENT = message(
 )
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
-
-
-class CommandRefused(UserError):
-    """The command cannot be accepted. ``plan`` is its plan, or None if the command is invalid."""
-
-    def __init__(self, *problems: Problem, plan: Plan | None) -> None:
-        super().__init__(*problems)
-        self.plan = plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self.recent = RecentResults()
+        self.recent = store.recent
         self._long_prompts = LongPrompts()
         self.proposals = Proposals(
             store=store,
@@ -133,46 +130,42 @@ class JobService:
         """
         command = read_command(options)
         if not complete:
-            layers = self._defaults(origin)
-            command = completed(command, layers, engines=self.engines, default_engine=self.default_engine)
-        options = self._servers.rules(origin.server_id).imposed(command.options)
+            command = completed(
+                command,
+                self._defaults(origin),
+                engines=self.engines,
+                default_engine=self.default_engine,
+                suited=partial(
+                    suited,
+                    offered=self.usable(origin),
+                    price=lambda requests: price_of(requests, self._store.providers).high,
+                ),
+            )
+        whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = plan(replace(command, options=options), self.engines, self.default_engine)
+            made = plan(replace(command, options=whole), self.engines, self.default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
         except UserError as error:
             problems += error.problems
-        problems += self._servers.problems(origin, options, made, engines=self.engines.keys())
+        problems += self._servers.problems(origin, whole, made, engines=self.engines.keys())
         if made is None or problems:
-            raise CommandRefused(*problems, plan=made)
+            raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)
         return made
 
     async def checked(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan:
         """Run :meth:`check`, in a thread if the prompt is long so that it does not block the event loop."""
-        return await self._long_prompts.check(options, partial(self.check, origin, options, complete=complete))
-
-    async def with_limits(
-        self, origin: Origin, options: ImagineOptions, problems: Sequence[Problem], plan: Plan | None
-    ) -> UserError:
-        """Make the error for a refused command: these problems, and the limits that the plan would exceed.
-
-        So people see all problems at once. For an accepted command, the limits are checked when its job is stored.
-        """
-        try:
-            if plan is None:
-                beyond = await self._new_jobs.limit_problems(origin, (), options.images or 1)
-            else:
-                beyond = await self._new_jobs.limit_problems(origin, plan.requests, plan.images)
-        except StorageError as error:
-            log.error("limits.not_read", reason=str(error))  # noqa: TRY400 - the reason says everything
-            beyond = ()
-        return UserError(*dict.fromkeys([*problems, *beyond]))
+        return await self.in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and self.price_of(plan).high > above
+        expensive = above is not None and self.cost(plan).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
+
+    def cost(self, plan: Plan) -> Price:
+        """Return the price of all requests of the plan."""
+        return price_of(plan.requests, self._store.providers)
 
     async def imagine(
         self,
@@ -212,10 +205,7 @@ class JobService:
             options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
             options = for_another_person(options, private=self.private_by_default(origin))
-        try:
-            return await self.checked(origin, options, complete=True)
-        except CommandRefused as error:
-            raise await self.with_limits(origin, options, error.problems, error.plan) from error
+        return await self.checked(origin, options, complete=True)
 
     async def plan_repeat(self, origin: Origin, job_id: int) -> tuple[Plan, Job | None]:
         """Plan the same job again for this person. Also returns the job if its images would only be made again."""
@@ -329,9 +319,10 @@ class JobService:
         allowed = self._servers.rules(origin.server_id).engines
         return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
 
-    def price_of(self, plan: Plan) -> Price:
-        """Return the price of all requests of the plan."""
-        return price_of(plan.requests, self._store.providers)
+    def usable(self, origin: Origin) -> list[Engine]:
+        """Return the engines that may be used there and whose services have no outage for this person."""
+        out = {outage.provider for outage in self._worker.outages(origin.user_id)}
+        return [engine for engine in self.offered(origin) if engine.provider not in out]
 
     def price(self, engine_id: str) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""
@@ -340,3 +331,7 @@ class JobService:
         quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
+
+    async def in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T:
+        """Do work on these options, in a thread if their text is long."""
+        return await self._long_prompts.check(options, work)

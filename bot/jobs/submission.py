@@ -42,6 +42,9 @@ UNKNOWN = message(
     "submission.unknown",
     "We lost contact with the image service and can't tell if it finished. Press Again to retry.",
 )
+INTERRUPTED = message(
+    "submission.interrupted", "I was restarted while sending this, and can't tell if it was made. Press Again to retry."
+)
 NOT_OFFERED = message("submission.not_offered", "This engine is no longer available here.")
 QUEUED_TOO_LONG = message(
     "submission.queued_too_long",
@@ -85,6 +88,8 @@ class SubmissionRun:
         self._found: Elapsed | None = None
         # Why it cannot be sent again. Recorded as its end if the earlier call cannot be found either.
         self._no_retry: tuple[EventReason, Text] | None = None
+        # An earlier process was sending it.
+        self._interrupted = submission.status is SubmissionStatus.SUBMITTING
         self._jobs = jobs
         self._provider = provider
         self._rate = rate
@@ -239,7 +244,7 @@ class SubmissionRun:
 
     async def _end_unknown(self, why: EventReason) -> None:
         """End it as unknown: for the reason why it could not be sent again if there is one, else for ``why``."""
-        why, problem = self._no_retry or (why, UNKNOWN())
+        why, problem = self._no_retry or (why, (INTERRUPTED if self._interrupted else UNKNOWN)())
         await self._end(SubmissionStatus.UNKNOWN, why, problem)
 
     async def _arrived_late(self, handle: Handle) -> bool:

@@ -19,7 +19,8 @@ from bot.domain.rules import (
 from bot.errors import Problem
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind
 from bot.jobs.new_jobs import NewJobs
-from bot.jobs.service import CommandRefused, JobService
+from bot.jobs.refusals import CommandRefused
+from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.servers.settings import Servers
 from bot.text import Text

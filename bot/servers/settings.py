@@ -121,7 +121,7 @@ class Servers:
             return []
         place = self.place(origin)
         found = self.rules(origin.server_id).problems(origin, options, plan, engines=engines, place=place)
-        if plan is not None:
+        if plan is not None and not found:
             found += too_many_images(self.in_force(origin), plan.images)
         return found
 

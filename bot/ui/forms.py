@@ -10,15 +10,14 @@ import discord
 from discord import ui
 
 from bot.domain.form_data import Draft
-from bot.errors import UserError
+from bot.domain.options import ImagineOptions
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import Text, plural, t
-from bot.ui.cards.layout import CALM, WARM, Words, escaped, text
+from bot.ui.cards.layout import CALM, Words, text
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, looked_up, origin_of, tell
-from bot.ui.job_starter import JobStarter
 
 FORM_SECONDS = 30 * 60
 """Seconds for which a form can be submitted, or an offered form can be opened."""
@@ -26,14 +25,39 @@ _SELECT_AT_MOST = 25
 _TEXT_AT_MOST = 4000
 
 
+class Starter(Protocol):
+    """Starts jobs: :class:`~bot.ui.job_starter.JobStarter`."""
+
+    async def run(
+        self,
+        interaction: Interaction,
+        options: ImagineOptions,
+        *,
+        complete: bool = False,
+        parent_id: int | None = None,
+        draft: Draft | None = None,
+    ) -> None: ...
+
+
 class EditForm(ui.Modal):
-    """A form with the prompt and the main settings of a job. Submitting it starts a new job of the person."""
+    """A form with the prompt and the main settings of a job or a refused command. Submitting it starts a new job.
+
+    ``job_id`` is the job that it continues, if any. ``complete``: empty fields are not filled in with defaults.
+    """
 
     def __init__(
-        self, draft: Draft, engines: Mapping[str, Engine], starter: JobStarter, *, job_id: int, title: str
+        self,
+        draft: Draft,
+        engines: Mapping[str, Engine],
+        starter: Starter,
+        *,
+        job_id: int | None,
+        title: str,
+        complete: bool = True,
     ) -> None:
         super().__init__(title=title, timeout=FORM_SECONDS)
         self.job_id = job_id
+        self._complete = complete
         self._draft = draft
         self._engines = engines
         self._starter = starter
@@ -43,7 +67,7 @@ class EditForm(ui.Modal):
         self._engine = _engine_select(draft, engines)
         self._size = _line(draft.size, t("The engine's default"))
         self._negative = _line(draft.negative, t("Nothing in particular"))
-        self._further = _line(draft.further, "--images 2 --style anime --steps 30 --seed 7")
+        self._further = _line(draft.further, "--images 2 --style anime")
         compared = draft.engines is not None
         fields: list[tuple[Text, Text | None, ui.Item[Any]]] = [
             (t("Prompt"), None, self._prompt),
@@ -70,19 +94,20 @@ class EditForm(ui.Modal):
 
     async def _sent(self, interaction: Interaction) -> None:
         draft = self._changed()
-        try:
-            plan = await self._starter.planned(interaction, draft.options(), complete=True)
-        except UserError as error:
-            # Typing took the person some time, so offer the same input again together with the problems.
-            problems = [escaped(problem, 1000) for problem in error.problems[:3]]
-            form = EditForm(draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
-            await tell(interaction, FormOffer(problems, form, label=t("Edit again"), accent=WARM))
-            return
-        await self._starter.start(interaction, plan, parent_id=self.job_id)
+        await self._starter.run(
+            interaction, draft.options(), complete=self._complete, parent_id=self.job_id, draft=draft
+        )
 
     def copy(self) -> EditForm:
         """A new form with the same input, since a form can be submitted only once."""
-        return EditForm(self._draft, self._engines, self._starter, job_id=self.job_id, title=self.title)
+        return EditForm(
+            self._draft,
+            self._engines,
+            self._starter,
+            job_id=self.job_id,
+            title=self.title,
+            complete=self._complete,
+        )
 
     def _changed(self) -> Draft:
         chosen = tuple(self._engine.values)
@@ -128,7 +153,7 @@ class FormOffer(ui.LayoutView):
 class EditForms:
     """Opens forms that are filled from a job."""
 
-    def __init__(self, *, service: JobService, starter: JobStarter) -> None:
+    def __init__(self, *, service: JobService, starter: Starter) -> None:
         self._service = service
         self._starter = starter
 
@@ -182,7 +207,7 @@ def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any
         return ui.Select(options=options, min_values=min(2, len(options)), max_values=len(options))
     # If the prompt itself names the engine, no choice is required.
     required = draft.engine is not None and len(engines) <= _SELECT_AT_MOST
-    return ui.Select(options=options, required=required, placeholder=str(t("As the prompt says")))
+    return ui.Select(options=options, required=required, placeholder=str(t("The default, or as the prompt says")))
 
 
 def _more_engines(engines: Mapping[str, Engine]) -> Text | None:

@@ -20,11 +20,13 @@ from discord import app_commands
 
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
-from bot.errors import STORAGE_FAILS, Problem, UserError
+from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
+from bot.jobs.running_jobs import TooManyJobs
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
-from bot.ui.cards.running_jobs import refused
+from bot.ui.cards.refusal import not_made_card
+from bot.ui.cards.running_jobs import too_many_jobs_card
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -79,6 +81,23 @@ APOLOGY_FOR_JOB = message(
 REPORT = message(
     "interactions.report", "Error code {number}: please pass it to the bot's operator if this keeps happening."
 )
+
+
+class RefusedWithCard(NotMade):
+    """A refusal of making images with a card of its own, which offers ways to go on."""
+
+    def __init__(self, error: UserError, card: discord.ui.LayoutView) -> None:
+        super().__init__(*error.problems)
+        self.card = card
+
+
+def card_of(error: UserError) -> discord.ui.LayoutView:
+    """The card that shows the error."""
+    if isinstance(error, RefusedWithCard):
+        return error.card
+    if isinstance(error, TooManyJobs):
+        return too_many_jobs_card(error)
+    return not_made_card(error.problems) if isinstance(error, NotMade) else refusal(error.problems)
 
 
 # --- person and place ---------------------------------------------------------------------------------------------
@@ -244,13 +263,13 @@ async def take_back(interaction: Interaction, error: UserError, *, private: bool
     A public answer shows ``said`` for a moment. If the private refusal fails, the public answer shows the refusal.
     """
     if private:
-        await interaction.edit_original_response(view=refused(error))
+        await interaction.edit_original_response(view=card_of(error))
         return
     # A follow-up to a deferred answer replaces it and is public like it. If the deferred answer is deleted, Discord
     # accepts no follow-up at all. So fill in the answer, send the refusal as a follow-up, and then delete the answer.
     await interaction.edit_original_response(view=notice(said))
     try:
-        await interaction.followup.send(view=refused(error), ephemeral=True)
+        await interaction.followup.send(view=card_of(error), ephemeral=True)
     except discord.HTTPException as failure:
         log.warning("refusal.shown_to_all", status=failure.status, code=failure.code)
         await interaction.edit_original_response(view=refusal(error.problems))
@@ -291,8 +310,9 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
     if isinstance(cause, discord.HTTPException) and cause.code in _ANSWER_NOT_TAKEN:
         log.warning("interaction.answer_not_taken", doing=doing, job=job_id, status=cause.status, code=cause.code)
         return
+    card: discord.ui.LayoutView
     if isinstance(cause, UserError):
-        card = refused(cause)
+        card = card_of(cause)
     elif isinstance(cause, StorageError):
         log.error("interaction.storage_failed", doing=doing, job=job_id, reason=str(cause))
         card = notice(STORAGE_FAILS, accent=WARM)

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from bot.clock import Clock
+from bot.domain.form_data import Draft
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
-from bot.jobs.service import CommandRefused, JobService
+from bot.jobs.refusals import CommandRefused, Refusals, Refused
+from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.service import JobService
 from bot.jobs.view import asks_in_place
+from bot.ui.cards.layout import Card
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import JobCards
-from bot.ui.interactions import card_address, missing_permissions, origin_of, promise, take_back
+from bot.ui.interactions import (
+    RefusedWithCard,
+    card_address,
+    missing_permissions,
+    origin_of,
+    promise,
+    take_back,
+)
 from bot.ui.same_seed import SameSeedQuestions, same_seed_card
 
 ACKNOWLEDGE_TIMEOUT = 1.0
@@ -71,6 +83,14 @@ class AckFirst:
         return (await interaction.original_response()).id if message_id is None else message_id
 
 
+class Remember(Protocol):
+    """Makes the card of a refusal: :meth:`~bot.ui.refused_commands.RefusedCommands.card`."""
+
+    def __call__(
+        self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
+    ) -> Card: ...
+
+
 async def _one_per_turn(lock: asyncio.Lock) -> None:
     async with lock:
         await asyncio.sleep(0)
@@ -80,35 +100,97 @@ class JobStarter:
     """Checks a request, acknowledges it, and starts the job."""
 
     def __init__(
-        self, *, service: JobService, cards: JobCards, ack_first: AckFirst, questions: SameSeedQuestions, clock: Clock
+        self,
+        *,
+        service: JobService,
+        refusals: Refusals,
+        remember: Remember,
+        cards: JobCards,
+        ack_first: AckFirst,
+        clock: Clock,
     ) -> None:
+        """``remember`` makes the card of a refusal."""
         self._service = service
+        self._refusals = refusals
+        self._remember = remember
         self._cards = cards
         self._ack_first = ack_first
-        self._questions = questions
+        self.questions = SameSeedQuestions()
         self._clock = clock
 
-    async def planned(self, interaction: Interaction, options: ImagineOptions, *, complete: bool = False) -> Plan:
-        """Turn the options into requests. Raises UserError with all problems at once.
+    async def run(
+        self,
+        interaction: Interaction,
+        options: ImagineOptions,
+        *,
+        complete: bool = False,
+        parent_id: int | None = None,
+        draft: Draft | None = None,
+    ) -> None:
+        """Check the options and start the job. Raises UserError, see :meth:`planned`."""
+        plan = await self.planned(interaction, options, complete=complete, parent_id=parent_id, draft=draft)
+        await self.start(interaction, plan, parent_id=parent_id)
 
-        Options that are not ``complete`` are completed from the person's defaults. Limits are read from the database
-        only if the options are refused.
+    async def planned(
+        self,
+        interaction: Interaction,
+        options: ImagineOptions,
+        *,
+        complete: bool = False,
+        parent_id: int | None = None,
+        draft: Draft | None = None,
+    ) -> Plan:
+        """Turn the options into requests. Raises UserError with all problems at once, and ways to go on.
+
+        Options that are not ``complete`` are completed from the person's defaults. ``parent_id`` is the job that they
+        continue, and ``draft`` the submitted form that they come from. Limits are read from the database only if the
+        options are refused.
         """
         with self._ack_first.unacknowledged():
             await self._ack_first.enter()
             origin = origin_of(interaction)
-            problems: list[Problem] = missing_permissions(interaction, private=options.private)
-            plan: Plan | None
+            interaction.extras[_TYPED] = _Typed(options, complete, draft)
+            missing = missing_permissions(interaction, private=options.private)
             try:
                 plan = await self._service.checked(origin, options, complete=complete)
             except CommandRefused as error:
-                plan, problems = error.plan, [*error.problems, *problems]
-            else:
-                if not problems:
-                    return plan
-            # The refusal is private.
-            await promise(interaction)
-            raise await self._service.with_limits(origin, options, problems, plan)
+                raise await self.refused(interaction, error, missing=missing, parent_id=parent_id) from error
+            if missing:
+                without = CommandRefused(
+                    *missing, plan=plan, options=options, completed=plan.options, complete=complete
+                )
+                raise await self.refused(interaction, without, missing=missing, parent_id=parent_id)
+            return plan
+
+    async def refused(
+        self,
+        interaction: Interaction,
+        error: CommandRefused,
+        *,
+        missing: Sequence[Problem] = (),
+        parent_id: int | None = None,
+    ) -> UserError:
+        """Return the refusal to raise: with all problems, what could be made instead, and the command to edit.
+
+        ``missing`` are reasons why the bot may not show public images here.
+        """
+        # The refusal is private.
+        await promise(interaction)
+        return await self._explained(interaction, error, missing=missing, parent_id=parent_id)
+
+    async def _explained(
+        self,
+        interaction: Interaction,
+        error: CommandRefused,
+        *,
+        missing: Sequence[Problem] = (),
+        parent_id: int | None = None,
+    ) -> UserError:
+        refused = await self._refusals.explained(origin_of(interaction), error, missing=missing)
+        typed = interaction.extras.get(_TYPED)
+        draft = typed.draft if isinstance(typed, _Typed) else None
+        card = self._remember(refused, user_id=interaction.user.id, draft=draft, parent_id=parent_id)
+        return RefusedWithCard(refused, card)
 
     async def start(
         self,
@@ -145,10 +227,24 @@ class JobStarter:
                 origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats or same is not None
             )
         except UserError as error:
-            await take_back(interaction, error, private=private)
+            shown = (
+                error if isinstance(error, TooManyJobs) else await self._limited(interaction, error, plan, parent_id)
+            )
+            await take_back(interaction, shown, private=private)
             return None
         await self._cards.show(job_id)
         return job_id
+
+    async def _limited(
+        self, interaction: Interaction, error: UserError, plan: Plan, parent_id: int | None
+    ) -> UserError:
+        """The refusal of a plan that was accepted, but exceeds a limit or cannot be stored."""
+        if isinstance(error, TooManyJobs):
+            return error
+        typed = interaction.extras.get(_TYPED)
+        options, complete = (typed.options, typed.complete) if isinstance(typed, _Typed) else (plan.options, True)
+        refused = CommandRefused(*error.problems, plan=plan, options=options, completed=plan.options, complete=complete)
+        return await self._explained(interaction, refused, parent_id=parent_id)
 
     async def _ask_about(self, interaction: Interaction, plan: Plan, job_id: int) -> bool:
         """Ask whether to make the images of this job again. Returns False if it does not have them any more."""
@@ -158,5 +254,17 @@ class JobStarter:
             return False  # Deleted meanwhile.
         if job is None:
             return False
-        await self._questions.ask(interaction, same_seed_card(job, self._service.price_of(plan), images=plan.images))
+        await self.questions.ask(interaction, same_seed_card(job, self._service.cost(plan), images=plan.images))
         return True
+
+
+_TYPED = "typed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Typed:
+    """The options of an interaction before they were completed, and the form that they come from."""
+
+    options: ImagineOptions
+    complete: bool
+    draft: Draft | None

@@ -14,7 +14,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.place import Origin
-from bot.errors import STORAGE_FAILS, UserError
+from bot.errors import STORAGE_FAILS, NotMade, UserError
 from bot.jobs.service import JobService
 from bot.ui.cards.proposal import lapsed_card
 from bot.ui.client import Interaction
@@ -50,7 +50,7 @@ class PriceButtons:
         origin, card = origin_of(interaction), pressed_card(interaction, self._clock)
         private = interaction.message is not None and interaction.message.flags.ephemeral
         if missing := missing_permissions(interaction, private=private):
-            raise UserError(*missing)
+            raise NotMade(*missing)
         await interaction.response.defer()
         try:
             await self._proposals.confirm(origin, job_id, card, private=private)
@@ -63,7 +63,7 @@ class PriceButtons:
         """Accept the price, and post the job's card. The card that asked is deleted."""
         origin = origin_of(interaction)
         if missing := missing_permissions(interaction, private=False):
-            raise UserError(*missing)
+            raise NotMade(*missing)
         if job_id in self._confirming:
             await interaction.response.defer()  # A second press while the first is processed.
         elif self._proposals.may_wait(job_id, origin.user_id):

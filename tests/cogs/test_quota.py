@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import discord
 import pytest
 import simcord
 
@@ -23,10 +24,11 @@ from bot.ui.admin import (
 )
 from bot.ui.cards.server import NO_QUOTAS, PERIODS, limits_text, subject_text
 from bot.ui.cards.usage import EXTRA, LEFT, USED
+from bot.ui.interactions import MISSING_PERMISSIONS
 from storage import ledger
 from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
-from tests.cogs.conftest import THE_BEGINNING, Studio, card, told
+from tests.cogs.conftest import CORE, THE_BEGINNING, Studio, card, told
 from tests.doubles.texts import shows
 
 CORE_PRICE = 6000
@@ -60,7 +62,7 @@ async def test_the_default_limit_applies_and_reports_what_is_left(studio: Studio
     quota_set = Quota(Subject.DEFAULT, credits=10_000)
     assert shows(said, LIMIT_SET(who=subject_text(quota_set), limits=limits_text(quota_set, Period.WEEK)))
     assert "6 credits" in await asked(studio, studio.ada)
-    assert await asked(studio, studio.ada) == str(too_much(10_000, 4000, Period.WEEK))
+    assert shows(await asked(studio, studio.ada), too_much(10_000, 4000, Period.WEEK))
     assert "6 credits" in await asked(studio, studio.ben), "each person has their own limit"
 
 
@@ -93,7 +95,7 @@ async def test_the_server_as_a_whole_has_a_limit(studio: Studio) -> None:
 
 async def test_too_many_images_are_reported_with_the_other_problems(studio: Studio) -> None:
     await quota(studio, "set", images=2)
-    result = await studio.imagine(studio.ada, images=3, steps=30)
+    result = await studio.imagine(studio.ada, images=3, steps=30, engine=CORE)
     assert not result.deferred
     said = told(result).text
     problem = str(TOO_MANY_IMAGES(images=3, count=2))
@@ -110,6 +112,12 @@ async def test_credit_and_job_limits_are_reported_with_the_other_problems(studio
     await studio.admin.slash(studio.channel, "server set", refused_words="ugly")
     said = told(await studio.imagine(studio.ada, prompt="an ugly fox")).text
     assert shows(said, WORD_REFUSED(word="ugly"))
+    assert not shows(said, too_much(7000, 1000)), "no limit would help there"
+    quiet = studio.server.create_text_channel(
+        "quiet", overwrites={studio.server.default_role: discord.PermissionOverwrite(attach_files=False)}
+    )
+    said = told(await studio.ada.slash(quiet, "imagine", prompt="a fox")).text
+    assert shows(said, MISSING_PERMISSIONS)
     assert shows(said, too_much(7000, 1000))
 
 

@@ -119,9 +119,9 @@ async def test_words_can_be_refused_or_limited_to_age_restricted_channels(
 ) -> None:
     await server(studio, "set", refused_words="ugly, bl*d", restricted_words="nude*")
     said = await refusal(studio, prompt="an UGLY blood nudes scene")
-    assert shows(said, WORD_REFUSED(word="ugly"))
-    assert shows(said, WORD_REFUSED(word="bl\\*d"))
-    assert shows(said, WORD_RESTRICTED(word="nude\\*"))
+    assert shows(said, WORD_REFUSED(word="UGLY"))
+    assert shows(said, WORD_REFUSED(word="blood"))
+    assert shows(said, WORD_RESTRICTED(word="nudes"))
     adults = studio.server.create_text_channel("adults")
     # SimCord has no age-restricted channels.
     monkeypatch.setattr(interactions, "_age_restricted", lambda interaction: interaction.channel_id == adults.id)

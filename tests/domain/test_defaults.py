@@ -96,8 +96,9 @@ def test_added_words_are_dropped_if_too_long_or_already_there(prompt: str, engin
 
 
 @pytest.mark.parametrize("prompt", ["a {red fox", "a fox --nonsense", "a fox --engine no-such-engine"])
-def test_an_invalid_command_is_returned_unchanged(prompt: str) -> None:
-    assert complete(ImagineOptions(prompt=prompt), MINE) == ImagineOptions(prompt=prompt)
+def test_an_invalid_command_gets_only_its_engine(prompt: str) -> None:
+    engine = None if "--engine" in prompt else BASIC.id
+    assert complete(ImagineOptions(prompt=prompt), MINE) == ImagineOptions(prompt=prompt, engine=engine)
 
 
 def maybe(*values: object) -> st.SearchStrategy[object]:

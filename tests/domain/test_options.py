@@ -19,7 +19,7 @@ from bot.domain.options import (
     value_text,
     whole_number,
 )
-from bot.domain.prompt.parser import ParsedPrompt, parse
+from bot.domain.prompt.parser import ParsedPrompt, parse, parse_leniently
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.requests import merged, plan, read_command
 from bot.errors import UserError
@@ -69,7 +69,7 @@ def two_more(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(OPTIONS, option.name, option)
         for flag in option.flags:
             monkeypatch.setitem(FLAGS, flag, option)
-    parse.cache_clear()
+    parse_leniently.cache_clear()
 
 
 @pytest.mark.usefixtures("two_more")
@@ -80,7 +80,7 @@ def test_a_row_is_enough_for_a_flag() -> None:
     for wrong in ("a fox --mood", "a fox --strength much", "a fox --mood grim --feel merry", "a fox --mood grim day"):
         with pytest.raises(PromptError):
             parse(wrong)
-    parse.cache_clear()
+    parse_leniently.cache_clear()
 
 
 @pytest.mark.usefixtures("two_more")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.domain.characters import clean, visible
 from bot.domain.options import FLAGS, OPTIONS
 from bot.domain.prompt.choices import expand
-from bot.domain.prompt.parser import ParsedPrompt, parse
+from bot.domain.prompt.parser import ParsedPrompt, parse, parse_leniently
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.sizes import Ratio
 from bot.providers.base import Size, WeightedText
@@ -133,7 +133,7 @@ def lines_run(work: Callable[[str], object], text: str) -> int:
         count += event == "line"
         return trace
 
-    parse.cache_clear()
+    parse_leniently.cache_clear()
     before = sys.gettrace()
     sys.settrace(trace)
     try:

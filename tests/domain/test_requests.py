@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, SIZE_NOT_LISTED, UNKNOWN_ENGINE, UNKNOWN_NAME
 from bot.domain.options import NOT_A_SIZE, OPTIONS, ImagineOptions, Unreadable
+from bot.domain.prompt.choices import UNCLOSED_BRACE
+from bot.domain.prompt.parser import MISSPELT_FLAG
 from bot.domain.prompt.tokens import FAULT_AT, PromptError
 from bot.domain.requests import (
     GIVEN_TWICE,
@@ -163,6 +165,31 @@ def test_checks_that_need_no_engine_always_run() -> None:
 def test_with_an_engine_field_the_other_fields_are_checked_too() -> None:
     error = refusal("a cat --sed 7", engine="easel/xl", seed=5, images=11)
     assert {FAULT_AT.code, NOT_TAKEN.code, TOO_MANY_IMAGES.code} <= set(codes(error))
+
+
+def test_a_prompt_error_does_not_hide_what_the_engine_does_not_take() -> None:
+    error = refusal("a cat --sed 7 --seed 8 --steps 500 --images 11", size="3x3")
+    assert codes(error) == [
+        FAULT_AT.code,
+        NOT_TAKEN.code,
+        SIZE_NOT_LISTED.code,
+        OUT_OF_RANGE.code,
+        TOO_MANY_IMAGES.code,
+    ]
+    error = refusal("a {red, blue} cat --sed 7 --images 6 --seed 3")
+    assert codes(error) == [FAULT_AT.code, NOT_TAKEN.code, TOO_MANY_IMAGES_OF_PROMPTS.code]
+
+
+def test_an_engine_flag_with_a_fault_is_not_replaced_by_the_default_engine() -> None:
+    for flag in ("--engin core", "--engine"):
+        assert codes(refusal(f"a cat --seed 7 --images 11 {flag}")) == [FAULT_AT.code, TOO_MANY_IMAGES.code]
+    assert codes(refusal("a cat --engine core --steps 5 --sed 7")) == [FAULT_AT.code, NOT_TAKEN.code]
+
+
+def test_wrong_braces_do_not_hide_unknown_flags() -> None:
+    error = refusal("a {red, blue cat --sed 7 --steps")
+    assert isinstance(error, PromptError)
+    assert [fault.problem.code for fault in error.faults] == [UNCLOSED_BRACE.code, MISSPELT_FLAG.code]
 
 
 def test_choices_may_change_any_option() -> None:

@@ -18,7 +18,7 @@ from bot.domain.look_alikes import compared_forms
 from bot.domain.options import IMAGES_PER_JOB, PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.requests import Plan, plan, read_command
-from bot.domain.rules import PROMPT_TOO_LONG, Rules, texts_of
+from bot.domain.rules import PROMPT_TOO_LONG, WORD_REFUSED, WORD_RESTRICTED, Rules, texts_of
 from bot.domain.word_filter import (
     LENGTH_AT_MOST,
     NO_WORDS,
@@ -245,3 +245,51 @@ def test_a_prompt_too_long_to_check_is_refused_with_the_reason(bound: str, monke
     rules = Rules(refused=("a fox*x b",), restricted=("ugly",))
     assert rules.problems_of_words(HERE, ["a fox and a fox and a fox"]) == [PROMPT_TOO_LONG()]
     assert rules.problems_of_words(HERE, ["a hen"]) == []
+
+
+# --- the word as it was typed -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "texts", "typed"),
+    [
+        ("gun*", ["a fox with (GUNS), and hens"], "GUNS"),
+        ("ugly", ["an ug\u200bly fox"], "ug\u200bly"),
+        ("*", ["a fox"], None),
+        ("ugly", ["a fox", "an Úgly hen", "ugly"], "Úgly"),
+        ("red cross", ["a big Red   CROSS on white"], "Red CROSS"),
+        ("red cross", ["a red-cross, on white"], "red-cross"),
+        ("裸照", ["一张裸照在这里"], "裸照"),
+        ("🔫", ["a fox 🔫 and a hen"], "🔫"),
+        ("ugly", ["ugly"], "ugly"),
+        ("ugly", ["a fox"], None),
+        ("ugly", [""], None),
+    ],
+)
+def test_a_refused_word_is_shown_as_it_was_typed(entry: str, texts: list[str], typed: str | None) -> None:
+    assert WordList([entry]).as_typed(entry, texts) == typed
+
+
+@pytest.mark.parametrize("text", ["gun " * 500, "裸" * 2000, "x" * 1990 + " guns", "{guns, hens} " * 150])
+def test_the_search_for_the_typed_word_is_bounded(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = 0
+    found_in = WordList.found_in
+
+    def counted(words: WordList, texts: Iterable[str]) -> Any:
+        nonlocal searched
+        searched += 1
+        return found_in(words, texts)
+
+    monkeypatch.setattr(WordList, "found_in", counted)
+    words = WordList(["gun*", "裸*"])
+    for entry in words.entries:
+        found = words.as_typed(entry, [text])
+        assert found is None or len(found) < 10
+    assert searched < 60
+
+
+def test_many_spellings_of_one_word_are_named_once() -> None:
+    rules = Rules(refused=("gun*", "*guns", "guns"), restricted=("guns", "hens"))
+    somebody = Origin(1, "ada", 10, 100, 1)
+    found = rules.problems_of_words(somebody, ["a fox with guns and HENS"])
+    assert found == [WORD_REFUSED(word="guns"), WORD_RESTRICTED(word="HENS")]

@@ -17,8 +17,8 @@ from bot.domain.requests import encode_request
 from bot.jobs.polling import NOT_HEARD
 from bot.jobs.provider_text import as_stored
 from bot.jobs.service import CANCELLED
-from bot.jobs.submission import NOT_OFFERED
-from bot.providers.errors import Busy, Unreachable
+from bot.jobs.submission import INTERRUPTED, NOT_OFFERED, UNKNOWN
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from storage import jobs as rows
 from storage import ledger, reconcile, submissions
 from storage.database import AsyncConnection
@@ -403,3 +403,22 @@ async def test_work_at_a_service_that_stays_down_after_a_downtime_is_given_up(wo
     assert [problem["code"] for problem in submission.problems or ()] == [NOT_HEARD.code, "provider.unreachable"]
     assert workshop.clock.now() - began >= 600_000
     assert (await workshop.totals()).in_flight == 0
+
+
+async def test_what_a_restart_interrupted_is_not_blamed_on_the_image_service(make_workshop: MakeWorkshop) -> None:
+    provider = ScriptedProvider(polled=False)
+    workshop = await make_workshop(provider)
+    asked = asyncio.Event()
+    provider.enqueue("submit", asked)
+    interrupted = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    await workshop.restart()
+    provider.enqueue("submit", OutcomeUnknown(Reason.NO_ANSWER))
+    lost = await workshop.imagine()
+    await workshop.finish()
+    for job_id, problem in ((interrupted, INTERRUPTED), (lost, UNKNOWN)):
+        submission = await workshop.submission(job_id)
+        assert submission.status is SubmissionStatus.UNKNOWN
+        assert submission.problems == as_stored(problem())
+    assert provider.calls("submit") == 2, "no paid call is repeated"

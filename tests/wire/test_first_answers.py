@@ -29,7 +29,7 @@ from tests.wire.everything import (
     stand,
     stand_menu,
 )
-from tests.wire.house import CORE_ROUTE, House
+from tests.wire.house import CORE, CORE_ROUTE, House
 
 
 class Held:
@@ -173,6 +173,21 @@ async def test_a_form_with_a_slow_lookup_is_offered_by_a_button(home: House, adm
     held.free.set()
     await home.services.called(CORE_ROUTE, 2)
     await home.done(2)
+
+
+async def test_the_buttons_of_a_refusal_are_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    refused = await (await admin.slash(home.channel, "imagine", prompt="a fox", engine=CORE, size="3x3")).answered()
+    offer = next(label for label in refused.labels if label.startswith("Use 320x320"))
+    held.free.clear()
+    opened = await admin.press(refused, "Edit")
+    assert await opened.acknowledged() is Answer.MODAL
+    pressed = await admin.press(refused, offer)
+    assert await pressed.acknowledged() is Answer.DEFERRED
+    held.free.set()
+    await home.services.called(CORE_ROUTE, 1)
+    await home.done()
 
 
 async def test_a_deletion_is_answered_while_the_database_is_held(home: House, admin: Person, held: Held) -> None:

@@ -76,7 +76,7 @@ async def test_a_refused_form_can_be_reopened(home: House, ada: Person) -> None:
     card = await result(home, ada)
     refused = await (await ada.submit(await ada.press(card, "Edit"), Prompt="a long thought", Size="3x3")).answered()
     assert refused.private
-    form = await ada.press(refused, "Edit again")
+    form = await ada.press(refused, "Edit")
     fields = [label["component"] for label in (await form.modal())["components"]]
     assert fields[0]["value"] == "a long thought"
 

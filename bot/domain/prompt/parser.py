@@ -38,6 +38,7 @@ from bot.domain.options import (
 from bot.domain.prompt.choices import expand
 from bot.domain.prompt.tokens import (
     FAULTS_SHOWN,
+    Correction,
     Fault,
     Flag,
     PromptError,
@@ -69,7 +70,7 @@ NOT_A_WEIGHT = message(
 )
 WEIGHT_RANGE = message("prompt.weight_range", "A weight must be between -{limit} and {limit}.")
 UNKNOWN_FLAG = message(
-    "prompt.unknown_flag", "Unknown flag --{flag}. Available: {known}. For plain text write “\\--{flag}”."
+    "prompt.unknown_flag", "Unknown flag --{flag}. /help lists the flags. For plain text write “\\--{flag}”."
 )
 MISSPELT_FLAG = message(
     "prompt.misspelt_flag", "Unknown flag --{flag}. Did you mean --{near}? For plain text write “\\--{flag}”."
@@ -94,6 +95,7 @@ ADDED_TOO_LONG = message(
     "prompt.added_too_long", "The text added to every prompt has {length} characters; at most {limit} are allowed."
 )
 
+_UNKNOWN_FLAGS = frozenset({UNKNOWN_FLAG.code, MISSPELT_FLAG.code, GLUED_FLAG.code})
 _QUOTED = 30
 _PUNCTUATION = ",.;:!，。；、"
 
@@ -131,10 +133,54 @@ def read_prompt(text: str) -> tuple[ParsedPrompt, ...]:
     return tuple(parse(each) for each in expand(text))
 
 
-# The cards of a comparison read the same few prompts at every edit.
-@lru_cache(maxsize=64)
+def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError]:
+    """Return as much of a prompt as can be read, and the error with all its faults.
+
+    Nothing can be read if the braces are wrong; then the error has the unknown flags too. Raises ValueError if the
+    prompt has no faults.
+    """
+    try:
+        every = expand(text)
+    except PromptError as error:
+        _, faults = parse_leniently(text)
+        unknown = [fault for fault in faults if fault.problem.code in _UNKNOWN_FLAGS]
+        return (), PromptError(clean(text), [*error.faults, *unknown])
+    read = [(each, *parse_leniently(each)) for each in every]
+    for each, _, faults in read:
+        if faults:
+            return tuple(prompt for _, prompt, _ in read), PromptError(clean(each), faults)
+    raise ValueError("this prompt has no faults")
+
+
+def corrected(text: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return a prompt with its misspelt flags as they were probably meant, and these flags.
+
+    None if it has other faults or choices, or none at all.
+    """
+    text = clean(text)
+    _, faults = parse_leniently(text)
+    corrections = [(fault.position, fault.correction) for fault in faults]
+    flags: list[str] = []
+    for position, correction in sorted(corrections, key=lambda each: each[0], reverse=True):
+        if correction is None:
+            return None
+        text = " ".join([text[:position] + correction.text, text[correction.end :].lstrip()])
+        flags.insert(0, correction.text.split()[0])
+    return (text.rstrip(), tuple(flags)) if flags else None
+
+
 def parse(text: str) -> ParsedPrompt:
     """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
+    prompt, faults = parse_leniently(text)
+    if faults:
+        raise PromptError(clean(text), faults)
+    return prompt
+
+
+# The cards of a comparison read the same few prompts at every edit.
+@lru_cache(maxsize=64)
+def parse_leniently(text: str) -> tuple[ParsedPrompt, tuple[Fault, ...]]:
+    """Parse as much of one prompt as possible, and return it with all faults. It may then have no parts."""
     text = clean(text)
     faults: list[Fault] = []
     tokens = list(scan(text, faults))
@@ -147,9 +193,7 @@ def parse(text: str) -> ParsedPrompt:
     ):
         if length > PROMPT_LIMIT:
             faults.append(Fault(PROMPT_LIMIT, problem(length=length, limit=PROMPT_LIMIT)))
-    if faults:
-        raise PromptError(text, faults)
-    return ParsedPrompt(tuple(parts), options)
+    return ParsedPrompt(tuple(parts), options), tuple(faults)
 
 
 def plain_words(text: str) -> str:
@@ -214,7 +258,7 @@ def _read_flags(tokens: Sequence[Token], faults: list[Fault]) -> Values:
         if option is None:
             # Near matches are slow to find, so they are looked for only while faults are shown.
             suggest = len(faults) < FAULTS_SHOWN
-            faults.append(Fault(flag.position, _unknown_flag(flag.name, suggest=suggest)))
+            faults.append(_unknown_flag(flag, suggest=suggest))
             continue
         if option.name in seen:
             faults.append(Fault(flag.position, _twice(option, flag.name, seen[option.name])))
@@ -273,14 +317,15 @@ def _wrong_value(flag: str, option: Option, value: str) -> Text:
     return WRONG_ENDING(flag=flag, expects=option.expects, ending=_quoted(value[len(shorter) :]))
 
 
-def _unknown_flag(name: str, *, suggest: bool) -> Text:
-    shown = _quoted(name)
-    if (apart := glued(name)) is not None:
-        return GLUED_FLAG(flag=shown, apart=_quoted(apart))
-    near = difflib.get_close_matches(name, FLAGS, n=1) if suggest and len(name) <= _QUOTED else []
+def _unknown_flag(flag: Flag, *, suggest: bool) -> Fault:
+    shown = _quoted(flag.name)
+    if (apart := glued(flag.name)) is not None:
+        problem = GLUED_FLAG(flag=shown, apart=_quoted(apart))
+        return Fault(flag.position, problem, Correction(flag.end, f"--{apart}"))
+    near = difflib.get_close_matches(flag.name, FLAGS, n=1) if suggest and len(flag.name) <= _QUOTED else []
     if near:
-        return MISSPELT_FLAG(flag=shown, near=near[0])
-    return UNKNOWN_FLAG(flag=shown, known=", ".join(f"--{option.flags[0]}" for option in OPTIONS.values()))
+        return Fault(flag.position, MISSPELT_FLAG(flag=shown, near=near[0]), Correction(flag.end, f"--{near[0]}"))
+    return Fault(flag.position, UNKNOWN_FLAG(flag=shown))
 
 
 def _quoted(text: str) -> str:

@@ -38,11 +38,20 @@ _APART = re.compile(r"\s+(?P<name>\w+)\s+(?P<number>\d)?")
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What somebody probably meant: ``text`` in place of the characters up to ``end``."""
+
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """What is wrong at one place of a text; ``position`` counts characters from 0."""
 
     position: int
     problem: Text
+    correction: Correction | None = None
 
 
 class PromptError(UserError):

@@ -136,6 +136,23 @@ def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = Non
     return [ui.ActionRow(*shown[place : place + length]) for place in range(0, len(shown), length)]
 
 
+# --- the buttons of a refused command -----------------------------------------------------------------------------
+
+
+EDIT_REFUSED = message("button.edit_refused", "Edit")
+
+
+def edit_refused(key: str) -> ui.Button[Any]:
+    """The button that opens the refused command with this key in a form."""
+    return ui.Button(label=str(EDIT_REFUSED), custom_id=f"refused:{key}:edit")
+
+
+def offer(key: str, number: int, label: str) -> ui.Button[Any]:
+    """The button that accepts the offer with this number. The first one is emphasised."""
+    style = discord.ButtonStyle.secondary if number else discord.ButtonStyle.primary
+    return ui.Button(label=label, style=style, custom_id=f"refused:{key}:{number}")
+
+
 # --- the buttons of lists -----------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_rows
 from bot.ui.cards.delivery_text import reasons_text
-from bot.ui.cards.job_text import alt_text, either, engine_name, label, prompt_text, settings_text
+from bot.ui.cards.job_text import alt_text, choice_text, either, engine_name, label, prompt_text, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.wording import safe
@@ -159,7 +159,8 @@ def elsewhere_card(
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
     """The prompt and the settings, for the top of a card without a result."""
-    return [text(prompt_text(view), quiet(settings_text(view)))]
+    choice = choice_text(view)
+    return [text(prompt_text(view), quiet(settings_text(view)), *(() if choice is None else (quiet(choice),)))]
 
 
 def for_author(view: JobView) -> str:
@@ -232,6 +233,8 @@ def _outcome(view: JobView) -> str:
 
 
 def _remarks(view: JobView, shown: Sequence[ShownImage]) -> Iterator[Words]:
+    if (choice := choice_text(view)) is not None:
+        yield quiet(choice)
     if view.options.engines is None:  # A comparison has a line for each of its requests.
         yield from _not_made(view)
     for each in view.submissions:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, Option
+from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, Option, features
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
-from bot.text import listed, plural, t
+from bot.text import Text, listed, message, plural, t
 from bot.ui.cards.wording import plain, safe
 from storage.records import StoredImage
+
+CHOSEN = message("card.chosen_engine", "{engine}, because {other} doesn't take {features:or}")
 
 ALT_AT_MOST = 1024
 PROMPT_AT_MOST = 1500
@@ -31,6 +33,17 @@ def settings_text(view: JobView, *, without: Option | None = None) -> str:
     wanted = [option for option in OPTIONS.values() if option is not without]
     facts = [_setting(view, option, requests) for option in sorted(wanted, key=lambda row: row.several_words)]
     return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
+
+
+def choice_text(view: JobView) -> Text | None:
+    """Why the engine is not the default one, if the bot chose it because of the other options."""
+    chosen = view.options.chosen
+    if chosen is None:
+        return None
+    nouns = {feature.name: feature.noun for feature in features()}
+    lacking = [nouns[name] for name in chosen.lacking if name in nouns]
+    engine = either(_name(view, request.engine) for request in view.requests)
+    return CHOSEN(engine=safe(engine, LABEL_AT_MOST), other=safe(chosen.instead_of, LABEL_AT_MOST), features=lacking)
 
 
 def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) -> str:

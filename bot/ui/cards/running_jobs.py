@@ -8,15 +8,14 @@ from typing import Any
 
 from discord import ui
 
-from bot.errors import UserError
 from bot.jobs.running_jobs import TooManyJobs
 from bot.jobs.view import JobView
 from bot.text import t
 from bot.ui.cards.buttons import CANCEL
 from bot.ui.cards.delivery_text import jump_url
-from bot.ui.cards.job import SUBMISSION_STATUS
+from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.job_text import prompt_text
-from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, refusal, text, within
+from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, text, within
 from bot.ui.cards.wording import moment, safe
 from storage.records import ENDED
 
@@ -24,15 +23,10 @@ _PROMPT = 80
 _PROBLEMS_AT_MOST = 1500
 
 
-def refused(error: UserError) -> Card:
-    """The card of any refusal: its problems, and what can be done about them here."""
-    return too_many_jobs_card(error) if isinstance(error, TooManyJobs) else refusal(error.problems)
-
-
 def too_many_jobs_card(error: TooManyJobs) -> Card:
     """The problems, and the running jobs."""
     problems = within((safe(str(problem), _PROBLEMS_AT_MOST) for problem in error.problems), _PROBLEMS_AT_MOST)
-    parts: list[ui.Item[Any]] = [text(*problems)]
+    parts: list[ui.Item[Any]] = [text(*problems, quiet(NOT_CHARGED))]
     for view in error.running:
         words = text(_prompt(view), quiet(facts(*_stages(view), moment(view.job.created_at))))
         parts.append(ui.Section(words, accessory=CANCEL.on(view.job.id)) if view.can_cancel else words)

@@ -1,0 +1,176 @@
+"""Explains a refused command: all of its problems, and offers of changes that make it acceptable, with their prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bot.domain.mends import Changes, Mend, mends
+from bot.domain.money import Price
+from bot.domain.options import IMAGES, IMAGES_PER_JOB, ImagineOptions
+from bot.domain.place import Origin
+from bot.domain.requests import Plan, read_command
+from bot.domain.rules import FORBIDDEN, PRIVATE_OFF, RULES
+from bot.errors import NotMade, Problem
+from bot.jobs.limits import Room
+from bot.jobs.new_jobs import NewJobs
+from bot.jobs.view import price_of
+from bot.providers.base import Engine, ImageRequest, Provider
+from storage.errors import StorageError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+OFFERS_AT_MOST = 4
+_TRIED_AT_MOST = 12
+
+
+class CommandRefused(NotMade):
+    """The command cannot be accepted. ``plan`` is its plan, or None if the command is invalid.
+
+    ``options`` are the options that were checked, and ``completed`` the same with the defaults. ``complete``: they
+    had been completed before.
+    """
+
+    def __init__(
+        self,
+        *problems: Problem,
+        plan: Plan | None,
+        options: ImagineOptions,
+        completed: ImagineOptions,
+        complete: bool,
+    ) -> None:
+        super().__init__(*problems)
+        self.plan = plan
+        self.options = options
+        self.completed = completed
+        self.complete = complete
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A changed command that would be accepted now: its options, what is different, and its price."""
+
+    options: ImagineOptions
+    changes: Changes
+    price: Price
+
+
+class Refused(NotMade):
+    """A refused command with all of its problems, and what could be made instead, the best first.
+
+    ``complete``: its ``options`` already include the defaults, as those of an earlier job do.
+    """
+
+    def __init__(
+        self, *problems: Problem, options: ImagineOptions, complete: bool, offers: Sequence[Offer] = ()
+    ) -> None:
+        super().__init__(*problems)
+        self.options = options
+        self.complete = complete
+        self.offers = tuple(offers)
+
+
+class Checks(Protocol):
+    """The checks of :class:`~bot.jobs.service.JobService`. None does any I/O."""
+
+    engines: dict[str, Engine]
+    default_engine: str
+
+    def check(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan: ...
+    def usable(self, origin: Origin) -> list[Engine]: ...
+    def price(self, engine_id: str) -> Price: ...
+    async def in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T: ...
+
+
+class Refusals:
+    """Explains why commands are refused, and finds what could be made instead."""
+
+    def __init__(self, *, checks: Checks, new_jobs: NewJobs, providers: Mapping[str, Provider]) -> None:
+        self._checks = checks
+        self._new_jobs = new_jobs
+        self._providers = providers
+
+    async def explained(self, origin: Origin, error: CommandRefused, *, missing: Sequence[Problem] = ()) -> Refused:
+        """Return the refusal with all problems: those of the command, and the limits that it would exceed.
+
+        Limits are not listed if the server's rules refuse the command. ``missing`` are reasons why the bot may not
+        show public images there.
+        """
+        problems: list[Problem] = [*error.problems, *missing]
+        known = {problem.code for problem in error.problems}
+        room = None
+        try:
+            if not known & RULES:
+                plan = error.plan
+                requests, images = ((), error.options.images or 1) if plan is None else (plan.requests, plan.images)
+                problems += await self._new_jobs.limit_problems(origin, requests, images)
+            if not known & FORBIDDEN:
+                room = await self._new_jobs.room(origin)
+        except StorageError as failure:
+            log.error("limits.not_read", reason=str(failure))  # noqa: TRY400 - the reason says everything
+        private = True if missing else False if PRIVATE_OFF.code in known else None
+        offers = await self._offers(origin, error, room, private=private) if room is not None else []
+        return Refused(*dict.fromkeys(problems), options=error.options, complete=error.complete, offers=offers)
+
+    async def _offers(
+        self, origin: Origin, error: CommandRefused, room: Room, *, private: bool | None
+    ) -> Sequence[Offer]:
+        if not room.job:
+            return []
+        options = error.options
+        if not error.complete and options.images is None and IMAGES.name not in read_command(options).flags:
+            options = replace(options, images=error.completed.images)
+        find = partial(self._found, origin, options, error, room, private=private)
+        return await self._checks.in_thread_if_long(options, find)
+
+    def _found(
+        self, origin: Origin, options: ImagineOptions, error: CommandRefused, room: Room, *, private: bool | None
+    ) -> list[Offer]:
+        checks = self._checks
+        usual = error.completed.engine
+        candidates = mends(
+            options,
+            engines=checks.engines,
+            default_engine=usual if usual in checks.engines else checks.default_engine,
+            offered=sorted(checks.usable(origin), key=lambda engine: checks.price(engine.id).high),
+            most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
+            private=private,
+        )
+        found: dict[tuple[ImageRequest, ...], Offer] = {}
+        for candidate in islice(candidates, _TRIED_AT_MOST):
+            accepted = self._accepted(origin, candidate, room, complete=error.complete)
+            if accepted is None:
+                continue
+            mend, plan = accepted
+            if mend.changes != Changes():
+                offer = Offer(mend.options, mend.changes, price_of(plan.requests, self._providers))
+                found.setdefault(plan.requests, offer)
+            if len(found) == OFFERS_AT_MOST or (mend is candidate and not mend.changes.engines and mend.engines_fit):
+                break
+        return list(found.values())
+
+    def _accepted(self, origin: Origin, mend: Mend, room: Room, *, complete: bool) -> tuple[Mend, Plan] | None:
+        """The mend if it would be accepted, else the same with as many images as the limits allow."""
+        plan = self._checked(origin, mend, complete=complete)
+        while plan is not None and room.credits is not None:
+            hold = self._new_jobs.hold_for(plan.requests)
+            if hold <= room.credits:
+                break
+            fewer = mend.with_images(min(plan.images - 1, plan.images * room.credits // hold))
+            if fewer is None:
+                return None
+            mend, plan = fewer, self._checked(origin, fewer, complete=complete)
+        return None if plan is None else (mend, plan)
+
+    def _checked(self, origin: Origin, mend: Mend, *, complete: bool) -> Plan | None:
+        try:
+            return self._checks.check(origin, mend.options, complete=complete)
+        except CommandRefused:
+            return None

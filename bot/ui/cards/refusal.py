@@ -1,0 +1,82 @@
+"""The card of a refusal: a line for each problem, and buttons for what could be made instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from discord import ui
+
+from bot.domain.mends import Changes
+from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
+from bot.jobs.refusals import Offer
+from bot.text import Text, listed, message, t
+from bot.ui.cards.buttons import edit_refused, offer
+from bot.ui.cards.job import NOT_CHARGED
+from bot.ui.cards.layout import WARM, Card, Words, quiet, text, within
+from bot.ui.cards.wording import IMAGES, plain, safe, units
+
+OFFER = message("refused.offer", "{changes}: {price}")
+
+LABEL_AT_MOST = 80
+_ENGINE_AT_MOST = 40
+_TEXT_AT_MOST = 3500
+_PROBLEM_AT_MOST = 1500
+# The characters of the labels in one row: more do not fit on a phone.
+_ROW_AT_MOST = 44
+
+
+def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
+    """Why no images were made. The sentences may quote what a person typed, so they are escaped here."""
+    lines = within((safe(str(problem), _PROBLEM_AT_MOST) for problem in problems), _TEXT_AT_MOST)
+    return Card(text(*lines, quiet(NOT_CHARGED)), *rows, accent=WARM)
+
+
+def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -> Card:
+    """Why a command was refused, with a button for each offer, and Edit. ``key`` identifies the refused command."""
+    buttons = [offer(key, number, offer_label(each)) for number, each in enumerate(offers)]
+    rows: list[list[ui.Button[Any]]] = [[]]
+    for button in [*buttons, edit_refused(key)]:
+        if sum(len(each.label or "") for each in [*rows[-1], button]) > _ROW_AT_MOST and rows[-1]:
+            rows.append([])
+        rows[-1].append(button)
+    return not_made_card(problems, *(ui.ActionRow(*row) for row in rows))
+
+
+def offer_label(offered: Offer) -> str:
+    """What an offer changes, and its price: ``Use 1344x768: 5 credits``."""
+    changes = ", ".join(map(str, _changed(offered.changes, compared=offered.options.engines is not None)))
+    price = str(offered.price)
+    room = LABEL_AT_MOST - units(str(OFFER(changes="", price=price)))
+    return str(OFFER(changes=plain(changes[:1].upper() + changes[1:], room), price=price))
+
+
+def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
+    names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]
+    # A flag that was misspelt is not mentioned if its option is dropped anyway.
+    used = [flag for flag in changes.flags if FLAGS.get(flag.removeprefix("--")) not in changes.dropped]
+    used += [] if compared else names
+    used += [str(value) for feature, value in changes.values if feature is SIZE]
+    if compared and names:
+        yield t("only {engines}", engines=names)
+    if used:
+        yield t("use {things}", things=", ".join(used))
+    yield from (_value(feature, value) for feature, value in changes.values if feature is not SIZE)
+    if changes.images is not None:
+        yield IMAGES(count=changes.images)
+    if changes.dropped:
+        yield t("without {features}", features=listed(_inside(feature.label) for feature in changes.dropped))
+    if changes.private is not None:
+        yield t("only for you") if changes.private else t("for everyone")
+
+
+def _value(feature: Feature, value: Value) -> Words:
+    if isinstance(feature, Option):
+        return feature.text(plain(value, _ENGINE_AT_MOST) if isinstance(value, str) else value)
+    return t("{label} up to {value}", label=_inside(feature.label), value=value_text(value))
+
+
+def _inside(label: Text) -> str:
+    """A label within a sentence."""
+    words = str(label)
+    return words[:1].lower() + words[1:]

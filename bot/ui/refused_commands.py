@@ -1,0 +1,159 @@
+"""The buttons of refused commands: they start what was offered instead, or open the command in a form.
+
+A refused command is kept in memory only, for half an hour, because it is stored nowhere. After that, and after a
+restart, its buttons say so.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import discord
+from discord import ui
+
+from bot.clock import Clock
+from bot.domain.form_data import Draft, draft_of_refused
+from bot.errors import NotMade, UserError
+from bot.jobs.refusals import Refused
+from bot.jobs.service import JobService
+from bot.providers.base import Engine
+from bot.text import message, t
+from bot.ui.cards.layout import Card
+from bot.ui.cards.refusal import refused_card
+from bot.ui.client import Interaction
+from bot.ui.forms import FORM_SECONDS, EditForm
+from bot.ui.interactions import handle, origin_of
+from bot.ui.job_starter import JobStarter
+
+KEPT_AT_MOST = 2000
+"""The maximum number of refused commands that are kept. The oldest are dropped first."""
+
+FORGOTTEN = message(
+    "refused.forgotten",
+    "I no longer remember this command: that was more than half an hour ago, or I was restarted. Run it again.",
+)
+SOMEBODY_ELSES = message("refused.somebody_elses", "This belongs to somebody else. Run the command yourself.")
+PRESSED_BEFORE = message("refused.pressed_before", "You have already pressed this one.")
+
+
+@dataclass(slots=True)
+class RefusedCommand:
+    """A refused command of a person. ``started`` are the numbers of the offers that were accepted."""
+
+    user_id: int
+    refused: Refused
+    draft: Draft
+    parent_id: int | None
+    at: float
+    started: set[int] = field(default_factory=set)
+
+
+class RefusedCommands:
+    """The refused commands of the last half hour, by a random key."""
+
+    def __init__(self, engines: Mapping[str, Engine], clock: Clock) -> None:
+        self._engines = engines
+        self._clock = clock
+        self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
+
+    def card(self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
+        """Remember the command, and return the card of its refusal.
+
+        ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.
+        """
+        self._drop_old()
+        key = secrets.token_hex(8)
+        draft = draft or draft_of_refused(refused.options, self._engines, complete=refused.complete)
+        self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic())
+        return refused_card(refused.problems, refused.offers, key)
+
+    def of(self, key: str, user_id: int) -> RefusedCommand:
+        """Return the command. Raises UserError if it is no longer known or somebody else's."""
+        self._drop_old()
+        found = self._kept.get(key)
+        if found is None:
+            raise NotMade(FORGOTTEN)
+        if found.user_id != user_id:
+            raise UserError(SOMEBODY_ELSES)
+        return found
+
+    def _drop_old(self) -> None:
+        now = self._clock.monotonic()
+        while self._kept:
+            oldest = next(iter(self._kept.values()))
+            if len(self._kept) < KEPT_AT_MOST and now - oldest.at <= FORM_SECONDS:
+                break
+            self._kept.popitem(last=False)
+
+
+class RefusedButtons:
+    """The actions of the buttons."""
+
+    def __init__(self, *, service: JobService, starter: JobStarter, commands: RefusedCommands) -> None:
+        self._service = service
+        self._starter = starter
+        self._commands = commands
+
+    async def edit(self, interaction: Interaction, key: str) -> None:
+        """Open a form with the command as it was typed."""
+        found = self._commands.of(key, interaction.user.id)
+        engines = {engine.id: engine for engine in self._service.offered(origin_of(interaction))}
+        form = EditForm(
+            found.draft,
+            engines or self._service.engines,
+            self._starter,
+            job_id=found.parent_id,
+            title=str(t("Edit and try again")),
+            complete=found.refused.complete,
+        )
+        await interaction.response.send_modal(form)
+
+    async def accept(self, interaction: Interaction, key: str, number: int) -> None:
+        """Start what was offered, as a command with these options would."""
+        found = self._commands.of(key, interaction.user.id)
+        if number >= len(found.refused.offers):
+            raise NotMade(FORGOTTEN)
+        if number in found.started:
+            raise UserError(PRESSED_BEFORE)
+        # Recorded before anything waits, so that a second press starts nothing.
+        found.started.add(number)
+        options = found.refused.offers[number].options
+        try:
+            await self._starter.run(interaction, options, complete=found.refused.complete, parent_id=found.parent_id)
+        except BaseException:
+            found.started.discard(number)
+            raise
+
+
+def refused_button_item(buttons: RefusedButtons) -> type[ui.DynamicItem[ui.Button[Any]]]:
+    """Return the class that discord.py matches to the buttons of refused commands."""
+
+    class RefusedButtonItem(
+        ui.DynamicItem[ui.Button[Any]], template=r"refused:(?P<key>[0-9a-f]{16}):(?P<what>edit|[0-9])"
+    ):
+        def __init__(self, key: str, what: str) -> None:
+            super().__init__(ui.Button(custom_id=f"refused:{key}:{what}"))
+            self.key = key
+            self.what = what
+
+        @classmethod
+        async def from_custom_id(
+            cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
+        ) -> Self:
+            return cls(match["key"], match["what"])
+
+        async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]  # typed for any client
+            async def work(interaction: Interaction) -> None:
+                if self.what == "edit":
+                    await buttons.edit(interaction, self.key)
+                else:
+                    await buttons.accept(interaction, self.key, int(self.what))
+
+            await handle(interaction, work, doing="refused.edit" if self.what == "edit" else "refused.offer")
+
+    return RefusedButtonItem
