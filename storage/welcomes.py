@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 
 _WELCOMES = tables.welcomes.c
+
+
+async def has_jobs(conn: AsyncConnection, server_id: int) -> bool:
+    """Return whether anybody has used the bot in the server."""
+    return bool((await conn.execute(select(exists().where(tables.jobs.c.server_id == server_id)))).scalar_one())
 
 
 async def claim(tx: AsyncConnection, server_id: int, *, at: int, not_since: int | None) -> bool:

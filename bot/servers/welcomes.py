@@ -35,11 +35,14 @@ class Welcomes:
     async def found(self, server_id: int, joined_at: int) -> bool:
         """Record a server that the bot found at its start. Returns whether to welcome it. Raises StorageError.
 
-        Only a server that the bot joined (``joined_at``, Unix milliseconds) in the last days and that is unknown to the
-        database is surely new.
+        Only a server that the bot joined (``joined_at``, Unix milliseconds) in the last days, that was never welcomed
+        and has no jobs is surely new.
         """
         if joined_at < self._clock.now() - NEW_FOR:
             return False
+        async with self._database.read() as connection:
+            if await welcomes.has_jobs(connection, server_id):
+                return False
         return await self._claim(server_id, not_since=None)
 
     async def _claim(self, server_id: int, *, not_since: int | None) -> bool:
