@@ -80,7 +80,10 @@ class Visitor:
     async def start_command(self, name: str) -> None:
         """Type a slash and the command's name, and pick the first suggestion."""
         await self.composer.press_sequentially(f"/{name}")
-        await self.page.locator(".command-entry.is-active").filter(has_text=f"/{name}").click()
+        await expect(self.page.locator(".command-entry.is-active").filter(has_text=f"/{name}")).to_be_visible()
+        # The list is drawn again with every change of the channel, which can swallow a click.
+        await self.composer.press("Enter")
+        await expect(self.page.locator(".command-chip")).to_be_visible()
 
     async def fill(self, option: str, value: str, *, offered: str | None = None) -> None:
         """Type an option's value; with ``offered``, pick that suggestion."""

@@ -178,7 +178,7 @@ async def test_a_card_continues_when_the_bot_restarts(studio: Studio, visitor: V
     studio.services.finish_all()
     await visitor.pictures(card, 1)
     await visitor.run("help", {})
-    await expect(visitor.messages).to_have_count(2)
+    await expect(visitor.message("/imagine").last).to_contain_text("Only you can see this")
 
 
 async def test_the_panel_stays_closed(visitor: Visitor) -> None:
