@@ -1,4 +1,4 @@
-"""Every card fits Discord's limits for any text of people and services, and shows what it should."""
+"""Every card shows what it should."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.form_data import draft_of
 from bot.domain.mends import Changes
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
-from bot.jobs.limits import TOO_MANY_JOBS_HERE
 from bot.jobs.refusals import Offer
 from bot.jobs.results import JobDetails
-from bot.jobs.running_jobs import LISTED, TooManyJobs
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
@@ -33,123 +31,20 @@ from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
 from bot.ui.cards.job_text import alt_text
-from bot.ui.cards.layout import Card, notice, refusal, text, within
-from bot.ui.cards.proposal import lapsed_card, proposal_card
+from bot.ui.cards.layout import Card, text, within
 from bot.ui.cards.refusal import offer_label, refused_card
-from bot.ui.cards.running_jobs import too_many_jobs_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.waiting import changes_at, waiting_card
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
 from bot.ui.job_starter import JobStarter
-from bot.ui.same_seed import same_seed_card
-from storage.records import DeliveryMethod, DeliveryReason, Event, EventReason, JobStatus, SubmissionStatus
+from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
 from tests.doubles.texts import shows
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
 
 COMPONENTS_V2 = 1 << 15
-
-prompts = st.one_of(
-    st.text(min_size=1, max_size=2000),
-    st.sampled_from(["*", "<@1>", "🦊", "-# ", "\n# x\n", "\\", "`"]).map(lambda mark: (mark * 2000)[:2000]),
-)
-
-
-def many(prompt: str, sentence: str) -> JobView:
-    """The largest job: ten requests with different prompts and outcomes, everything else at its maximum length."""
-    statuses = [*SubmissionStatus, SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN]
-    submissions = [
-        submission(
-            number,
-            status,
-            asked=request(
-                f"{prompt}{number}"[-2000:],
-                style=sentence[:100] or None,
-                negative=prompt,
-                seed=2**32 - 2 - number,
-                guidance=7.25,
-                steps=50,
-                sampler="K_DPMPP_2S_ANCESTRAL",
-                size=Size(1536 - number, 1536),
-            ),
-            images=[image(number, submission_id=number, seed=2**32 - number, filtered=True)],
-            held=5000,
-            captured=1234 if status is SubmissionStatus.DONE else None,
-            exact=False,
-            told=f"{sentence}{number}",
-            attempts=3,
-            next_attempt_at=NOW,
-            sent_at=NOW,
-            finished_at=NOW + 123_456,
-        )
-        for number, status in enumerate(statuses, 1)
-    ]
-    return view(
-        *submissions,
-        prompt=prompt,
-        title=sentence,
-        progress=Progress(queue_position=12345, percent=100, at=NOW, started_at=NOW, usual_seconds=3599),
-        engines=(),
-        quoted_exactly=False,
-        of=job(
-            resumed_at=NOW,
-            delivered_by=DeliveryMethod.DIRECT_MESSAGE,
-            delivery_reasons=tuple(DeliveryReason),
-            parent_id=11,
-            user_id=2**63 - 1,
-            id=10**17,
-        ),
-    )
-
-
-@pytest.mark.usefixtures("any_language")
-@pytest.mark.slow
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(prompts, prompts)
-def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> None:
-    shown = many(prompt, sentence)
-    images = [ShownImage(each, f"easel-12-{each.id}.webp", reencoded=True) for each in shown.images]
-    events = [Event(number, 1 + number % 10, None, SubmissionStatus.DONE, NOW, sentence) for number in range(200)]
-    compared = replace(shown, options=replace(shown.options, engines=tuple("abcdefghij"), style=prompt, seed=7))
-    planned = replace(
-        compared,
-        job=replace(shown.job, status=JobStatus.PROPOSED),
-        submissions=(),
-        planned=shown.requests,
-        prices=tuple(Price(400, 123_456_789, exact=False) for _ in shown.requests),
-    )
-    secret = replace(compared, job=replace(shown.job, private=True))
-    running = [replace(shown, job=replace(shown.job, id=10**17 + number)) for number in range(LISTED)]
-    known = JobDetails(
-        shown, mine=True, events=events, parent=11, children=tuple(range(10**17, 10**17 + 9)), hidden=3, kept_until=NOW
-    )
-    for card in (
-        waiting_card(shown),
-        waiting_card(compared, images, ending=sentence[:100] or "over"),
-        proposal_card(planned),
-        proposal_card(replace(planned, options=shown.options)),
-        proposal_card(replace(planned, job=replace(planned.job, options={"repeats": True}))),
-        lapsed_card(planned),
-        too_many_jobs_card(TooManyJobs(*[TOO_MANY_JOBS_HERE(count=9, most=9)] * 3, running=running)),
-        same_seed_card(shown.job, Price(400, 123_456_789, exact=False), images=10),
-        result_card(secret, images, notes=["<@1>, this took longer than its first card could wait."]),
-        result_card(shown, images, notes=["<@1>, this took longer than its first card could wait."]),
-        failure_card(shown, notes=["This could not be shown in <#1>."]),
-        details_card(known),
-        log_card(known),
-        refusal([sentence] * 30),
-        notice("A sentence."),
-    ):
-        check(card)
-
-
-@given(prompts)
-def test_typed_text_cannot_break_a_line(prompt: str) -> None:
-    card = waiting_card(view(submission(asked=request(prompt)), prompt=prompt))
-    first = said(card).split("\n")
-    assert first[1].startswith("-# Brush")
 
 
 def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
