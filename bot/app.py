@@ -6,11 +6,11 @@ This is the only module that knows all parts. It passes each part what it needs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import aiohttp
 import discord
@@ -37,7 +37,6 @@ import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
 from bot.config import BACKUPS, DISCORD_API, Settings
-from bot.domain.periods import milliseconds
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
@@ -54,13 +53,13 @@ from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
 from bot.provider_settings import configured
-from bot.providers.answers import http_date
 from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
+from bot.stopping import unless
 from bot.text import ENGLISH, languages, message
 from bot.to_do import application as to_do_at_discord
 from bot.to_do import spending
@@ -82,6 +81,7 @@ from bot.ui.list_buttons import ListPages
 from bot.ui.prices import PriceButtons
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.repeat_buttons import RepeatButtons
+from bot.ui.request_dates import records_dates
 from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
@@ -276,7 +276,7 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     # The library would warn that voice is unavailable. This bot does not use voice.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     trace = tries_of_requests()
-    trace.on_request_end.append(_records_dates(reference))
+    trace.on_request_end.append(records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
 
 
@@ -366,17 +366,6 @@ def _cogs(parts: Runtime) -> list[Cog]:
     ]
 
 
-def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
-    """Return a trace callback that records the time of each of Discord's responses in the reference clock."""
-
-    async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
-        at = http_date(end.response.headers.get("Date"))
-        if at is not None and end.url.host == yarl.URL(Route.BASE).host:
-            reference.record(milliseconds(at))
-
-    return answered
-
-
 def _ages(settings: Settings) -> Ages:
     return Ages(image_days=settings.image_days, job_days=settings.job_days, preview_days=settings.preview_days)
 
@@ -430,7 +419,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
     no longer valid or the intents are refused, and UserError for any other reason.
     """
     async with AsyncExitStack() as stack:
-        client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
+        client = await unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
         _log_to_do(runtime, client.application)
@@ -439,7 +428,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         settling = asyncio.create_task(settle(client.wait_until_ready()))
         stack.callback(settling.cancel)
         with _in_sentences(runtime.settings.discord_api_url):
-            await _unless(stop, client.connect())
+            await unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
 
 
@@ -455,17 +444,3 @@ def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
         )
     for text in filter(None, found):
         log.warning("to_do", code=text.code, text=str(text))
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do the work and return its result. As soon as ``stop`` is set, cancel it and return None."""
-    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            return doing.result()
-        return None
-    finally:
-        for task in (doing, stopping):
-            task.cancel()
-        await asyncio.gather(doing, stopping, return_exceptions=True)
