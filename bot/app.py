@@ -6,11 +6,11 @@ This is the only module that knows all parts. It passes each part what it needs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -37,6 +37,7 @@ import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
 from bot.config import BACKUPS, DISCORD_API, Settings
+from bot.domain.periods import milliseconds
 from bot.errors import SettingsError, UserError
 from bot.gc_tuning import settle
 from bot.health import beating
@@ -53,16 +54,15 @@ from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
 from bot.provider_settings import configured
+from bot.providers.answers import http_date
 from bot.providers.base import Provider
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
-from bot.stopping import unless
 from bot.text import ENGLISH, languages, message
-from bot.to_do import application as to_do_at_discord
-from bot.to_do import spending
+from bot.to_do import log_to_do
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
@@ -78,11 +78,7 @@ from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
-from bot.ui.prices import PriceButtons
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
-from bot.ui.repeat_buttons import RepeatButtons
-from bot.ui.request_dates import records_dates
-from bot.ui.same_seed import SameSeedQuestions
 from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.sync import CommandSync
@@ -228,13 +224,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs,
-            files=files,
-            clock=clock,
-            view=service.view,
-            settings_of=personal.of,
-            notifier=notifier,
-            delivered=service.recent.add,
+            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
         )
         previews = Previews(database, files)
         runtime = Runtime(
@@ -276,7 +266,7 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     # The library would warn that voice is unavailable. This bot does not use voice.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     trace = tries_of_requests()
-    trace.on_request_end.append(records_dates(reference))
+    trace.on_request_end.append(_records_dates(reference))
     return Easel(tree_cls=Tree, allowed_guilds=settings.allowed_guilds, http_trace=trace, proxy=settings.discord_proxy)
 
 
@@ -295,14 +285,12 @@ def _cogs(parts: Runtime) -> list[Cog]:
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
     refused = RefusedCommands(service.engines, clock)
-    questions = SameSeedQuestions()
     starter = JobStarter(
         service=service,
         refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
         remember=refused.card,
         cards=cards,
         ack_first=ack_first,
-        questions=questions,
         clock=clock,
     )
     forms = EditForms(service=service, starter=starter)
@@ -310,8 +298,8 @@ def _cogs(parts: Runtime) -> list[Cog]:
         service=service,
         results=results,
         cards=cards,
-        repeats=RepeatButtons(service=service, starter=starter, questions=questions),
-        prices=PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock),
+        starter=starter,
+        ack_first=ack_first,
         forms=forms,
         sharing=Sharing(
             files=parts.files,
@@ -364,6 +352,17 @@ def _cogs(parts: Runtime) -> list[Cog]:
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
         ),
     ]
+
+
+def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.TraceRequestEndParams], Awaitable[None]]:
+    """Return a trace callback that records the time of each of Discord's responses in the reference clock."""
+
+    async def answered(_session: object, _context: object, end: aiohttp.TraceRequestEndParams) -> None:
+        at = http_date(end.response.headers.get("Date"))
+        if at is not None and end.url.host == yarl.URL(Route.BASE).host:
+            reference.record(milliseconds(at))
+
+    return answered
 
 
 def _ages(settings: Settings) -> Ages:
@@ -419,28 +418,28 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
     no longer valid or the intents are refused, and UserError for any other reason.
     """
     async with AsyncExitStack() as stack:
-        client = await unless(stop, stack.enter_async_context(logged_in(runtime)))
+        client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
-        _log_to_do(runtime, client.application)
+        log_to_do(runtime.settings, runtime.providers, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))
         stack.callback(settling.cancel)
         with _in_sentences(runtime.settings.discord_api_url):
-            await unless(stop, client.connect())
+            await _unless(stop, client.connect())
         log.info("bot.stopping", grace=GRACE_SECONDS)
 
 
-def _log_to_do(runtime: Runtime, application: discord.AppInfo | None) -> None:
-    """Log what ``doctor`` would mark as TO DO about spending and the application at Discord."""
-    found = [spending(runtime.settings, runtime.providers)]
-    if application is not None:
-        found += to_do_at_discord(
-            runtime.settings,
-            public=application.bot_public,
-            endpoint=application.interactions_endpoint_url,
-            code_grant=application.bot_require_code_grant,
-        )
-    for text in filter(None, found):
-        log.warning("to_do", code=text.code, text=str(text))
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do the work and return its result. As soon as ``stop`` is set, cancel it and return None."""
+    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            return doing.result()
+        return None
+    finally:
+        for task in (doing, stopping):
+            task.cancel()
+        await asyncio.gather(doing, stopping, return_exceptions=True)

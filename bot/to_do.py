@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import structlog
 
 from bot.config import Settings
 from bot.domain.money import converted
 from bot.providers.base import Provider
 from bot.text import Text, message
+
+log = structlog.get_logger(__name__)
 
 IMAGES_A_DAY = 40
 """The suggested limit of the whole bot, in images of the default engine."""
@@ -64,3 +69,25 @@ def application(settings: Settings, *, public: bool, endpoint: str | None, code_
         yield CODE_GRANT()
     if public and not settings.allowed_guilds and not settings.open_to_all:
         yield ANYBODY_MAY_ADD()
+
+
+class ApplicationInfo(Protocol):
+    """The application at Discord, as the library returns it."""
+
+    bot_public: bool
+    bot_require_code_grant: bool
+    interactions_endpoint_url: str | None
+
+
+def log_to_do(settings: Settings, providers: Mapping[str, Provider], info: ApplicationInfo | None) -> None:
+    """Log a warning for each text of the functions above. ``info`` is None if it is unknown."""
+    found = [spending(settings, providers)]
+    if info is not None:
+        found += application(
+            settings,
+            public=info.bot_public,
+            endpoint=info.interactions_endpoint_url,
+            code_grant=info.bot_require_code_grant,
+        )
+    for text in filter(None, found):
+        log.warning("to_do", code=text.code, text=str(text))

@@ -1,7 +1,8 @@
 """``python -m playground.card_screenshots``: takes screenshots of every card in the playground, at two widths.
 
 Each card becomes ``docs/images/<name>-desktop.png`` and ``docs/images/<name>-phone.png``. Names on the command line
-choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings`` and ``admin``.
+choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin`` and
+``setup``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,20 @@ from PIL import Image
 from playwright.async_api import Locator, expect
 
 from bot import config, logs
-from bot.ui.cards.buttons import BACK_TO_DETAILS, BY_CHANNEL, BY_DAY, BY_ENGINE, DELETE, DETAILS, KEEP, LOG
+from bot.ui.cards.buttons import (
+    BACK_TO_DETAILS,
+    BY_CHANNEL,
+    BY_DAY,
+    BY_ENGINE,
+    DELETE,
+    DETAILS,
+    KEEP,
+    LOG,
+    SAVE_SETUP,
+    TEST_IMAGE,
+)
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
+from bot.ui.cards.setup_check import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
 from playground.admin_screenshots import live_through_a_month
@@ -207,6 +220,29 @@ async def _admin(scene: Scene) -> None:
     await scene.keep("server-log", await scene.run("server log"))
 
 
+async def _setup(scene: Scene) -> None:
+    world = scene.studio.world
+    for visitor in (scene.desktop, scene.phone):
+        await visitor.become("Grace (admin)")
+    scene.studio.join()
+    await scene.keep("welcome", 0)
+    panel = await scene.run("setup")
+    await scene.keep("setup", panel)
+    await scene.desktop.press(scene.message(panel), str(SAVE_SETUP.label))
+    await expect(scene.message(panel)).to_contain_text(str(TEST_IMAGE.label))
+    await scene.keep("setup-saved", panel)
+    before = await scene.desktop.messages.count()
+    await scene.desktop.press(scene.message(panel), str(TEST_IMAGE.label))
+    await scene.studio.services.called("ai-client.entry")
+    scene.studio.services.finish_all()
+    await expect(scene.desktop.messages).to_have_count(before + 2)
+    await expect(scene.message(before + 1)).to_contain_text(str(ALL_FINE))
+    await scene.keep("setup-check", before + 1)
+    await world.admin.slash(world.channel, "server test", member=world.members[0])
+    await expect(scene.desktop.messages).to_have_count(before + 3)
+    await scene.keep("server-test", before + 2)
+
+
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "one": _one,
     "several": _several,
@@ -215,6 +251,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "lists": _lists,
     "settings": _settings,
     "admin": _admin,
+    "setup": _setup,
 }
 
 if __name__ == "__main__":

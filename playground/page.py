@@ -39,6 +39,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
         from playground.page_server import Controls
         from playground.service_faults import Switch
 
+        studio.join()
         controls = Controls(studio.restart, Switch(studio.services))
         async with free_port(studio.world, port, token=token, controls=controls) as preview:
             print(_invitation(preview.url, studio.world, folder), flush=True)

@@ -68,6 +68,12 @@ class Studio:
         await env.restart_bot(self.runtime.client)
         await self._begin()
 
+    def join(self) -> None:
+        """Let the bot join the server. SimCord sends no such event by itself."""
+        client = self.runtime.client
+        with self.world.env.time_context():
+            client.dispatch("guild_join", client.get_guild(self.world.server.id))
+
     @asynccontextmanager
     async def _open(self, saved: SavedWorld | None) -> AsyncIterator[None]:
         """Start the bot and the world around it."""

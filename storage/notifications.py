@@ -30,10 +30,12 @@ async def move_notification(
     return int(moved.rowcount) > 0
 
 
-async def drop_old(tx: AsyncConnection, before: int) -> int:
-    """Drop the notifications that are due for jobs delivered before `before`. Returns their number."""
-    old = _DUE & ((_JOBS.delivered_at < before) | (_JOBS.status != JobStatus.DELIVERED.value))
-    return int((await tx.execute(update(tables.jobs).where(old).values(notification=None))).rowcount)
+async def drop_due(tx: AsyncConnection, *, before: int | None = None) -> int:
+    """Drop the notifications that are due, or only those for jobs delivered before `before`. Returns their number."""
+    wanted = _DUE
+    if before is not None:
+        wanted &= (_JOBS.delivered_at < before) | (_JOBS.status != JobStatus.DELIVERED.value)
+    return int((await tx.execute(update(tables.jobs).where(wanted).values(notification=None))).rowcount)
 
 
 async def record_message(tx: AsyncConnection, job_id: int, *, channel_id: int, message_id: int) -> bool:

@@ -58,7 +58,7 @@ class Notifications:
     async def take_up(self) -> list[Job]:
         """Return the recently delivered jobs whose authors are still to be notified, oldest first. Drop older ones."""
         async with self._database.write() as tx:
-            dropped = await rows.drop_old(tx, self._clock.now() - RECENT)
+            dropped = await rows.drop_due(tx, before=self._clock.now() - RECENT)
             left = await rows.due(tx)
         if left or dropped:
             log.info("notifications.resumed", jobs=len(left), dropped=dropped)

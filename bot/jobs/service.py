@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbelow
@@ -32,7 +32,7 @@ from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
 from bot.jobs.refusals import CommandRefused
-from bot.jobs.repeats import RecentResults, makes_the_same
+from bot.jobs.repeats import makes_the_same
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -109,7 +109,7 @@ class JobService:
         self._servers = servers
         self._defaults = defaults
         self._ask_above = ask_above
-        self.recent = RecentResults()
+        self.recent = store.recent
         self._long_prompts = LongPrompts()
         self.proposals = Proposals(
             store=store,
@@ -135,7 +135,11 @@ class JobService:
                 self._defaults(origin),
                 engines=self.engines,
                 default_engine=self.default_engine,
-                suited=partial(suited, offered=self.usable(origin), price=self._highest_price),
+                suited=partial(
+                    suited,
+                    offered=self.usable(origin),
+                    price=lambda requests: price_of(requests, self._store.providers).high,
+                ),
             )
         whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
@@ -156,8 +160,12 @@ class JobService:
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
         """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
         above = self._ask_above(origin.user_id)
-        expensive = above is not None and self.price_of(plan).high > above
+        expensive = above is not None and self.cost(plan).high > above
         return expensive or plan.prompts > 1 or plan.options.engines is not None
+
+    def cost(self, plan: Plan) -> Price:
+        """Return the price of all requests of the plan."""
+        return price_of(plan.requests, self._store.providers)
 
     async def imagine(
         self,
@@ -315,13 +323,6 @@ class JobService:
         """Return the engines that may be used there and whose services have no outage for this person."""
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
         return [engine for engine in self.offered(origin) if engine.provider not in out]
-
-    def _highest_price(self, requests: Iterable[ImageRequest]) -> int:
-        return price_of(requests, self._store.providers).high
-
-    def price_of(self, plan: Plan) -> Price:
-        """Return the price of all requests of the plan."""
-        return price_of(plan.requests, self._store.providers)
 
     def price(self, engine_id: str) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""

@@ -17,6 +17,7 @@ from bot.jobs.durations import Durations
 from bot.jobs.hints import Hints
 from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.provider_text import as_stored
+from bot.jobs.repeats import RecentResults
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, Handle, Provider
 from bot.text import message
@@ -84,6 +85,7 @@ class JobStore:
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
+        self.recent = RecentResults()
         self.hints = Hints(database)
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""

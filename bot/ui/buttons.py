@@ -33,6 +33,7 @@ from bot.ui.interactions import (
     promise,
     tell,
 )
+from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.prices import PriceButtons
 from bot.ui.repeat_buttons import RepeatButtons
 from storage.records import JobStatus
@@ -62,8 +63,8 @@ class JobButtons:
         service: JobService,
         results: Results,
         cards: JobCards,
-        repeats: RepeatButtons,
-        prices: PriceButtons,
+        starter: JobStarter,
+        ack_first: AckFirst,
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
@@ -73,6 +74,8 @@ class JobButtons:
         self._results = results
         self._cards = cards
         self._clock = clock
+        repeats = RepeatButtons(service=service, starter=starter)
+        prices = PriceButtons(service=service, cards=cards, ack_first=ack_first, clock=clock)
         self.handlers: Mapping[str, Handler] = {
             "cancel": self._cancel,
             "again": repeats.again,

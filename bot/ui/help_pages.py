@@ -55,7 +55,7 @@ class HelpPages:
         """The price of an example here and now, or of one image of the default engine if it would be refused."""
         origin, service = origin_of(interaction), self._service
         try:
-            return str(service.price_of(service.check(origin, self._options(interaction, prompt))))
+            return str(service.cost(service.check(origin, self._options(interaction, prompt))))
         except UserError:
             return str(service.price(service.engine_by_default(origin)))
 

@@ -107,7 +107,6 @@ class JobStarter:
         remember: Remember,
         cards: JobCards,
         ack_first: AckFirst,
-        questions: SameSeedQuestions,
         clock: Clock,
     ) -> None:
         """``remember`` makes the card of a refusal."""
@@ -116,7 +115,7 @@ class JobStarter:
         self._remember = remember
         self._cards = cards
         self._ack_first = ack_first
-        self._questions = questions
+        self.questions = SameSeedQuestions()
         self._clock = clock
 
     async def run(
@@ -255,7 +254,7 @@ class JobStarter:
             return False  # Deleted meanwhile.
         if job is None:
             return False
-        await self._questions.ask(interaction, same_seed_card(job, self._service.price_of(plan), images=plan.images))
+        await self.questions.ask(interaction, same_seed_card(job, self._service.cost(plan), images=plan.images))
         return True
 
 

@@ -13,7 +13,7 @@ from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.client import Interaction
 from bot.ui.interactions import TOO_SLOW, looked_up, missing_permissions, origin_of, promise
 from bot.ui.job_starter import JobStarter
-from bot.ui.same_seed import SameSeedQuestions, same_seed_card
+from bot.ui.same_seed import same_seed_card
 
 T = TypeVar("T")
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 class RepeatButtons:
     """The handlers of these buttons."""
 
-    def __init__(self, *, service: JobService, starter: JobStarter, questions: SameSeedQuestions) -> None:
+    def __init__(self, *, service: JobService, starter: JobStarter) -> None:
         self._service = service
         self._starter = starter
-        self._questions = questions
+        self._questions = starter.questions
 
     async def again(self, interaction: Interaction, job_id: int) -> None:
         """Run the job again. If that makes the same images, ask first."""
@@ -35,7 +35,7 @@ class RepeatButtons:
             await self._start(interaction, plan, job_id, repeats=same is not None)
             return
         await promise(interaction)
-        card = same_seed_card(same, self._service.price_of(plan), images=plan.images)
+        card = same_seed_card(same, self._service.cost(plan), images=plan.images)
         await self._questions.ask(interaction, card)
 
     async def new_seed(self, interaction: Interaction, job_id: int) -> None:

@@ -21,7 +21,7 @@ from storage.database import Database, database_url
 from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
-from storage.notifications import drop_old
+from storage.notifications import drop_due
 from storage.pools import apart
 from storage.records import UNFINISHED, DeliveryReason, EventReason, JobStatus, SubmissionStatus
 from storage.sqlite import backups, id_sequences
@@ -112,7 +112,8 @@ async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, An
     # The card of such a job may already show its images, so it is left alone. A new message informs the author.
     await tx.execute(jobs.where(ready).values(message_id=None, attempting=None))
     await tx.execute(jobs.values(interaction_token=None, token_expires_at=None))
-    await drop_old(tx, at)
+    # The authors may have been notified since.
+    await drop_due(tx)
     told_jobs = (await tx.execute(select(func.count()).select_from(tables.jobs).where(ready))).scalar_one()
     return Restored(unknown=unknown, told=int(told_jobs), kept=int(undelivered.rowcount))
 

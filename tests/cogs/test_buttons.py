@@ -428,7 +428,9 @@ async def test_delete_erases_a_title_taken_from_the_prompt(studio: Studio) -> No
     await delete_for_good(studio, first)
     assert "heliotrope" not in await stored(studio)
     async with studio.runtime.database.read() as connection:
-        assert (await threads.titles(connection, [thread.id])) == {thread.id: threads.UNTITLED}
+        erased = await threads.get_thread(connection, thread.id, studio.ada.id)
+    assert erased is not None
+    assert erased.title == threads.UNTITLED
 
 
 async def test_delete_keeps_a_title_that_was_typed(studio: Studio) -> None:

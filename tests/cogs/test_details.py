@@ -41,7 +41,6 @@ async def test_details_show_everything_about_the_job(studio: Studio) -> None:
         f"-# <@{studio.ada.id}> · {cards.JOB_STATUS[JobStatus.DELIVERED]} · ",
         f"Stable Diffusion XL 0.9 · 1024x1024 · {IMAGES.text(2)} · {STYLE.text('anime')}",
         str(details_cards.COST(cost="10 credits")),
-        str(details_cards.THREAD(title="a fox")),
         f"```/imagine prompt:a fox --steps 20 engine:{XL} images:2 style:anime```",
     ):
         assert words in shown.text

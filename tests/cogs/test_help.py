@@ -101,7 +101,8 @@ async def test_the_documents_list_exactly_the_commands(studio: Studio) -> None:
 async def test_the_slash_commands_in_the_documents_exist(studio: Studio) -> None:
     known = commands_of(studio)
     groups = {name.split()[0] for name in known}
-    for file in (Path(__file__).parents[2] / "docs").glob("*.md"):
+    root = Path(__file__).parents[2]
+    for file in (root / "README.md", *(root / "docs").glob("*.md")):
         # A command may be followed by its options, and a group may stand for all its commands.
         for line in re.findall(r"`/([a-z][^`/]*)`", file.read_text(encoding="utf-8")):
             words = line.split()

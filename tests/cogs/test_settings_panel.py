@@ -8,7 +8,7 @@ import pytest
 import simcord
 
 from bot.domain.prompt.parser import NOT_PLAIN_WORDS
-from bot.people.user_settings import NAMES, Messages, UserSettings
+from bot.people.user_settings import NAMES, Messages, Notify, UserSettings
 from bot.ui.cards.buttons import OLD_LIST, menu_id
 from bot.ui.cards.settings import (
     ABOVE,
@@ -68,6 +68,7 @@ async def test_there_is_a_menu_for_each_setting_and_a_form_for_the_text(studio: 
         ("private", "True", True),
         ("png_text", "False", False),
         ("messages", Messages.NEVER.value, Messages.NEVER),
+        ("notify", Notify.DM.value, Notify.DM),
         ("ask_above", "0", 0),
         ("ask_above", "5000", 5000),
     ],
@@ -139,7 +140,7 @@ async def test_reset_asks_first(studio: Studio) -> None:
     question = card(await studio.press(studio.ada, shown, "Reset all"))
     assert question.raw.id == shown.raw.id
     assert shows(question.text, RESET_QUESTION)
-    kept = card(await studio.press(studio.ada, question, "Keep them"))
+    kept = card(await studio.press(studio.ada, question, "Keep"))
     assert [*kept.menus] == MENUS
     assert mine(studio).engine == BASIC
     question = card(await studio.press(studio.ada, kept, "Reset all"))

@@ -48,6 +48,16 @@ def pictures(studio: Studio, message_id: int) -> list[bytes | None]:
     return [cdn.get(each["url"]) for each in message(studio, message_id).attachments]
 
 
+async def test_the_server_is_welcomed_once(settings: Settings, hasty: HastyClock) -> None:
+    async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
+        studio.join()
+        messages = studio.world.channel.history
+        await eventually(studio, lambda: len(messages()) == 1)
+        await studio.restart()
+        await ask(studio, PROMPT)
+        assert len(messages()) == 2, "the card and the job"
+
+
 async def test_a_job_goes_on_when_the_bot_restarts(settings: Settings, hasty: HastyClock) -> None:
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
         card = await ask(studio, PROMPT)

@@ -17,7 +17,7 @@ from storage import submissions as submission_rows
 from storage.database import Database, StorageError, migrate
 from storage.errors import Fault
 from storage.migrations import known_versions, upgrade
-from storage.records import ENDED, DeliveryReason, JobStatus, SubmissionStatus
+from storage.records import ENDED, DeliveryReason, JobStatus, NotificationState, SubmissionStatus
 from storage.sqlite import backups as copies
 from storage.sqlite import connection as sqlite
 from storage.sqlite import restore
@@ -85,6 +85,8 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
     ready = await put(database, JobStatus.READY, DONE)
     proposed = await put(database, JobStatus.PROPOSED)
     delivered = await put(database, JobStatus.DELIVERED, DONE)
+    async with database.write() as tx:
+        await jobs.update_job(tx, delivered, notification=NotificationState.DUE)
     # With the tokens, as in a file that was copied by hand.
     await asyncio.to_thread(copy.parent.mkdir)
     await asyncio.to_thread(copies.duplicate, path, copy)
@@ -107,6 +109,8 @@ async def test_nothing_in_an_old_copy_is_ever_paid_for_again(database: Database,
             delivered: JobStatus.DELIVERED,
         }
         assert {job.interaction_token for job in found.values()} == {None}
+        # Its author may have been notified since.
+        assert found[delivered].notification is None
         # Results shown since the copy was made are not overwritten.
         assert found[working].message_id is None
         assert (found[ready].message_id, found[ready].delivery_reasons) == (77, (DeliveryReason.RESTORED,))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.prompt.parser import ADDED_AT_MOST
-from bot.people.user_settings import NAMES, STYLE_MISFIT, Messages, UserSettings
+from bot.people.user_settings import NAMES, STYLE_MISFIT, Messages, Notify, UserSettings
 from bot.ui.cards.settings import DEFAULT, SettingsView, menu, reset_question, settings_card
 from tests.doubles.cards import check, everything
 from tests.doubles.engines import ENGINES, XL
@@ -23,6 +23,7 @@ FULLEST = UserSettings(
     text="*" * ADDED_AT_MOST,
     png_text=False,
     messages=Messages.LATE_RESULTS,
+    notify=Notify.CHANNEL,
     ask_above=999_999_999_999,
 )
 

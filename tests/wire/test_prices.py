@@ -164,7 +164,7 @@ async def test_a_kill_during_a_confirmation_loses_and_repeats_nothing(
     ada = discord.user("ada")
     async with (
         StandIn(seconds=(0.0, 0.0), painter=flat) as services,
-        BotProcess(discord, tmp_path / "data", services.url) as bot,
+        BotProcess(discord, tmp_path / "data", services.url, more={"AI_CLIENT_LOST_AFTER": "5"}) as bot,
     ):
         await bot.ready()
         command = await ada.slash(channel, "imagine", prompt=WORDS, engine=AI_CLIENT)

@@ -18,19 +18,19 @@ YES, NO = "✅", "❌"
 
 CAN = message("access.can", "**{person} can make images in {channel}**")
 CANNOT = message("access.cannot", "**{person} can't make images in {channel}**")
-CHANNEL_FINE = message("access.channel_fine", "Channel: images can be made here")
-CHANNEL_WRONG = message("access.channel_wrong", "Channel: images can only be made in {channels}")
+CHANNEL_FINE = message("access.channel_fine", "Channel: allowed")
+CHANNEL_WRONG = message("access.channel_wrong", "Channel: not allowed. Allowed: {channels}")
 ROLES_FINE = message("access.roles_fine", "Roles: {roles}")
-ROLES_WRONG = message("access.roles_wrong", "Roles: they need one of {roles}")
+ROLES_WRONG = message("access.roles_wrong", "Roles: none of {roles}")
 ENGINES = message("access.engines", "Engines: {count} of {all}, {engine} by default")
 ENGINE_WRONG = message("access.engine_wrong", "Engine: {engine}. They would read:")
 NO_LIMIT_ON_CREDITS = message("access.no_limit", "Limits: no limit on credits in this server")
 OPERATOR_LIMIT = message("access.operator_limit", "The bot operator's limit is used up, for them or for everyone")
-MAY_USE = message("access.may_use", "Discord: they can see this channel and use commands in it")
+MAY_USE = message("access.may_use", "Discord: can see this channel and use commands")
 MAY_NOT_USE = message(
     "access.may_not_use", "Discord: they need {permissions} in this channel. Change that in the channel's settings"
 )
-I_MAY = message("access.i_may", "My permissions: I can post images here")
+I_MAY = message("access.i_may", "My permissions: complete")
 I_MAY_NOT = message("access.i_may_not", "My permissions: I need {permissions} in this channel")
 SETTINGS_OF_COMMANDS = message(
     "access.settings_of_commands",

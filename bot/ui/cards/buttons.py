@@ -344,8 +344,8 @@ def server_id(name: str) -> str:
 TRY_IT = ServerButton("try", message("button.try_it", "Try it"), discord.ButtonStyle.primary)
 SET_UP = ServerButton("setup", message("button.set_up", "Set up"))
 SAVE_SETUP = ServerButton("save", message("button.save_setup", "Save"), discord.ButtonStyle.success)
-OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Other amounts"))
-OWN_WORDS = ServerButton("own-words", message("button.own_words", "Own words"))
+OTHER_AMOUNTS = ServerButton("amounts", message("button.other_amounts", "Amounts…"))
+OWN_WORDS = ServerButton("own-words", message("button.own_words", "Words…"))
 TEST_IMAGE = ServerButton("test", message("button.test_image", "Make a test image"), discord.ButtonStyle.primary)
 CHANGE_SETUP = ServerButton("change", message("button.change_setup", "Change"))
 

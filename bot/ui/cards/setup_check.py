@@ -13,7 +13,7 @@ from bot.ui.cards.wording import safe
 
 WAITING, CAREFUL, SKIPPED = "⏳", "⚠️", "▫️"
 
-CHANNEL = message("setup_check.channel", "Channel: images can't be made here")
+CHANNEL = message("setup_check.channel", "Channel: not allowed")
 ENGINE_WORKS = message("setup_check.engine_works", "Engine: {engine} is making the image")
 ENGINE_DONE = message("setup_check.engine_done", "Engine: {engine} made the image")
 ENGINE_FAILED = message("setup_check.engine_failed", "Engine: {engine} made no image")
@@ -22,11 +22,11 @@ NOT_CONFIRMED = message("setup_check.not_confirmed", "Engine: confirm the price 
 NOT_TRIED = message("setup_check.engine_not_tried", "Engine: not tried yet")
 NOT_DELIVERED_YET = message("setup_check.delivery_not_tried", "Delivery: not tried yet")
 DELIVERY_WAITS = message("setup_check.delivery_waits", "Delivery: waits for the image")
-DELIVERED = message("setup_check.delivered", "Delivery: the image is in this channel")
-DELIVERED_PRIVATELY = message("setup_check.delivered_privately", "Delivery: you can see the image")
+DELIVERED = message("setup_check.delivered", "Delivery: in this channel")
+DELIVERED_PRIVATELY = message("setup_check.delivered_privately", "Delivery: only you see it")
 NOT_DELIVERED = message("setup_check.not_delivered", "Delivery: the image isn't where it should be")
-LIMITED = message("setup_check.limited", "Limits: spending is limited, and this image is within the limits")
-NOT_LIMITED = message("setup_check.not_limited", "Limits: nobody's spending is limited. Set a limit with /setup")
+LIMITED = message("setup_check.limited", "Limits: set, and this image fits")
+NOT_LIMITED = message("setup_check.not_limited", "Limits: none. Set one with /setup")
 OVER_LIMIT = message("setup_check.over_limit", "Limits: this image would go beyond a limit")
 ALL_FINE = message("setup_check.all_fine", "Everything works. Members can make images with /imagine.")
 MAKE_ELSEWHERE = message("setup_check.make_elsewhere", "Run /setup where images can be made, and test it there.")

@@ -136,8 +136,7 @@ class _Followed:
 class JobCards:
     """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run at the same time.
 
-    ``view`` returns the current state of a job, ``settings_of`` a person's settings. ``delivered`` is called with each
-    job after an attempt to deliver it that needs no other. Nothing is sent before
+    ``view`` returns the current state of a job, ``settings_of`` a person's settings. Nothing is sent before
     :meth:`attach`, so the worker may start before the bot has logged in.
     """
 
@@ -150,7 +149,6 @@ class JobCards:
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
         notifier: Notifier,
-        delivered: Callable[[JobView], None] = lambda _: None,
     ) -> None:
         self._jobs = jobs
         self._files = files
@@ -158,7 +156,6 @@ class JobCards:
         self._view = view
         self._settings_of = settings_of
         self._notifier = notifier
-        self._delivered = delivered
         self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
@@ -383,8 +380,6 @@ class JobCards:
         async with followed.lock:
             view = await self._view(job_id)
             delivery = await self._deliver(view, client) if view.job.status is JobStatus.READY else None
-            if delivery is not None:
-                self._delivered(view)
             self._tried.discard(job_id)
             self._stale.discard(job_id)
             self._forget(job_id, followed)
@@ -414,6 +409,7 @@ class JobCards:
                 raise Undelivered(f"Discord answered {error.status} (code {error.code})") from error
             except (aiohttp.ClientError, OSError) as error:
                 raise Undelivered(f"the request failed ({type(error).__name__})") from error
+        self._jobs.recent.add(view)
         return delivery
 
     async def notify_all(self, job_ids: Iterable[int]) -> None:
