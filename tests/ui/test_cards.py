@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.form_data import draft_of
-from bot.domain.mends import Changes
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
-from bot.jobs.refusals import Offer
+from bot.domain.options import OPTIONS, SEED
 from bot.jobs.results import JobDetails
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.providers.base import Size, WeightedText
+from bot.providers.base import WeightedText
 from bot.text import Text
 from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
-from bot.ui.cards.buttons import EDIT_REFUSED
 from bot.ui.cards.details import details_card
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
 from bot.ui.cards.event_log import log_card
@@ -32,12 +27,9 @@ from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
 from bot.ui.cards.job_text import alt_text
 from bot.ui.cards.layout import Card, text, within
-from bot.ui.cards.refusal import offer_label, refused_card
 from bot.ui.cards.server import value_text
 from bot.ui.cards.waiting import changes_at, waiting_card
 from bot.ui.cards.wording import units
-from bot.ui.forms import EditForm
-from bot.ui.job_starter import JobStarter
 from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
 from tests.doubles.engines import ENGINES
@@ -286,49 +278,6 @@ def test_the_engines_are_listed_with_options_and_prices() -> None:
     assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
     assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
-
-
-def test_a_form_explains_how_to_use_an_unlisted_engine() -> None:
-    crowd = {f"scripted/{number}": replace(ENGINE, id=f"scripted/{number}") for number in range(60)}
-    draft = draft_of(ImagineOptions("a fox"), engine="scripted/59")
-    form = json.dumps(EditForm(draft, crowd, cast("JobStarter", None), job_id=1, title="Edit").to_dict())
-    assert "--engine" in form
-    assert "scripted/59" in form
-    few = json.dumps(
-        EditForm(draft, dict(list(crowd.items())[-3:]), cast("JobStarter", None), job_id=1, title="Edit").to_dict()
-    )
-    assert "--engine" not in few.replace("--images", "")
-
-
-@pytest.mark.usefixtures("any_language")
-@pytest.mark.parametrize("price", [Price(5000, 5000, exact=True), Price(123_456_789, 987_654_321, exact=False)])
-def test_a_refusal_with_the_longest_offers_fits(price: Price) -> None:
-    name = "Ӝ* " * 60
-    engines = tuple(replace(ENGINE, id=f"scripted/{number}", name=name) for number in range(3))
-    values: tuple[tuple[Feature, Value], ...] = (
-        (SIZE, Size(99_999, 99_999)),
-        (OPTIONS["style"], name),
-        (OPTIONS["guidance"], 34.999),
-        (WEIGHTS, 9.99),
-    )
-    every = Changes(engines, values, tuple(features()), images=10, private=True, flags=("--negative",) * 5)
-    for changes in (every, Changes(images=1), Changes(dropped=(SEED,)), Changes(private=False)):
-        for options in (ImagineOptions("a"), ImagineOptions("a", engines=("x", "y"))):
-            offer = Offer(options, changes, price)
-            assert 0 < units(offer_label(offer)) <= 80
-            card = refused_card(["*" * 2000] * 20, [offer] * 4, "0" * 16)
-            check(card)
-            assert labels(card)[-1] == str(EDIT_REFUSED)
-    check(refused_card(["Why."], [], "0" * 16))
-
-
-def test_short_offers_share_a_row_and_long_ones_do_not() -> None:
-    price = Price(5000, 5000, exact=True)
-    short = Offer(ImagineOptions("a"), Changes(images=2), price)
-    long = Offer(ImagineOptions("a"), Changes(dropped=tuple(features())), price)
-    (card,) = refused_card(["Why."], [short, short, long], "0" * 16).to_components()  # type: ignore[no-untyped-call]  # the library leaves it untyped
-    rows = [len(each["components"]) for each in card["components"] if each["type"] == 1]
-    assert rows == [2, 1, 1]
 
 
 def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:

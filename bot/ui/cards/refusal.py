@@ -13,8 +13,8 @@ from bot.jobs.refusals import Offer
 from bot.text import Text, listed, message, t
 from bot.ui.cards.buttons import edit_refused, offer
 from bot.ui.cards.job import NOT_CHARGED
-from bot.ui.cards.layout import WARM, Card, Words, quiet, text, within
-from bot.ui.cards.wording import IMAGES, plain, safe, units
+from bot.ui.cards.layout import WARM, Card, Words, escaped, quiet, text, within
+from bot.ui.cards.wording import IMAGES, plain, units
 
 OFFER = message("refused.offer", "{changes}: {price}")
 
@@ -28,7 +28,7 @@ _ROW_AT_MOST = 44
 
 def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
     """Why no images were made. The sentences may quote what a person typed, so they are escaped here."""
-    lines = within((safe(str(problem), _PROBLEM_AT_MOST) for problem in problems), _TEXT_AT_MOST)
+    lines = within((escaped(problem, _PROBLEM_AT_MOST) for problem in problems), _TEXT_AT_MOST)
     return Card(text(*lines, quiet(NOT_CHARGED)), *rows, accent=WARM)
 
 

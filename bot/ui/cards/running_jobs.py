@@ -15,8 +15,8 @@ from bot.ui.cards.buttons import CANCEL
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.job_text import prompt_text
-from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, text, within
-from bot.ui.cards.wording import moment, safe
+from bot.ui.cards.layout import WARM, Card, Words, escaped, facts, quiet, text, within
+from bot.ui.cards.wording import moment
 from storage.records import ENDED
 
 _PROMPT = 80
@@ -25,7 +25,7 @@ _PROBLEMS_AT_MOST = 1500
 
 def too_many_jobs_card(error: TooManyJobs) -> Card:
     """The problems, and the running jobs."""
-    problems = within((safe(str(problem), _PROBLEMS_AT_MOST) for problem in error.problems), _PROBLEMS_AT_MOST)
+    problems = within((escaped(problem, _PROBLEMS_AT_MOST) for problem in error.problems), _PROBLEMS_AT_MOST)
     parts: list[ui.Item[Any]] = [text(*problems, quiet(NOT_CHARGED))]
     for view in error.running:
         words = text(_prompt(view), quiet(facts(*_stages(view), moment(view.job.created_at))))
