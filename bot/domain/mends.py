@@ -205,6 +205,11 @@ def _adapted(asked: Mend, engines: Sequence[Engine], *, switch: bool = False) ->
                 values.pop(feature.name, None)
             else:
                 values[feature.name] = feature, better
+    # What one of several prompts cannot have is left out of all of them.
+    specs = [
+        replace(spec, values={name: value for name, value in spec.values.items() if name not in dropped})
+        for spec in specs
+    ]
     twice = ENGINE.name in options.typed_values() and ENGINE.name in asked.command.flags
     changes = replace(
         asked.changes,

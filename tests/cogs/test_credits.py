@@ -119,7 +119,7 @@ async def test_limits_and_grants_are_shown_in_their_server_only(make_studio: Mak
     said = told(await studio.ada.slash(channel, "credits")).text
     for line in (
         left(LimitKind.SERVER_USER, 14_000, 20_000, Period.WEEK),
-        left(LimitKind.SERVER, 94_000, 100_000, Period.WEEK),
+        left(LimitKind.SERVER, 94_000, 100_000, Period.MONTH),
         left(LimitKind.SERVER_MONTHLY, 494_000, 500_000, Period.MONTH),
         EXTRA(left=50_000, given=50_000),
         JOBS_AND_IMAGES(jobs=JOBS_AT_A_TIME(count=3), images=IMAGES(count=4)),
