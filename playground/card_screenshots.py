@@ -66,6 +66,9 @@ class Scene:
         for visitor, width in ((self.desktop, "desktop"), (self.phone, "phone")):
             message = visitor.messages.nth(place)
             await expect(message).to_be_visible()
+            # The phone sees a change later than the desktop, which waited for it.
+            buttons = await self.message(place).locator(".button-label").all_inner_texts()
+            await expect(message.locator(".button-label")).to_have_text(buttons)
             if pictures is not None:
                 await visitor.pictures(message, pictures)
             await visitor.settled()
@@ -118,6 +121,7 @@ async def take(*names: str) -> None:
                 visit(preview.url, width=DESKTOP, height=HEIGHT) as desktop,
                 visit(preview.url, width=PHONE, height=HEIGHT) as phone,
             ):
+                await phone.set_panel(shown=False)
                 await play(Scene(studio, desktop, phone))
 
 

@@ -151,6 +151,10 @@ function setPanel(open) {
 toggle.addEventListener("click", () => setPanel(panel.hidden));
 document.getElementById("panel-close").addEventListener("click", () => setPanel(false));
 showPanel(!localStorage.getItem(PANEL_CLOSED));
+// On a phone it covers the channel, so it makes room as soon as somebody turns to the channel.
+document.addEventListener("pointerdown", (event) => {
+  if (phone.matches && !panel.hidden && timeline.parentElement.contains(event.target)) setPanel(false);
+}, true);
 
 const fault = document.getElementById("service-fault");
 const hint = document.getElementById("service-hint");
