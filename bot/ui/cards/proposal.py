@@ -22,7 +22,7 @@ LIST_AT_MOST = 1500
 
 PROPOSAL = message("card.proposal", "**This makes {images} for {price}.** Nothing is sent until you confirm.")
 EXPIRES = message("card.expires", "expires {when}")
-POSTED_LATER = message("card.posted_later", "posted here once you confirm")
+POSTED_LATER = message("card.posted_later", "Posted here once you confirm")
 SAME_IMAGES = message("card.same_images", "The seed is fixed, so this makes the same images again.")
 NEVER_STARTED = message("card.never_started", "Not started.")
 LAPSED: Mapping[LapseReason, Message] = {
