@@ -257,7 +257,7 @@ def _details(act: AdminAct) -> str:
 def _detail(name: str, value: Any) -> Words:
     match name:
         case "credits":
-            return t("{credits:credits} a period", credits=value)
+            return t("{credits:credits} at most", credits=value)
         case "removed":
             return t("no limit on credits")
         case "images":
