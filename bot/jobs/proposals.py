@@ -118,14 +118,17 @@ class Proposals:
             raise UserError(NOT_WAITING)
         return job
 
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, private: bool) -> Job:
+    async def confirm(
+        self, origin: Origin, job_id: int, card: CardAddress, *, private: bool, in_place: bool = False
+    ) -> Job:
         """Start a proposed job, which is charged from now on. Returns it as it was before.
 
-        ``card`` is its card from now on; ``private`` is whether only this person sees that. Raises UserError if the
-        job is not this person's, is over, does not fit the card, now violates the rules, or would now exceed a limit.
+        ``card`` is its card from now on; ``private`` is whether only this person sees that, and ``in_place`` whether
+        it asked for the confirmation. Raises UserError if the job is not this person's, is over, does not fit the
+        card, now violates the rules, or would now exceed a limit.
         """
         job = await self.require_waiting(origin, job_id)
-        if job.private is not private:
+        if job.private is not private or (in_place and job.message_id not in (None, card.message_id)):
             raise UserError(OLD_CARD)
         await self._check(origin, job)
         if not await self._new_jobs.confirm(origin, job, card):

@@ -18,7 +18,7 @@ from fakes.services.faults import Status
 from storage import ledger
 from storage import submissions as rows
 from storage.records import DeliveryMethod, JobStatus, LapseReason
-from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, stand, told
 from tests.doubles.forms import filled
 from tests.doubles.texts import shows
 
@@ -77,6 +77,17 @@ async def test_a_confirmed_job_goes_on_in_its_posted_card(slow_studio: Studio) -
     await studio.finish()
     assert len(card(posted).images) == 2
     assert (await studio.job()).delivered_by is DeliveryMethod.BOT_EDIT
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_a_confirmed_job_never_takes_another_message(studio: Studio, *, private: bool) -> None:
+    message = await stand(studio, "confirm", 1)
+    asked = await studio.imagine(prompt="a {red, blue} car", private=private)
+    said = told(await studio.ada.click(message, label="Forged"))
+    assert shows(said.text, store.OLD_CARD)
+    await studio.finish()
+    job = await studio.job()
+    assert (job.status, job.message_id) == (JobStatus.PROPOSED, card(asked).raw.id)
 
 
 async def test_nobody_else_can_confirm_cancel_or_see_a_proposal(studio: Studio) -> None:
