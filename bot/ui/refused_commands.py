@@ -122,12 +122,18 @@ class RefusedButtons:
             raise UserError(PRESSED_BEFORE)
         # Recorded before anything waits, so that a second press starts nothing.
         found.started.add(number)
-        options = found.refused.offers[number].options
+        offered, job_id = found.refused.offers[number], None
         try:
-            await self._starter.run(interaction, options, complete=found.refused.complete, parent_id=found.parent_id)
-        except BaseException:
-            found.started.discard(number)
-            raise
+            job_id = await self._starter.run(
+                interaction,
+                offered.options,
+                complete=found.refused.complete,
+                parent_id=found.parent_id,
+                named_price=offered.price.high,
+            )
+        finally:
+            if job_id is None:  # Refused, or asked about first: nothing was started.
+                found.started.discard(number)
 
 
 def refused_button_item(buttons: RefusedButtons) -> type[ui.DynamicItem[ui.Button[Any]]]:
