@@ -83,6 +83,24 @@ class Draft:
         return every
 
 
+def rebased(base: Draft, draft: Draft, current: Draft) -> tuple[Draft, bool]:
+    """Return the draft with what others have changed since ``base`` was set, and whether they changed the same.
+
+    Where they did, their choice replaces that of the draft, and the person must be told. Refused words are merged.
+    """
+    values, clash = dict[str, Any](), False
+    for name in ("channels", "roles", "person", "server", "privacy", "starter"):
+        before, ours, now = (getattr(each, name) for each in (base, draft, current))
+        if ours != before and now in (before, ours):
+            values[name] = ours
+        else:
+            values[name] = now
+            clash = clash or ours not in (before, now)
+    kept = [word for word in current.words if word not in base.words or word in draft.words]
+    added = [word for word in draft.words if word not in base.words]
+    return Draft(**values, words=tuple(dict.fromkeys([*kept, *added]))), clash
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What saving a draft changed: rules by name, and limits."""
