@@ -96,9 +96,14 @@ def rebased(base: Draft, draft: Draft, current: Draft) -> tuple[Draft, bool]:
         else:
             values[name] = now
             clash = clash or ours not in (before, now)
-    kept = [word for word in current.words if word not in base.words or word in draft.words]
-    added = [word for word in draft.words if word not in base.words]
-    return Draft(**values, words=tuple(dict.fromkeys([*kept, *added]))), clash
+    return Draft(**values, words=merged_words(base.words, draft.words, current.words)), clash
+
+
+def merged_words(before: Sequence[str], ours: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of ``now`` with what ``ours`` adds to those ``before``, and without what it removes."""
+    kept = [word for word in now if word not in before or word in ours]
+    added = [word for word in ours if word not in before]
+    return tuple(dict.fromkeys([*kept, *added]))
 
 
 @dataclass(frozen=True, slots=True)

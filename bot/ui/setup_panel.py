@@ -22,7 +22,7 @@ from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.servers.settings import CREDITS_AT_MOST, CREDITS_RANGE, Servers, require_manager
-from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, ServerSetup, rebased, suggestions
+from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, ServerSetup, merged_words, rebased, suggestions
 from bot.text import message, t
 from bot.ui.admin import LIMIT_REMOVED_FOR, LIMIT_SET, NOT_A_MEMBER, NOT_LOGGED, log_change
 from bot.ui.cards.buttons import OLD_BUTTON
@@ -231,6 +231,7 @@ class WordsForm(ui.Modal):
     def __init__(self, panel: SetupPanel, draft: Draft) -> None:
         super().__init__(title=str(t("Own refused words"))[:45], timeout=FORM_SECONDS)
         self._panel = panel
+        self._shown = draft.words
         self._words: ui.TextInput[Any] = ui.TextInput(
             style=discord.TextStyle.paragraph,
             default=_typed_words(draft.words) or None,
@@ -249,7 +250,7 @@ class WordsForm(ui.Modal):
         words = () if not typed or means_nothing(typed) else typed_list(typed)
 
         def changed(draft: Draft) -> Draft:
-            draft = replace(draft, words=words)
+            draft = replace(draft, words=merged_words(self._shown, words, draft.words))
             # Raises UserError if there are too many words.
             _ = draft.refused
             return draft

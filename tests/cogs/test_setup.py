@@ -266,6 +266,16 @@ async def test_a_form_changes_only_what_was_typed_into_it(studio: Studio) -> Non
     assert quotas(studio) == {Subject.DEFAULT: 2000, Subject.SERVER: 99_000}
 
 
+async def test_the_form_keeps_the_words_that_another_admin_has_added_meanwhile(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", refused_words="ugly, gun*")
+    panel = await opened(studio)
+    form = await panel.press(OWN_WORDS)
+    await studio.admin.slash(studio.channel, "server set", refused_words="ugly, gun*, knife")
+    await send(studio.admin, form, Words="gun*, blood")
+    await panel.press(SAVE_SETUP)
+    assert studio.runtime.servers.rules(studio.server.id).refused == ("gun*", "knife", "blood")
+
+
 async def test_the_form_loses_no_words(studio: Studio) -> None:
     words = ",".join(f"{number:03}" + "x" * 36 for number in range(100))
     assert len(words) <= 4000 < len(words.replace(",", ", "))
