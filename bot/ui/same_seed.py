@@ -6,6 +6,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 
+import aiohttp
 import discord
 from discord import ui
 
@@ -81,6 +82,6 @@ class SameSeedQuestions:
             self._answered.pop(asked.id, None)
             self._asked[asked.id] = asked
             raise
-        # Its reader may have dismissed it, or the token of the question has expired.
-        with contextlib.suppress(discord.HTTPException):
+        # Its reader may have dismissed it, the token of the question has expired, or the network fails.
+        with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
             await asked.delete()
