@@ -205,6 +205,21 @@ async def test_a_proposal_can_be_confirmed_after_a_restart(studio: Studio) -> No
     assert len(card(confirmed).images) == 2
 
 
+async def test_a_price_that_has_risen_is_asked_for_again(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    shown = card(result)
+    studio.environ = {**studio.environ, "AITHRIVING_CREDIT_VALUE": "2"}
+    await studio.restart()
+    refused = told(await studio.ada.click(shown.raw, custom_id="easel:post:1"))
+    assert shows(refused.text, proposals.PRICE_CHANGED(price="24 credits"))
+    assert (await studio.job()).status is JobStatus.PROPOSED
+    assert studio.stand_in.calls == []
+    await studio.until(lambda: card(result).labels[0] == "Confirm: 24 credits")
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(confirmed).images) == 2
+
+
 async def test_an_unconfirmed_proposal_lapses_and_the_card_says_so(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     studio.clock.advance(15 * 60 - 14)
