@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
-import discord
-import pytest
 import simcord
 
 from bot.ui import same_seed
@@ -77,22 +74,6 @@ async def test_two_presses_on_the_question_make_the_image_once(studio: Studio) -
         await studio.press(studio.ada, asked, label)
     await studio.finish()
     assert seeds(studio) == [7, 7]
-
-
-async def test_a_network_fault_after_the_answer_does_not_matter(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = await made(studio)
-    asked = told(await studio.press(studio.ada, card(result), "Again"))
-
-    async def fail(*_: object, **__: object) -> None:
-        raise aiohttp.ClientOSError
-
-    monkeypatch.setattr(discord.WebhookMessage, "delete", fail)
-    again = await studio.press(studio.ada, asked, "Same seed")
-    await studio.finish()
-    assert again.followups == []
-    assert len(card(again).images) == 1
 
 
 async def test_keeping_the_image_charges_nothing(studio: Studio) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import aiohttp
 import discord
 import pytest
 import simcord
@@ -215,23 +214,6 @@ async def test_changes_are_in_the_log_and_the_log_channel(studio: Studio) -> Non
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
     assert f"**/setup** {subject_text(Quota(Subject.SERVER))}, {credits_text(SERVER)}" in noted
     assert "**/setup** Private" in noted
-
-
-async def test_a_network_fault_in_the_log_channel_does_not_hide_what_was_saved(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    diary = studio.server.create_text_channel("diary")
-    await studio.admin.slash(studio.channel, "server set", log_channel=diary)
-    panel = await opened(studio)
-
-    async def fail(*_: object, **__: object) -> None:
-        raise aiohttp.ClientOSError
-
-    monkeypatch.setattr(discord.PartialMessageable, "send", fail)
-    await panel.press(SAVE_SETUP)
-    assert shows(panel.shown.text, SAVED)
-    assert shows(panel.shown.text, NOT_LOGGED)
-    assert quotas(studio) == {Subject.DEFAULT: PERSON, Subject.SERVER: SERVER}
 
 
 async def test_after_a_restart_the_panel_never_saves_what_nobody_saw(studio: Studio) -> None:
