@@ -60,7 +60,7 @@ lock: $(VENV)/.dev ## pin what requirements/*.in ask for, with hashes, for every
 MESSAGES := bot/locale/easel.pot
 messages: $(VENV)/.dev ## collect every text for people into bot/locale/easel.pot, for translators
 	@$(PY) -m babel.messages.frontend --quiet extract --no-default-keywords \
-	  --keyword message:1c,2,2t --keyword message:1c,2,3,3t --keyword t:1 --keyword plural:1,2 --keyword locale_str:1 \
+	  --keyword message:1c,2 --keyword message:1c,2,3,3t --keyword message:1c,2,3,4t --keyword t:1 --keyword plural:1,2 --keyword locale_str:1 \
 	  --omit-header --no-location --no-wrap --sort-output --output $(MESSAGES) bot cogs
 
 clean: ## remove what was installed and made, but not the data

@@ -121,6 +121,7 @@ def test_make_has_these_targets(command: Command) -> None:
             check_program(shlex.split(line.partition(" -m ")[2]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [one for one in ALL if one.words[0].endswith("python") and not easel_words(one.words)], ids=str
 )

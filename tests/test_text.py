@@ -7,6 +7,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import shutil
 import string
 import subprocess
@@ -164,3 +165,9 @@ def test_the_catalogue_template_is_up_to_date(tmp_path: Path) -> None:
     assert made.read_text(encoding="utf-8") == (ROOT / "bot/locale/easel.pot").read_text(encoding="utf-8"), (
         "run `make messages`"
     )
+
+
+def test_the_catalogue_template_has_every_message() -> None:
+    template = (ROOT / "bot/locale/easel.pot").read_text(encoding="utf-8")
+    listed = set(re.findall(r'^msgctxt "(.+)"$', template, re.MULTILINE))
+    assert {each.code for each in every_message() if each.code.partition(".")[0] != "test"} <= listed

@@ -13,7 +13,7 @@ from bot.jobs import limits
 from bot.jobs.limits import Limits
 from bot.jobs.running_jobs import listing_running
 from bot.jobs.store import JobStore
-from bot.jobs.view import PLANNED, REPEATS, planned_requests
+from bot.jobs.view import ASKED_PRICE, PLANNED, REPEATS, planned_requests, price_of
 from bot.providers.base import ImageRequest
 from bot.text import message
 from storage import jobs, ledger, retention, threads
@@ -30,6 +30,8 @@ LAPSED_KEPT = 5
 
 NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
 """Milliseconds without a new job after which a person's next job starts a new thread."""
+
+_OF_PROPOSALS = frozenset({PLANNED, REPEATS, ASKED_PRICE})
 
 ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
@@ -65,6 +67,7 @@ class NewJobs:
         if proposed:
             options[PLANNED] = [encode_request(request) for request in plan.requests]
             options[REPEATS] = repeats
+            options[ASKED_PRICE] = price_of(plan.requests, self._store.providers).high
         async with listing_running(self._store, origin), self._database.write() as tx:
             granted = await limits.check(
                 tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now, running=not proposed
@@ -135,7 +138,7 @@ class NewJobs:
                 JobStatus.PROPOSED,
                 JobStatus.WORKING,
                 at=now,
-                options={name: value for name, value in job.options.items() if name not in (PLANNED, REPEATS)},
+                options={name: value for name, value in job.options.items() if name not in _OF_PROPOSALS},
                 channel_id=card.channel_id,
                 message_id=card.message_id,
                 interaction_token=card.token,
@@ -149,6 +152,13 @@ class NewJobs:
                 )
                 await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
         return moved
+
+    async def ask_again(self, job: Job, price: int) -> None:
+        """Record that the card of a proposed job now names this price (millicredits)."""
+        async with self._database.write() as tx:
+            now = await jobs.get_job(tx, job.id)
+            if now is not None and now.status is JobStatus.PROPOSED:
+                await jobs.update_job(tx, job.id, options=now.options | {ASKED_PRICE: price})
 
     async def make_room(self, user_id: int) -> list[Job]:
         """Let the person's oldest proposals lapse if they have the maximum. Returns those that lapsed."""

@@ -20,7 +20,7 @@ from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import NOT_YOURS, OLD_CARD, JobStore
-from bot.jobs.view import CONFIRMABLE, planned_requests
+from bot.jobs.view import ASKED_PRICE, CONFIRMABLE, planned_requests, price_of
 from bot.jobs.worker import Worker
 from bot.text import message
 from storage.errors import StorageError
@@ -35,6 +35,10 @@ _CONFIRMABLE_HERE = 60.0
 EXPIRED = message("jobs.confirm.expired", "This price has expired. Nothing was made.")
 NOT_WAITING = message("jobs.confirm.not_waiting", "This job isn't waiting for confirmation any more.")
 RULES_CHANGED = message("jobs.confirm.rules_changed", "The rules here have changed since this price was shown.")
+PRICE_CHANGED = message(
+    "jobs.confirm.price_changed",
+    "The price has changed since it was shown: it is now {price}. Press Confirm again to accept it.",
+)
 ALWAYS_PRIVATE_NOW = message(
     "jobs.confirm.always_private", "Results are now always private in this server, and this one would be public."
 )
@@ -118,14 +122,17 @@ class Proposals:
             raise UserError(NOT_WAITING)
         return job
 
-    async def confirm(self, origin: Origin, job_id: int, card: CardAddress, *, private: bool) -> Job:
+    async def confirm(
+        self, origin: Origin, job_id: int, card: CardAddress, *, private: bool, in_place: bool = False
+    ) -> Job:
         """Start a proposed job, which is charged from now on. Returns it as it was before.
 
-        ``card`` is its card from now on; ``private`` is whether only this person sees that. Raises UserError if the
-        job is not this person's, is over, does not fit the card, now violates the rules, or would now exceed a limit.
+        ``card`` is its card from now on; ``private`` is whether only this person sees that, and ``in_place`` whether
+        it asked for the confirmation. Raises UserError if the job is not this person's, is over, does not fit the
+        card, now violates the rules, or would now exceed a limit.
         """
         job = await self.require_waiting(origin, job_id)
-        if job.private is not private:
+        if job.private is not private or (in_place and job.message_id not in (None, card.message_id)):
             raise UserError(OLD_CARD)
         await self._check(origin, job)
         if not await self._new_jobs.confirm(origin, job, card):
@@ -135,7 +142,10 @@ class Proposals:
         return job
 
     async def _check(self, origin: Origin, job: Job) -> None:
-        """Raise UserError if the job is not allowed here any more: rules can change before a price is confirmed."""
+        """Raise UserError if the job is not allowed here any more, or costs more than its card has said.
+
+        Rules and prices can change before a price is confirmed.
+        """
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
         judge = partial(self._servers.problems, origin, options, made, engines=self._store.engines.keys())
@@ -145,6 +155,12 @@ class Proposals:
         if problems:
             raise NotMade(RULES_CHANGED, *problems)
         refuse_outages(made.engines, self._worker.outages(origin.user_id), self._store.engines)
+        price, asked = price_of(requests, self._store.providers), job.options.get(ASKED_PRICE)
+        if asked is not None and price.high > asked:
+            # The operator has changed it, and restarted the bot.
+            await self._new_jobs.ask_again(job, price.high)
+            self._changed(job.id)
+            raise NotMade(PRICE_CHANGED(price=price.text))
 
     async def run(self, changed: Callable[[int], None]) -> None:
         """Let unconfirmed proposals lapse, until cancelled.

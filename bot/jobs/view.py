@@ -23,6 +23,8 @@ PLANNED = "planned"
 """The key under which a proposed job stores its requests, next to the typed options."""
 REPEATS = "repeats"
 """The key under which a proposed job stores whether it would make images that exist."""
+ASKED_PRICE = "asked_price"
+"""The key under which a proposed job stores the highest price that its card has named, in millicredits."""
 CONFIRMABLE = (15 * 60 - 15) * 1000
 """Milliseconds for which a price can be confirmed. After that, the card could not be edited when it lapses."""
 

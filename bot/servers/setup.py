@@ -83,6 +83,29 @@ class Draft:
         return every
 
 
+def rebased(base: Draft, draft: Draft, current: Draft) -> tuple[Draft, bool]:
+    """Return the draft with what others have changed since ``base`` was set, and whether they changed the same.
+
+    Where they did, their choice replaces that of the draft, and the person must be told. Refused words are merged.
+    """
+    values, clash = dict[str, Any](), False
+    for name in ("channels", "roles", "person", "server", "privacy", "starter"):
+        before, ours, now = (getattr(each, name) for each in (base, draft, current))
+        if ours != before and now in (before, ours):
+            values[name] = ours
+        else:
+            values[name] = now
+            clash = clash or ours not in (before, now)
+    return Draft(**values, words=merged_words(base.words, draft.words, current.words)), clash
+
+
+def merged_words(before: Sequence[str], ours: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of ``now`` with what ``ours`` adds to those ``before``, and without what it removes."""
+    kept = [word for word in now if word not in before or word in ours]
+    added = [word for word in ours if word not in before]
+    return tuple(dict.fromkeys([*kept, *added]))
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What saving a draft changed: rules by name, and limits."""

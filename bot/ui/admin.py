@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+import aiohttp
 import discord
 import structlog
 
@@ -161,7 +162,7 @@ async def announce(interaction: Interaction, *sentences: Words, log_channel: int
 
 
 async def log_change(interaction: Interaction, *sentences: Words, log_channel: int | None) -> bool:
-    """Post the change in the server's log channel. Returns False if Discord refused it."""
+    """Post the change in the server's log channel. Returns False if that fails: the change is stored already."""
     if log_channel is None:
         return True
     client, server_id = interaction.client, interaction.guild_id
@@ -172,6 +173,9 @@ async def log_change(interaction: Interaction, *sentences: Words, log_channel: i
         )
     except discord.HTTPException as error:
         log.warning("admin_log.not_posted", server=server_id, status=error.status, code=error.code)
+        return False
+    except (aiohttp.ClientError, OSError) as error:
+        log.warning("admin_log.not_posted", server=server_id, kind=type(error).__name__)
         return False
     return True
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeAlias
 
+import aiohttp
 import discord
 import structlog
 from discord import ui
@@ -170,6 +171,9 @@ class JobButtons:
             said = DELETED_BEFORE
         except discord.HTTPException as error:
             log.warning("card.not_removed", job=job_id, status=error.status, code=error.code)
+            said = MESSAGE_LEFT
+        except (aiohttp.ClientError, OSError) as error:
+            log.warning("card.not_removed", job=job_id, kind=type(error).__name__)
             said = MESSAGE_LEFT
         else:
             said = DELETED

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import discord
 from discord import ui
 
@@ -74,6 +75,6 @@ class Confirmation(ui.LayoutView):
 
     async def on_timeout(self) -> None:
         if self._message is not None:
-            # The person may have dismissed it already. The question is gone in both cases.
-            with contextlib.suppress(discord.HTTPException):
+            # The person may have dismissed it already, or the network fails. The question no longer works anyway.
+            with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
                 await self._message.delete()

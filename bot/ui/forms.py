@@ -36,7 +36,7 @@ class Starter(Protocol):
         complete: bool = False,
         parent_id: int | None = None,
         draft: Draft | None = None,
-    ) -> None: ...
+    ) -> int | None: ...
 
 
 class EditForm(ui.Modal):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
+from bot.domain.money import Price
 from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
@@ -44,20 +46,26 @@ class HelpPages:
         """The card that was chosen from the menu."""
         return Sheet(self.card(interaction, about))
 
-    async def example(self, interaction: Interaction, name: str) -> None:
-        """Make an example's image, exactly as /imagine would make it. Raises UserError like it."""
-        if name not in EXAMPLES:
-            raise UserError(OLD_LIST)
-        options = self._options(interaction, EXAMPLES[name].prompt)
-        await self._starter.start(interaction, await self._starter.planned(interaction, options))
+    async def example(self, interaction: Interaction, rest: str) -> None:
+        """Make an example's image, exactly as /imagine would make it. Raises UserError like it.
 
-    def _price(self, interaction: Interaction, prompt: str) -> str:
+        ``rest`` is from :func:`~bot.ui.cards.help.example_rest`. If the image costs more by now, its price must be
+        confirmed.
+        """
+        match = re.fullmatch(r"(?P<name>[a-z]{1,20})(?::(?P<price>[0-9]{1,15}))?", rest)
+        if match is None or match["name"] not in EXAMPLES:
+            raise UserError(OLD_LIST)
+        named_price = None if match["price"] is None else int(match["price"])
+        options = self._options(interaction, EXAMPLES[match["name"]].prompt)
+        await self._starter.run(interaction, options, named_price=named_price)
+
+    def _price(self, interaction: Interaction, prompt: str) -> Price:
         """The price of an example here and now, or of one image of the default engine if it would be refused."""
         origin, service = origin_of(interaction), self._service
         try:
-            return str(service.cost(service.check(origin, self._options(interaction, prompt))))
+            return service.cost(service.check(origin, self._options(interaction, prompt)))
         except UserError:
-            return str(service.price(service.engine_by_default(origin)))
+            return service.price(service.engine_by_default(origin))
 
     def _options(self, interaction: Interaction, prompt: str) -> ImagineOptions:
         return ImagineOptions(prompt=prompt, private=self._service.private_by_default(origin_of(interaction)))

@@ -126,10 +126,11 @@ class JobStarter:
         complete: bool = False,
         parent_id: int | None = None,
         draft: Draft | None = None,
-    ) -> None:
-        """Check the options and start the job. Raises UserError, see :meth:`planned`."""
+        named_price: int | None = None,
+    ) -> int | None:
+        """Check the options and start the job, see :meth:`start`. Raises UserError, see :meth:`planned`."""
         plan = await self.planned(interaction, options, complete=complete, parent_id=parent_id, draft=draft)
-        await self.start(interaction, plan, parent_id=parent_id)
+        return await self.start(interaction, plan, parent_id=parent_id, named_price=named_price)
 
     async def planned(
         self,
@@ -200,15 +201,18 @@ class JobStarter:
         parent_id: int | None = None,
         asked: bool = False,
         repeats: bool = False,
+        named_price: int | None = None,
     ) -> int | None:
         """Acknowledge at once, store the job, and show its card. Returns the job's id; None if no job was stored.
 
         A price that must be confirmed is asked for privately; ``repeats`` is whether its card says that the job makes
-        images that exist. Unless the person was ``asked`` already, the same question comes before a command that they
-        have just given. If a limit is reached after the first answer, a private refusal replaces the card.
+        images that exist. So is a price above ``named_price`` (millicredits), which the pressed button named: defaults
+        may have changed since. Unless the person was ``asked`` already, the same question comes before a command that
+        they have just given. If a limit is reached after the first answer, a private refusal replaces the card.
         """
         origin = origin_of(interaction)
-        proposed = self._service.asks_first(origin, plan)
+        dearer = named_price is not None and self._service.cost(plan).high > named_price
+        proposed = dearer or self._service.asks_first(origin, plan)
         same = None if asked else self._service.recent.same(origin.user_id, plan)
         in_place = asks_in_place(
             private=plan.options.private, server_id=origin.server_id, bot_present=origin.bot_present

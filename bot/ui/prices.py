@@ -53,7 +53,7 @@ class PriceButtons:
             raise NotMade(*missing)
         await interaction.response.defer()
         try:
-            await self._proposals.confirm(origin, job_id, card, private=private)
+            await self._proposals.confirm(origin, job_id, card, private=private, in_place=True)
         except UserError:
             await self._show_lapsed(interaction, job_id)
             raise

@@ -32,6 +32,8 @@ from bot.ui.job_starter import JobStarter
 
 KEPT_AT_MOST = 2000
 """The maximum number of refused commands that are kept. The oldest are dropped first."""
+KEPT_OF_EACH = 20
+"""The same of one person, so that nobody displaces the commands of others."""
 
 FORGOTTEN = message(
     "refused.forgotten",
@@ -66,7 +68,10 @@ class RefusedCommands:
 
         ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.
         """
-        self._drop_old()
+        self._drop_old(KEPT_AT_MOST - 1)
+        theirs = [key for key, kept in self._kept.items() if kept.user_id == user_id]
+        for old in theirs[: max(0, len(theirs) - KEPT_OF_EACH + 1)]:
+            del self._kept[old]
         key = secrets.token_hex(8)
         draft = draft or draft_of_refused(refused.options, self._engines, complete=refused.complete)
         self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic())
@@ -74,7 +79,7 @@ class RefusedCommands:
 
     def of(self, key: str, user_id: int) -> RefusedCommand:
         """Return the command. Raises UserError if it is no longer known or somebody else's."""
-        self._drop_old()
+        self._drop_old(KEPT_AT_MOST)
         found = self._kept.get(key)
         if found is None:
             raise NotMade(FORGOTTEN)
@@ -82,11 +87,12 @@ class RefusedCommands:
             raise UserError(SOMEBODY_ELSES)
         return found
 
-    def _drop_old(self) -> None:
+    def _drop_old(self, most: int) -> None:
+        """Drop those of more than half an hour ago, and the oldest ones above this number."""
         now = self._clock.monotonic()
         while self._kept:
             oldest = next(iter(self._kept.values()))
-            if len(self._kept) < KEPT_AT_MOST and now - oldest.at <= FORM_SECONDS:
+            if len(self._kept) <= most and now - oldest.at <= FORM_SECONDS:
                 break
             self._kept.popitem(last=False)
 
@@ -122,12 +128,18 @@ class RefusedButtons:
             raise UserError(PRESSED_BEFORE)
         # Recorded before anything waits, so that a second press starts nothing.
         found.started.add(number)
-        options = found.refused.offers[number].options
+        offered, job_id = found.refused.offers[number], None
         try:
-            await self._starter.run(interaction, options, complete=found.refused.complete, parent_id=found.parent_id)
-        except BaseException:
-            found.started.discard(number)
-            raise
+            job_id = await self._starter.run(
+                interaction,
+                offered.options,
+                complete=found.refused.complete,
+                parent_id=found.parent_id,
+                named_price=offered.price.high,
+            )
+        finally:
+            if job_id is None:  # Refused, or asked about first: nothing was started.
+                found.started.discard(number)
 
 
 def refused_button_item(buttons: RefusedButtons) -> type[ui.DynamicItem[ui.Button[Any]]]:

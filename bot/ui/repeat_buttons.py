@@ -57,9 +57,12 @@ class RepeatButtons:
         await interaction.delete_original_response()
 
     async def _run(self, interaction: Interaction, job_id: int, *, new_seed: bool) -> None:
-        planned = self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed)
-        await self._start(interaction, await self._planned(interaction, job_id, planned), job_id)
-        await self._questions.answered(interaction)
+        async with self._questions.answering(interaction) as first:
+            if not first:
+                await interaction.response.defer()
+                return
+            planned = self._service.plan_again(origin_of(interaction), job_id, new_seed=new_seed)
+            await self._start(interaction, await self._planned(interaction, job_id, planned), job_id)
 
     async def _planned(self, interaction: Interaction, job_id: int, planning: Coroutine[Any, Any, T]) -> T:
         """Look up the plan. If it is refused, the person can go on from the refusal."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 
+import aiohttp
 import discord
 from discord import ui
 
@@ -47,6 +49,7 @@ class SameSeedQuestions:
 
     def __init__(self) -> None:
         self._asked: OrderedDict[int, discord.WebhookMessage] = OrderedDict()
+        self._answered: OrderedDict[int, None] = OrderedDict()
 
     async def ask(self, interaction: Interaction, card: Card) -> None:
         """Show the question privately. The interaction must be deferred privately."""
@@ -55,10 +58,30 @@ class SameSeedQuestions:
         if len(self._asked) > QUESTIONS_AT_MOST:
             self._asked.popitem(last=False)
 
-    async def answered(self, interaction: Interaction) -> None:
-        """Delete the question whose button was pressed."""
-        asked = None if interaction.message is None else self._asked.pop(interaction.message.id, None)
-        if asked is not None:
-            # Its reader may have dismissed it, or the token of the question has expired.
-            with contextlib.suppress(discord.HTTPException):
-                await asked.delete()
+    @contextlib.asynccontextmanager
+    async def answering(self, interaction: Interaction) -> AsyncIterator[bool]:
+        """Yield whether the pressed button is to be obeyed: only the first press on a question is.
+
+        The block answers the interaction. The question is deleted afterwards, unless the block raises an error: then
+        another press may try again. Buttons of other cards are always obeyed.
+        """
+        pressed = None if interaction.message is None else interaction.message.id
+        if pressed in self._answered:
+            yield False
+            return
+        asked = None if pressed is None else self._asked.pop(pressed, None)
+        if asked is None:
+            yield True
+            return
+        self._answered[asked.id] = None
+        if len(self._answered) > QUESTIONS_AT_MOST:
+            self._answered.popitem(last=False)
+        try:
+            yield True
+        except BaseException:
+            self._answered.pop(asked.id, None)
+            self._asked[asked.id] = asked
+            raise
+        # Its reader may have dismissed it, the token of the question has expired, or the network fails.
+        with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            await asked.delete()

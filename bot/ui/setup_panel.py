@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -22,7 +22,7 @@ from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.servers.settings import CREDITS_AT_MOST, CREDITS_RANGE, Servers, require_manager
-from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, ServerSetup, suggestions
+from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, ServerSetup, merged_words, rebased, suggestions
 from bot.text import message, t
 from bot.ui.admin import LIMIT_REMOVED_FOR, LIMIT_SET, NOT_A_MEMBER, NOT_LOGGED, log_change
 from bot.ui.cards.buttons import OLD_BUTTON
@@ -46,6 +46,10 @@ FOR_MANAGERS_ONLY = message(
 CHOICES_LOST = message(
     "setup.choices_lost", "I was restarted and no longer know what you chose. Check the menus and press Save again."
 )
+CHANGED_MEANWHILE = message(
+    "setup.changed_meanwhile",
+    "Somebody else has changed these settings since you opened this. Check the menus, then press Save.",
+)
 NOT_AN_AMOUNT = message("setup.not_an_amount", "“{typed}” isn't a number of credits. Type a number such as 50.")
 _AMOUNT = re.compile(r"\d{1,10}(?:\.\d{1,3})?", re.ASCII)
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d*)?", re.ASCII)
@@ -59,7 +63,8 @@ class SetupPanel:
         self._service = service
         self._setup = ServerSetup(servers)
         self._problems = problems
-        self._drafts: OrderedDict[tuple[int, int], Draft] = OrderedDict()
+        # The drafts, each with what was set when it was made or last shown.
+        self._drafts: OrderedDict[tuple[int, int], tuple[Draft, Draft]] = OrderedDict()
         choices: Mapping[str, Callable[[Draft, Interaction], Draft]] = {
             "channels": lambda draft, pressed: replace(draft, channels=_ids(pressed, _guild(pressed).get_channel)),
             "roles": lambda draft, pressed: replace(draft, roles=_ids(pressed, _guild(pressed).get_role)),
@@ -93,9 +98,11 @@ class SetupPanel:
 
     async def change(self, interaction: Interaction, change: Callable[[Draft], Draft]) -> None:
         """Change the draft and show it. Raises UserError for an invalid choice."""
-        draft = change(self._draft(interaction))
+        before, clash = self._up_to_date(interaction)
+        draft = change(before)
         self._keep(interaction, draft)
-        await interaction.response.edit_message(view=self._panel(interaction, draft))
+        said = [CHANGED_MEANWHILE] if clash else []
+        await interaction.response.edit_message(view=self._panel(interaction, draft, *said))
 
     async def _ask_amounts(self, interaction: Interaction) -> None:
         await interaction.response.send_modal(AmountsForm(self, self._draft(interaction)))
@@ -110,7 +117,11 @@ class SetupPanel:
             panel = self._panel(interaction, self._begin(interaction), CHOICES_LOST)
             await interaction.response.edit_message(view=panel)
             return
-        draft = self._draft(interaction)
+        draft, clash = self._up_to_date(interaction)
+        if clash:
+            self._keep(interaction, draft)
+            await interaction.response.edit_message(view=self._panel(interaction, draft, CHANGED_MEANWHILE))
+            return
         await interaction.response.defer()
         saved = await self._setup.save(origin, draft)
         self._drafts.pop(_key(interaction), None)
@@ -139,10 +150,18 @@ class SetupPanel:
     def _draft(self, interaction: Interaction) -> Draft:
         """The person's draft; a new one if it was lost in a restart."""
         _managed(interaction)
-        return self._drafts.get(_key(interaction)) or self._begin(interaction)
+        kept = self._drafts.get(_key(interaction))
+        return self._begin(interaction) if kept is None else kept[1]
+
+    def _up_to_date(self, interaction: Interaction) -> tuple[Draft, bool]:
+        """The person's draft with what others have changed meanwhile, and whether that replaces one of its choices."""
+        draft = self._draft(interaction)
+        base, _ = self._drafts[_key(interaction)]
+        return rebased(base, draft, self._setup.current(_managed(interaction)))
 
     def _keep(self, interaction: Interaction, draft: Draft) -> None:
-        self._drafts[_key(interaction)] = draft
+        """Keep the draft, which was made from what is set now."""
+        self._drafts[_key(interaction)] = self._setup.current(_managed(interaction)), draft
         self._drafts.move_to_end(_key(interaction))
         while len(self._drafts) > DRAFTS_AT_MOST:
             self._drafts.popitem(last=False)
@@ -180,6 +199,7 @@ class AmountsForm(ui.Modal):
     def __init__(self, panel: SetupPanel, draft: Draft) -> None:
         super().__init__(title=str(t("Other amounts"))[:45], timeout=FORM_SECONDS)
         self._panel = panel
+        self._shown = draft
         self._person = _line(typed_amount(draft.person))
         self._server = _line(typed_amount(draft.server))
         empty = str(t("Credits; empty: no limit"))[:100]
@@ -193,12 +213,16 @@ class AmountsForm(ui.Modal):
 
     async def _sent(self, interaction: Interaction) -> None:
         person, server = read_amount(self._person.value), read_amount(self._server.value)
-        await self._panel.change(
-            interaction,
-            lambda draft: replace(
-                draft, person=replace(draft.person, amount=person), server=replace(draft.server, amount=server)
-            ),
-        )
+
+        def changed(draft: Draft) -> Draft:
+            # What the person left as it was may have been changed by others since the form was opened.
+            if person != self._shown.person.amount:
+                draft = replace(draft, person=replace(draft.person, amount=person))
+            if server != self._shown.server.amount:
+                draft = replace(draft, server=replace(draft.server, amount=server))
+            return draft
+
+        await self._panel.change(interaction, changed)
 
 
 class WordsForm(ui.Modal):
@@ -207,9 +231,10 @@ class WordsForm(ui.Modal):
     def __init__(self, panel: SetupPanel, draft: Draft) -> None:
         super().__init__(title=str(t("Own refused words"))[:45], timeout=FORM_SECONDS)
         self._panel = panel
+        self._shown = draft.words
         self._words: ui.TextInput[Any] = ui.TextInput(
             style=discord.TextStyle.paragraph,
-            default=", ".join(draft.words)[:WORDS_LENGTH] or None,
+            default=_typed_words(draft.words) or None,
             placeholder=str(t("ugly, blood*"))[:100],
             required=False,
             max_length=WORDS_LENGTH,
@@ -225,7 +250,7 @@ class WordsForm(ui.Modal):
         words = () if not typed or means_nothing(typed) else typed_list(typed)
 
         def changed(draft: Draft) -> Draft:
-            draft = replace(draft, words=words)
+            draft = replace(draft, words=merged_words(self._shown, words, draft.words))
             # Raises UserError if there are too many words.
             _ = draft.refused
             return draft
@@ -293,6 +318,12 @@ def _privacy(pressed: Interaction) -> Privacy:
     if value not in set(Privacy):
         raise UserError(OLD_BUTTON)
     return Privacy(value)
+
+
+def _typed_words(words: Sequence[str]) -> str:
+    """The words as somebody would type them into the form: without spaces if they would not fit otherwise."""
+    spaced = ", ".join(words)
+    return spaced if len(spaced) <= WORDS_LENGTH else ",".join(words)[:WORDS_LENGTH]
 
 
 def _line(value: str | None) -> ui.TextInput[Any]:

@@ -26,6 +26,7 @@ def hold(scenario: Scenario, seeds: Sequence[int], price: float) -> None:
     assert compared.ratio <= (0.5 if scenario.foretells else 1.12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_at_equal_polls_the_lateness_is_half_that_of_a_fixed_interval_or_at_least_not_more(scenario: Scenario) -> None:
     hold(scenario, [2], 1.0)

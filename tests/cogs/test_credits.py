@@ -131,6 +131,7 @@ async def test_limits_and_grants_are_shown_in_their_server_only(make_studio: Mak
     assert shows(elsewhere, JOBS_AT_A_TIME(count=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("period", "spent", "chart"),
     [

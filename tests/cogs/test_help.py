@@ -165,6 +165,16 @@ async def test_an_example_follows_the_persons_settings(studio: Studio) -> None:
     assert (await studio.job()).status is JobStatus.PROPOSED, "the price must be confirmed first"
 
 
+async def test_an_example_that_is_dearer_than_its_button_says_is_asked_for_first(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", default_engine=BASIC)
+    shown = told(await studio.ada.slash(studio.channel, "help"))
+    assert shown.labels[0].endswith("0.9 credits")
+    await studio.admin.slash(studio.channel, "server set", default_engine=CORE)
+    result = await studio.press(studio.ada, shown, shown.labels[0])
+    assert card(result).labels[0] == "Confirm: 6 credits"
+    assert studio.stand_in.calls == []
+
+
 async def test_an_example_that_is_not_allowed_is_refused(studio: Studio) -> None:
     await studio.admin.slash(studio.channel, "server set", refused_words="lighthouse")
     shown = told(await studio.ada.slash(studio.channel, "help"))
@@ -205,7 +215,17 @@ async def test_a_forged_choice_is_refused(studio: Studio, custom_id: str, value:
     assert studio.runtime.personal.of(studio.ada.id) == UserSettings()
 
 
-@pytest.mark.parametrize("custom_id", ["do:example:nothing", "do:example", "do:nothing", "do:nothing:1"])
+@pytest.mark.parametrize(
+    "custom_id",
+    [
+        "do:example:nothing",
+        "do:example",
+        "do:example:nothing:6000",
+        "do:example:fox:much",
+        "do:nothing",
+        "do:nothing:1",
+    ],
+)
 async def test_a_forged_action_is_refused(studio: Studio, custom_id: str) -> None:
     assert shows(told(await forge(studio, studio.ada, custom_id)).text, OLD_LIST)
     assert studio.stand_in.calls == []

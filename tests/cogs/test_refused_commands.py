@@ -119,6 +119,28 @@ async def test_one_offer_starts_one_job(studio: Studio) -> None:
     assert shows(told(await studio.press(studio.ada, notice, "Use 1344x768")).text, PRESSED_BEFORE)
 
 
+async def test_an_offer_that_started_nothing_can_be_pressed_again(make_studio: MakeStudio) -> None:
+    studio = await make_studio(USER_DAILY_CREDITS="13")
+    notice = told(await studio.imagine(prompt="a fox", engine=CORE, images=3))
+    await studio.admin.slash(studio.channel, "quota set", user=studio.ada.user, credits=6)
+    assert shows(told(await studio.press(studio.ada, notice, "2 images")).text, TOO_EXPENSIVE[LimitKind.SERVER_USER])
+    await studio.admin.slash(studio.channel, "quota set", user=studio.ada.user, credits=60)
+    assert len(card(await accepted(studio, notice, "2 images")).images) == 2
+
+
+async def test_an_offer_never_starts_anything_dearer_than_its_label(studio: Studio) -> None:
+    """It uses the default engine, which an admin or the person may have changed meanwhile."""
+    await studio.admin.slash(studio.channel, "server set", default_engine=BASIC)
+    notice = await refused(studio, prompt="a fox --imges 2")
+    assert notice.labels[0] == "Use --images: about 1.8 credits"
+    await studio.admin.slash(studio.channel, "server set", default_engine=CORE)
+    result = await accepted(studio, notice, "Use --images")
+    assert card(result).private
+    assert card(result).labels[0] == "Confirm: 12 credits"
+    assert (await studio.job()).status is JobStatus.PROPOSED
+    assert studio.stand_in.calls == []
+
+
 async def test_after_a_restart_or_half_an_hour_the_buttons_say_what_to_do(studio: Studio) -> None:
     notice = await refused(studio, prompt="a fox", engine=XL, size="1300x760")
     studio.clock.advance(29 * 60)

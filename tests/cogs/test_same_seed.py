@@ -65,6 +65,17 @@ async def test_the_same_seed_can_be_chosen(studio: Studio) -> None:
     assert seeds(studio) == [7, 7]
 
 
+async def test_two_presses_on_the_question_make_the_image_once(studio: Studio) -> None:
+    result = await made(studio)
+    asked = told(await studio.press(studio.ada, card(result), "Again"))
+    # The question stays for the later presses, as it does for those that are on their way when it is deleted.
+    studio.env.inject_error("DELETE", "/webhooks/*/*/messages/*", status=404, times=None)
+    for label in ("Same seed", "Same seed", "New seed"):
+        await studio.press(studio.ada, asked, label)
+    await studio.finish()
+    assert seeds(studio) == [7, 7]
+
+
 async def test_keeping_the_image_charges_nothing(studio: Studio) -> None:
     result = await made(studio)
     asked = await studio.press(studio.ada, card(result), "Again")

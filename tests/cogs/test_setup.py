@@ -34,12 +34,12 @@ from bot.ui.cards.setup_check import (
     OVER_LIMIT,
 )
 from bot.ui.interactions import PERMISSION_NAMES
-from bot.ui.setup_panel import CHOICES_LOST, FOR_MANAGERS_ONLY, NOT_AN_AMOUNT, read_amount
+from bot.ui.setup_panel import CHANGED_MEANWHILE, CHOICES_LOST, FOR_MANAGERS_ONLY, NOT_AN_AMOUNT, read_amount
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage.settings import Quota, Subject
 from tests.cogs.conftest import MakeStudio, Shown, Studio, card, engine, told
-from tests.doubles.forms import fields, send
+from tests.doubles.forms import fields, filled, send
 from tests.doubles.texts import codes, shows
 
 CORE_PRICE = 6000
@@ -227,6 +227,61 @@ async def test_after_a_restart_the_panel_never_saves_what_nobody_saw(studio: Stu
     await panel.choose("privacy", Privacy.FORBIDDEN.value)
     await panel.press(SAVE_SETUP)
     assert studio.runtime.servers.rules(studio.server.id).privacy is Privacy.FORBIDDEN
+
+
+async def test_save_keeps_what_another_admin_has_changed_meanwhile(studio: Studio) -> None:
+    panel = await opened(studio)
+    await panel.fill(OWN_WORDS, "ugly")
+    art = studio.server.create_text_channel("art")
+    await studio.admin.slash(studio.channel, "server set", refused_words="gun*", channels="#art")
+    await panel.choose("privacy", Privacy.FORCED.value)
+    assert panel.chosen("channels") == [str(art.id)]
+    assert not shows(panel.shown.text, CHANGED_MEANWHILE)
+    await studio.admin.slash(studio.channel, "server set", refused_words="gun*, knife")
+    await panel.press(SAVE_SETUP)
+    rules = studio.runtime.servers.rules(studio.server.id)
+    assert (rules.channels, rules.privacy, rules.refused) == ((art.id,), Privacy.FORCED, ("gun*", "knife", "ugly"))
+    assert not shows(panel.shown.text, CHANGE(rule=TITLES["channels"], value=f"<#{art.id}>"))
+
+
+async def test_a_choice_that_another_admin_has_changed_too_is_shown_first(studio: Studio) -> None:
+    panel = await opened(studio)
+    assert panel.chosen("person") == [str(PERSON)], "suggested"
+    await studio.admin.slash(studio.channel, "quota set", **{"for": Subject.DEFAULT.value}, credits=2, period="day")
+    await panel.press(SAVE_SETUP)
+    assert shows(panel.shown.text, CHANGED_MEANWHILE)
+    assert panel.chosen("person") == ["2000"]
+    assert quotas(studio) == {Subject.DEFAULT: 2000}
+    await panel.press(SAVE_SETUP)
+    assert quotas(studio) == {Subject.DEFAULT: 2000, Subject.SERVER: SERVER}
+
+
+async def test_a_form_changes_only_what_was_typed_into_it(studio: Studio) -> None:
+    panel = await opened(studio)
+    form = await panel.press(OTHER_AMOUNTS)
+    await studio.admin.slash(studio.channel, "quota set", **{"for": Subject.DEFAULT.value}, credits=2, period="day")
+    person, server = (name.replace(" ", "_") for name in fields(form))
+    await send(studio.admin, form, **{person: str(PERSON // 1000), server: "99"})
+    await panel.press(SAVE_SETUP)
+    assert quotas(studio) == {Subject.DEFAULT: 2000, Subject.SERVER: 99_000}
+
+
+async def test_the_form_keeps_the_words_that_another_admin_has_added_meanwhile(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", refused_words="ugly, gun*")
+    panel = await opened(studio)
+    form = await panel.press(OWN_WORDS)
+    await studio.admin.slash(studio.channel, "server set", refused_words="ugly, gun*, knife")
+    await send(studio.admin, form, Words="gun*, blood")
+    await panel.press(SAVE_SETUP)
+    assert studio.runtime.servers.rules(studio.server.id).refused == ("gun*", "knife", "blood")
+
+
+async def test_the_form_loses_no_words(studio: Studio) -> None:
+    words = ",".join(f"{number:03}" + "x" * 36 for number in range(100))
+    assert len(words) <= 4000 < len(words.replace(",", ", "))
+    await studio.admin.slash(studio.channel, "server set", refused_words=words)
+    form = await (await opened(studio)).press(OWN_WORDS)
+    assert filled(form)["Words"] == words
 
 
 async def test_members_are_refused_even_if_discord_shows_the_command(studio: Studio) -> None:

@@ -18,7 +18,7 @@ from fakes.services.faults import Status
 from storage import ledger
 from storage import submissions as rows
 from storage.records import DeliveryMethod, JobStatus, LapseReason
-from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, told
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, forge, stand, told
 from tests.doubles.forms import filled
 from tests.doubles.texts import shows
 
@@ -77,6 +77,17 @@ async def test_a_confirmed_job_goes_on_in_its_posted_card(slow_studio: Studio) -
     await studio.finish()
     assert len(card(posted).images) == 2
     assert (await studio.job()).delivered_by is DeliveryMethod.BOT_EDIT
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_a_confirmed_job_never_takes_another_message(studio: Studio, *, private: bool) -> None:
+    message = await stand(studio, "confirm", 1)
+    asked = await studio.imagine(prompt="a {red, blue} car", private=private)
+    said = told(await studio.ada.click(message, label="Forged"))
+    assert shows(said.text, store.OLD_CARD)
+    await studio.finish()
+    job = await studio.job()
+    assert (job.status, job.message_id) == (JobStatus.PROPOSED, card(asked).raw.id)
 
 
 async def test_nobody_else_can_confirm_cancel_or_see_a_proposal(studio: Studio) -> None:
@@ -189,6 +200,21 @@ async def test_a_private_proposal_can_be_confirmed_after_private_became_mandator
 async def test_a_proposal_can_be_confirmed_after_a_restart(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     await studio.restart()
+    confirmed = await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(confirmed).images) == 2
+
+
+async def test_a_price_that_has_risen_is_asked_for_again(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a {red, blue} car")
+    shown = card(result)
+    studio.environ = {**studio.environ, "AITHRIVING_CREDIT_VALUE": "2"}
+    await studio.restart()
+    refused = told(await studio.ada.click(shown.raw, custom_id="easel:post:1"))
+    assert shows(refused.text, proposals.PRICE_CHANGED(price="24 credits"))
+    assert (await studio.job()).status is JobStatus.PROPOSED
+    assert studio.stand_in.calls == []
+    await studio.until(lambda: card(result).labels[0] == "Confirm: 24 credits")
     confirmed = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(confirmed).images) == 2

@@ -73,6 +73,7 @@ def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, byt
     return attached.filename, studio.env.backend.cdn.get(attached.url) or b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("period", ["today", "this month", "30 days", "2026", "1500..2026", "0001..9999", "all time"])
 async def test_a_report_shows_spending_by_person(studio: Studio, period: str) -> None:
     await studio.imagine(studio.ada, engine=BASIC)

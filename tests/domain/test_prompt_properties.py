@@ -81,6 +81,7 @@ def prompts(draw: st.DrawFn) -> ParsedPrompt:
     return ParsedPrompt(tuple(parts), {name: value for name, value in drawn.items() if value is not None})
 
 
+@pytest.mark.slow
 @given(prompts())
 @example(ParsedPrompt((WeightedText("a:", 2.0), WeightedText(":b\\", 0.5), WeightedText("--no"))))
 def test_a_printed_prompt_parses_to_the_same_result(prompt: ParsedPrompt) -> None:

@@ -59,6 +59,7 @@ def test_a_dearer_poll_is_never_due_earlier(
     assert distribution.when(seen, cost * more) >= distribution.when(seen, cost)
 
 
+@pytest.mark.slow
 @given(distributions(), ages, st.lists(st.floats(0, 100), min_size=2, max_size=5).map(sorted))
 def test_waiting_makes_a_poll_worth_more(distribution: DurationDistribution, seen: float, later: list[float]) -> None:
     worths = [distribution.worth(seen, seen + each) for each in later]

@@ -117,6 +117,7 @@ async def sent_and_lost(stand_in: StandIn, open_workshop: OpenWorkshop, *faults:
     return workshop, job_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_an_inconclusive_answer_never_causes_a_second_payment(
     stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act
@@ -127,6 +128,7 @@ async def test_an_inconclusive_answer_never_causes_a_second_payment(
     assert (await workshop.totals()).spent == stand_in.charged == PRICES[XL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("malformed", MALFORMED.values(), ids=MALFORMED)
 async def test_without_conclusive_answers_the_outcome_is_unknown(
     stand_in: StandIn, open_workshop: OpenWorkshop, malformed: Act

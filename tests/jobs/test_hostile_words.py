@@ -72,6 +72,7 @@ def harmless(line: str) -> None:
     assert SECRET not in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", NASTY.values(), ids=NASTY)
 @pytest.mark.parametrize(("engine", "way"), [*((XL, way) for way in WAYS), (CORE, "status")])
 async def test_a_services_text_is_shown_and_harmless(

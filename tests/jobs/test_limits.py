@@ -50,6 +50,7 @@ def person(user_id: int, *roles: int) -> Origin:
     return replace(GRACE, user_id=user_id, manage_server=False, role_ids=frozenset(roles))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quota", "people", "images", "allowed"),
     [

@@ -37,6 +37,7 @@ async def ask(workshop: Workshop, engine: str, prompt: str) -> int:
     return await workshop.service.imagine(ADA, plan, card)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt", TRICKS.values(), ids=TRICKS)
 @pytest.mark.parametrize(("engine", "act"), WAYS.values(), ids=WAYS)
 async def test_a_repeated_prompt_is_refused_once_and_affects_nobody_else(

@@ -50,6 +50,7 @@ async def test_two_requests_may_come_early_after_a_quiet_time_but_no_more() -> N
     assert [round(at - 3600, 6) for at in desk.times] == [0, 0, 0, 0.1, 0.2, 0.3]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([0.5, 1.0, 2.5, 10.0, 300.0]),

@@ -225,6 +225,7 @@ def commands() -> Iterator[tuple[str, dict[str, Any]]]:
             yield prompt, typed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quota", [None, 1, 2])
 @pytest.mark.parametrize("daily", [None, 4_000, 14_000])
 @pytest.mark.parametrize("allowed", [(), (XL.id, CORE.id), (CORE.id,)])

@@ -131,6 +131,7 @@ async def test_the_queue_is_not_read_again_after_each_job(
     assert seen["read"] == 2
 
 
+@pytest.mark.slow
 async def test_resumed_work_keeps_to_the_rate(workshop: Workshop) -> None:
     workshop.provider.rate = 10.0
     ids = await left_behind(workshop, list(range(100, 140)), RENDERING)

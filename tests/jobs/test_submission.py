@@ -162,6 +162,7 @@ async def test_a_provider_that_is_never_reached_fails_after_an_hour_free(worksho
     assert (await workshop.totals()).in_flight == 0
 
 
+@pytest.mark.slow
 async def test_a_job_that_never_ends_is_given_up(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", *(Waiting() for _ in range(2000)))
     job_id = await workshop.imagine()

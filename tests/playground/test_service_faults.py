@@ -45,6 +45,7 @@ async def results(studio: Studio) -> list[tuple[SubmissionStatus, int]]:
             news.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("choice", "engine", "expected"),
     [
@@ -83,6 +84,7 @@ async def test_filtered_images_are_marked(studio: Studio) -> None:
     assert [image.filtered for image in view.images] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [CORE, XL])
 async def test_a_service_that_is_down_makes_the_images_when_it_works_again(studio: Studio, engine: str) -> None:
     switch = Switch(studio.services)

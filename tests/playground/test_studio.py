@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import simcord
 
 from bot.config import Settings
@@ -83,6 +84,7 @@ async def test_a_job_goes_on_when_the_bot_restarts(settings: Settings, hasty: Ha
         await studio.services.called("ai-client.entry", 2)
 
 
+@pytest.mark.slow
 async def test_messages_images_and_buttons_are_there_after_a_restart_of_the_program(
     settings: Settings, hasty: HastyClock, tmp_path: Path
 ) -> None:
@@ -105,6 +107,7 @@ async def test_messages_images_and_buttons_are_there_after_a_restart_of_the_prog
         assert len(studio.services.bills) == 1, "the first job is not made again"
 
 
+@pytest.mark.slow
 async def test_a_job_goes_on_after_a_restart_of_the_program(
     settings: Settings, hasty: HastyClock, tmp_path: Path
 ) -> None:

@@ -309,7 +309,7 @@ def test_help_fits_with_the_longest_ids() -> None:
     def mention(name: str) -> str:
         return f"</{name}:{2**63}>"
 
-    prices = dict.fromkeys(EXAMPLES, str(Price(1_234_567_891, 9_234_567_891, exact=False)))
+    prices = dict.fromkeys(EXAMPLES, Price(1_234_567_891, 9_234_567_891, exact=False))
     check(help_card(mention, prices, manages=True))
     for subject in SUBJECTS:
         check(subject_card(subject, mention, manages=True))

@@ -45,6 +45,17 @@ def test_a_refusal_with_the_longest_offers_fits(price: Price) -> None:
     check(refused_card(["Why."], [], "0" * 16))
 
 
+@pytest.mark.usefixtures("any_language")
+@pytest.mark.parametrize("private", [True, False])
+def test_a_long_label_still_says_who_will_see_the_images(*, private: bool) -> None:
+    price = Price(123_456_789, 987_654_321, exact=False)
+    who = offer_label(Offer(ImagineOptions("a"), Changes(private=private), price)).partition(":")[0]
+    engine = replace(ENGINE, name="x" * 80)
+    long = Changes((engine,), dropped=tuple(features()), images=10, private=private, flags=("--negative",) * 5)
+    for options in (ImagineOptions("a"), ImagineOptions("a", engines=("x", "y"))):
+        assert offer_label(Offer(options, long, price)).startswith(who)
+
+
 def test_short_offers_share_a_row_and_long_ones_do_not() -> None:
     price = Price(5000, 5000, exact=True)
     short = Offer(ImagineOptions("a"), Changes(images=2), price)

@@ -51,6 +51,7 @@ def said(seen: Seen) -> Iterator[str]:
             yield component["content"]
 
 
+@pytest.mark.slow
 async def test_every_command(home: House, admin: Person) -> None:
     await result_of(home, admin)
     typed = TYPED | {"help": [{}, *({"about": subject} for subject in SUBJECTS)]}
@@ -64,6 +65,7 @@ async def test_every_command(home: House, admin: Person) -> None:
     await home.done()
 
 
+@pytest.mark.slow
 async def test_every_button(home: House, admin: Person) -> None:
     result = await result_of(home, admin)
     for name in sorted(MESSAGE_MENU):

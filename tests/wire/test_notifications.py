@@ -138,6 +138,7 @@ async def test_a_follow_up_without_a_clear_response_is_not_repeated(home: House,
     assert (job.status, job.notification) == (JobStatus.DELIVERED, NotificationState.FOLLOW_UP)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_message_without_a_clear_response_is_not_repeated(home: House, ada: Person, when: str) -> None:
     fault = home.discord.fail("POST", "/channels/*/messages", status=502, when=when)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from bot.ui.cards.welcome import WELCOME
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Guild
@@ -43,6 +45,7 @@ async def test_a_server_is_welcomed_once_even_if_the_event_comes_again(discord: 
     assert len(welcomes(channel)) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_added_the_bot_while_it_was_away_is_welcomed(discord: Discord, home: House) -> None:
     guild, channel = new_server(discord)
     guild.bot_present, guild.joined_at = True, int(time.time() * 1000)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
+from bot.domain.money import Price
 from bot.text import Text, t
 from bot.ui.cards.buttons import EXAMPLE, HELP_SUBJECTS
 from bot.ui.cards.layout import Card, heading, quiet, rule, text
@@ -174,7 +175,12 @@ SUBJECTS: Mapping[str, Subject] = {
 }
 
 
-def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> Card:
+def example_rest(name: str, price: Price) -> str:
+    """The rest of the custom id of an example's button: its name, and the price on its label in millicredits."""
+    return f"{name}:{price.high}"
+
+
+def help_card(mention: Mention, prices: Mapping[str, Price], *, manages: bool) -> Card:
     """What the bot does, a menu of all subjects, and a button for each example with its price.
 
     ``prices`` are those of the examples, by name. The subject for admins is shown only if the person ``manages`` the
@@ -190,7 +196,12 @@ def help_card(mention: Mention, prices: Mapping[str, str], *, manages: bool) -> 
         _menu(OVERVIEW, manages=manages),
         rule(),
         text(quiet(t("Try one. A button makes its image at once, just like {imagine}.", imagine="/imagine"))),
-        ui.ActionRow(*(EXAMPLE.to(name, title=each.title, price=prices[name]) for name, each in EXAMPLES.items())),
+        ui.ActionRow(
+            *(
+                EXAMPLE.to(example_rest(name, prices[name]), title=each.title, price=str(prices[name]))
+                for name, each in EXAMPLES.items()
+            )
+        ),
     )
 
 

@@ -54,6 +54,9 @@ def offer_label(offered: Offer) -> str:
 
 
 def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
+    # First, because a long label is cut at its end: nobody may overlook it.
+    if changes.private is not None:
+        yield t("only for you") if changes.private else t("for everyone")
     names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]
     # A flag that was misspelt is not mentioned if its option is dropped anyway.
     used = [flag for flag in changes.flags if FLAGS.get(flag.removeprefix("--")) not in changes.dropped]
@@ -68,8 +71,6 @@ def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
         yield IMAGES(count=changes.images)
     if changes.dropped:
         yield t("without {features}", features=listed(_inside(feature.label) for feature in changes.dropped))
-    if changes.private is not None:
-        yield t("only for you") if changes.private else t("for everyone")
 
 
 def _value(feature: Feature, value: Value) -> Words:
