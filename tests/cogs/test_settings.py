@@ -113,7 +113,7 @@ async def test_settings_survive_a_restart_and_can_be_cleared(studio: Studio) -> 
     assert mine == UserSettings(engine=BASIC, png_text=False, messages=Messages.NEVER, notify=Notify.DM, ask_above=7500)
     said = told(await studio.ada.slash(studio.channel, "settings reset", setting="engine"))
     assert shows(
-        said.text, RESET(title=ROWS["engine"].title, default=t("Default: {engine}", engine="Stable Image Core"))
+        said.text, RESET(title=ROWS["engine"].title, default=t("{engine} (default)", engine="Stable Image Core"))
     )
     assert said.selected(menu_id("setting", "ask_above")) == [str(ABOVE(price=7500))]
     await studio.ada.slash(studio.channel, "settings reset")

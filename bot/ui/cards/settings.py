@@ -33,7 +33,7 @@ from bot.ui.cards.wording import plain, safe, style_name
 
 SET = message("settings.set", "{title}: **{value}**")
 CHANGED = message("settings.changed", "{title}: **{value}** (changed)")
-RESET = message("settings.reset", "{title}: {default} (reset)")
+RESET = message("settings.reset", "{title} was reset: {default}")
 ALL_RESET = message("settings.all_reset", "All settings are back to their defaults.")
 ABOVE = message("settings.ask_above", "Above {price:credits}")
 YES = message("settings.yes", "Yes")
