@@ -103,7 +103,9 @@ def test_the_longest_saved_card_and_checklist_fit() -> None:
         place=(OTHER_CHANNELS(channels=[NAUGHTY] * 50), NOT_YOUR_ROLE()),
         engine=(NO_ENGINE_MAKES(size="3x3", sizes="x" * 900),),
         limits=(TOO_MANY_JOBS_HERE(count=9, most=1),),
-        operators=(TOO_EXPENSIVE[LimitKind.USER_DAILY](needed=1, left=0, limit=1, period="today", resets=1_767_571_200_000),),
+        operators=(
+            TOO_EXPENSIVE[LimitKind.USER_DAILY](needed=1, left=0, limit=1, period="today", resets=1_767_571_200_000),
+        ),
         offered=(),
         default="a/b",
     )

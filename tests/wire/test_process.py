@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.app import REFUSED, WRONG_TOKEN
+from bot.run import REFUSED, WRONG_TOKEN
 from bot.text import t
 from bot.to_do import ANYBODY_MAY_ADD, SUGGESTED_LIMIT
 from bot.ui.cards.waiting import ESTIMATED_HOLD
