@@ -63,22 +63,22 @@ from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
+from bot.ui.commands import Translator, Tree
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.notifier import Notifier
+from bot.ui.delivery.notifier import DeliveryWatch, Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
-from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
+from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
-from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
+from bot.ui.setup_check import SetupCheck
+from bot.ui.setup_panel import SetupPanel
 from bot.ui.sync import CommandSync
-from bot.ui.tree import Translator, Tree
-from bot.ui.visible_channels import place_of
 from bot.ui.welcome import StartProblems, Welcomer
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
@@ -305,9 +305,8 @@ def _cogs(parts: Runtime) -> list[Cog]:
     help_pages = HelpPages(service, starter, parts.commands.mention)
     pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
     access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
-    of_servers = ServerButtons(
-        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
-    )
+    setup_panel = SetupPanel(parts.servers, service, problems)
+    setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
@@ -320,7 +319,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
-        cogs.setup.Setup(parts.client, of_servers),
+        cogs.setup.Setup(setup_panel),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(help_pages),
         cogs.buttons.Buttons(
@@ -330,6 +329,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             RefusedButtons(service=service, starter=starter, commands=refused),
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+            of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},
         ),
     ]
 

@@ -17,19 +17,18 @@ from discord.http import Route
 from bot.app import GRACE_SECONDS, Runtime
 from bot.config import DISCORD_API
 from bot.errors import SettingsError, UserError
+from bot.findings import log_problems
 from bot.gc_tuning import settle
 from bot.health import beating
 from bot.text import message
-from bot.to_do import log_to_do
-from bot.ui.client import Easel
-from bot.unreachable import unreachable
+from bot.ui.client import Easel, why_unreachable
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-NO_TOKEN = message("discord.no_token", "DISCORD_TOKEN is not set.")
-WRONG_TOKEN = message("discord.wrong_token", "Discord does not know this DISCORD_TOKEN. Copy it again.")
+NO_TOKEN = message("discord.no_token", "DISCORD_TOKEN is not set. The README says where to find it.")
+WRONG_TOKEN = message("discord.wrong_token", "Discord does not accept this DISCORD_TOKEN. Copy it again.")
 WRONG_INTENTS = message(
     "discord.wrong_intents", "Discord refuses the bot's intents. Easel needs no privileged ones: update the program."
 )
@@ -79,7 +78,7 @@ def _in_sentences(api: str) -> Iterator[None]:
             raise SettingsError(WRONG_TOKEN) from None
         raise UserError(REFUSED(status="unknown" if status is None else str(status))) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise UserError(AWAY(api=api, reason=unreachable(error))) from error
+        raise UserError(AWAY(api=api, reason=why_unreachable(error))) from error
 
 
 async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
@@ -92,7 +91,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:
             return
-        log_to_do(runtime.settings, runtime.providers, client.application)
+        log_problems(runtime.settings, runtime.providers, client.application)
         await stack.enter_async_context(beating(runtime.settings.data_dir))
         await stack.enter_async_context(runtime.working())
         settling = asyncio.create_task(settle(client.wait_until_ready()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.servers.settings import require_manager
@@ -48,16 +47,12 @@ class HelpPages:
         """Make an example's image, exactly as /imagine would make it. Raises UserError like it."""
         if name not in EXAMPLES:
             raise UserError(OLD_LIST)
-        options = self._options(interaction, EXAMPLES[name].prompt)
-        await self._starter.start(interaction, await self._starter.planned(interaction, options))
+        await self._starter.run(interaction, self._service.example(origin_of(interaction), EXAMPLES[name].prompt))
 
     def _price(self, interaction: Interaction, prompt: str) -> str:
         """The price of an example here and now, or of one image of the default engine if it would be refused."""
         origin, service = origin_of(interaction), self._service
         try:
-            return str(service.cost(service.check(origin, self._options(interaction, prompt))))
+            return str(service.cost(service.check(origin, service.example(origin, prompt))))
         except UserError:
             return str(service.price(service.engine_by_default(origin)))
-
-    def _options(self, interaction: Interaction, prompt: str) -> ImagineOptions:
-        return ImagineOptions(prompt=prompt, private=self._service.private_by_default(origin_of(interaction)))

@@ -20,13 +20,13 @@ from discord import app_commands
 
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
+from bot.domain.rules import Place
 from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
-from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.new_jobs import TooManyJobs
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
-from bot.ui.cards.refusal import not_made_card
-from bot.ui.cards.running_jobs import too_many_jobs_card
+from bot.ui.cards.refusal import not_made_card, too_many_jobs_card
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -81,6 +81,8 @@ APOLOGY_FOR_JOB = message(
 REPORT = message(
     "interactions.report", "Error code {number}: please pass it to the bot's operator if this keeps happening."
 )
+
+_UNKNOWN = Place(lambda _: None, lambda _: True, lambda _: True)
 
 
 class RefusedWithCard(NotMade):
@@ -226,6 +228,45 @@ def _bot_present(interaction: Interaction) -> bool:
     if interaction.guild_id is None:
         return bool(interaction.context.dm_channel)
     return interaction.is_guild_integration() or interaction.client.get_guild(interaction.guild_id) is not None
+
+
+def place_of(client: discord.Client, origin: Origin) -> Place:
+    """The person's server without the channels that are hidden from them. Reads only the cache.
+
+    If the server is not cached, everything is assumed to exist.
+    """
+    guild = client.get_guild(origin.server_id) if origin.server_id is not None else None
+    if guild is None or guild.unavailable:
+        return _UNKNOWN
+
+    def name(channel_id: int) -> str | None:
+        channel = guild.get_channel(channel_id)
+        return f"#{channel.name}" if channel is not None and _may_see(origin, channel) else None
+
+    return Place(
+        name,
+        has_channel=lambda channel_id: guild.get_channel_or_thread(channel_id) is not None,
+        has_role=lambda role_id: guild.get_role(role_id) is not None,
+    )
+
+
+def _may_see(origin: Origin, channel: discord.abc.GuildChannel) -> bool:
+    """Whether the person may see the channel, given the roles from their interaction."""
+    guild = channel.guild
+    if origin.user_id == guild.owner_id:
+        return True
+    known = {guild.default_role, *(role for id_ in origin.role_ids if (role := guild.get_role(id_)) is not None)}
+    if any(role.permissions.administrator for role in known):
+        return True
+    seen = any(role.permissions.view_channel for role in known)
+    # Overwrites for everybody apply first, then those for roles, then those for the person.
+    everybody = channel.overwrites_for(guild.default_role).view_channel
+    of_roles = {channel.overwrites_for(role).view_channel for role in known if role != guild.default_role}
+    by_roles = True if True in of_roles else False if False in of_roles else None
+    themselves = channel.overwrites_for(discord.Object(origin.user_id)).view_channel
+    for overwrite in (everybody, by_roles, themselves):
+        seen = seen if overwrite is None else overwrite
+    return seen
 
 
 # --- the first answer ---------------------------------------------------------------------------------------------

@@ -13,11 +13,12 @@ from bot.domain.form_data import Draft
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
+from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import CommandRefused, Refusals, Refused
-from bot.jobs.running_jobs import TooManyJobs
 from bot.jobs.service import JobService
 from bot.jobs.view import asks_in_place
 from bot.ui.cards.layout import Card
+from bot.ui.cards.proposal import same_seed_card
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import JobCards
 from bot.ui.interactions import (
@@ -28,7 +29,7 @@ from bot.ui.interactions import (
     promise,
     take_back,
 )
-from bot.ui.same_seed import SameSeedQuestions, same_seed_card
+from bot.ui.questions import SameSeedQuestions
 
 ACKNOWLEDGE_TIMEOUT = 1.0
 """The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
@@ -227,10 +228,7 @@ class JobStarter:
                 origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats or same is not None
             )
         except UserError as error:
-            shown = (
-                error if isinstance(error, TooManyJobs) else await self._limited(interaction, error, plan, parent_id)
-            )
-            await take_back(interaction, shown, private=private)
+            await take_back(interaction, await self._limited(interaction, error, plan, parent_id), private=private)
             return None
         await self._cards.show(job_id)
         return job_id

@@ -10,10 +10,10 @@ from bot.errors import UserError
 from bot.jobs.refusals import CommandRefused
 from bot.jobs.service import JobService
 from bot.ui.cards.buttons import OLD_BUTTON
+from bot.ui.cards.proposal import same_seed_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import TOO_SLOW, looked_up, missing_permissions, origin_of, promise
 from bot.ui.job_starter import JobStarter
-from bot.ui.same_seed import same_seed_card
 
 T = TypeVar("T")
 

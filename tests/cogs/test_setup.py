@@ -20,8 +20,7 @@ from bot.ui.admin import CHANGED_BY, LIMIT_REMOVED_FOR, LIMIT_SET, NOT_LOGGED
 from bot.ui.cards.access import I_MAY_NOT
 from bot.ui.cards.buttons import CHANGE_SETUP, OTHER_AMOUNTS, OWN_WORDS, SAVE_SETUP, TEST_IMAGE, ServerButton, server_id
 from bot.ui.cards.server import CHANGE, TITLES, limits_text, subject_text
-from bot.ui.cards.setup import NO_LIMIT, NOTHING_CHANGED, PANEL, SAVED
-from bot.ui.cards.setup_check import (
+from bot.ui.cards.setup import (
     ALL_FINE,
     CHANNEL,
     DELIVERED,
@@ -30,8 +29,12 @@ from bot.ui.cards.setup_check import (
     ENGINE_FAILED,
     ENGINE_WORKS,
     LIMITED,
+    NO_LIMIT,
     NOT_LIMITED,
+    NOTHING_CHANGED,
     OVER_LIMIT,
+    PANEL,
+    SAVED,
 )
 from bot.ui.interactions import PERMISSION_NAMES
 from bot.ui.setup_panel import CHOICES_LOST, FOR_MANAGERS_ONLY, NOT_AN_AMOUNT, read_amount

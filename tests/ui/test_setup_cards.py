@@ -17,9 +17,7 @@ from bot.text import t
 from bot.ui.cards.access import NO, YES, access_card
 from bot.ui.cards.buttons import SERVER_ACTIONS
 from bot.ui.cards.layout import Card
-from bot.ui.cards.setup import saved_card, setup_card
-from bot.ui.cards.setup_check import ENGINE_FAILED, checklist, engine_step, steps_before
-from bot.ui.cards.welcome import welcome_card
+from bot.ui.cards.setup import ENGINE_FAILED, checklist, engine_step, saved_card, setup_card, steps_before, welcome_card
 from bot.ui.cards.wording import units
 from bot.ui.interactions import PERMISSION_NAMES
 from storage.ledger import Balance

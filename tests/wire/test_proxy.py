@@ -16,7 +16,7 @@ from bot.findings import Level
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
 from bot.run import logged_in
-from bot.unreachable import NO_SUCH_NAME
+from bot.ui.client import NO_SUCH_NAME
 from fakes.discord.forwarding import ForwardProxy
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel

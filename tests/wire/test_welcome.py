@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bot.ui.cards.welcome import WELCOME
+from bot.ui.cards.setup import WELCOME
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Guild
 from fakes.discord.seen import Seen, look_at

@@ -1,8 +1,9 @@
-"""The question "Are you sure?" before something is deleted for good."""
+"""Private questions: before something is deleted for good, and before the same images are made again."""
 
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,11 +12,12 @@ from discord import ui
 
 from bot.text import message
 from bot.ui.cards.buttons import KEEP
-from bot.ui.cards.layout import WARM, notice
+from bot.ui.cards.layout import WARM, Card, notice
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle
 
 MINUTES_TO_CONFIRM = 5
+QUESTIONS_AT_MOST = 500
 
 KEPT = message("confirm.kept", "Nothing was deleted.")
 
@@ -77,3 +79,28 @@ class Confirmation(ui.LayoutView):
             # The person may have dismissed it already. The question is gone in both cases.
             with contextlib.suppress(discord.HTTPException):
                 await self._message.delete()
+
+
+class SameSeedQuestions:
+    """Asks whether to make the same images, and be charged, again. Deletes the question when it has been answered.
+
+    Its buttons work after a restart. The question then stays until its reader dismisses it.
+    """
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[int, discord.WebhookMessage] = OrderedDict()
+
+    async def ask(self, interaction: Interaction, card: Card) -> None:
+        """Show the question privately. The interaction must be deferred privately."""
+        asked = await interaction.followup.send(view=card, ephemeral=True, wait=True)
+        self._asked[asked.id] = asked
+        if len(self._asked) > QUESTIONS_AT_MOST:
+            self._asked.popitem(last=False)
+
+    async def answered(self, interaction: Interaction) -> None:
+        """Delete the question whose button was pressed."""
+        asked = None if interaction.message is None else self._asked.pop(interaction.message.id, None)
+        if asked is not None:
+            # Its reader may have dismissed it, or the token of the question has expired.
+            with contextlib.suppress(discord.HTTPException):
+                await asked.delete()
