@@ -25,9 +25,9 @@ import cogs.engines
 import cogs.help
 import cogs.history
 import cogs.imagine
+import cogs.message_commands
 import cogs.privacy
 import cogs.quota
-import cogs.results
 import cogs.server
 import cogs.settings
 import cogs.setup
@@ -310,7 +310,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
-        cogs.results.Results(parts.client, results, buttons, forms),
+        cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),

@@ -33,7 +33,7 @@ from bot.ui.interactions import (
     tell,
 )
 from bot.ui.job_starter import AckFirst, JobStarter
-from bot.ui.prices import PriceButtons
+from bot.ui.price_buttons import PriceButtons
 from bot.ui.questions import Confirmation
 from bot.ui.repeat_buttons import RepeatButtons
 from storage.records import JobStatus

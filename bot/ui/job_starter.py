@@ -14,7 +14,7 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
 from bot.jobs.new_jobs import TooManyJobs
-from bot.jobs.refusals import CommandRefused, Refusals, Refused
+from bot.jobs.refusals import CommandRefused, Refusal, Refusals
 from bot.jobs.service import JobService
 from bot.jobs.view import asks_in_place
 from bot.ui.cards.layout import Card
@@ -88,7 +88,7 @@ class Remember(Protocol):
     """Makes the card of a refusal: :meth:`~bot.ui.refused_commands.RefusedCommands.card`."""
 
     def __call__(
-        self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
+        self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
     ) -> Card: ...
 
 

@@ -18,7 +18,7 @@ from discord import ui
 from bot.clock import Clock
 from bot.domain.form_data import Draft, draft_of_refused
 from bot.errors import NotMade, UserError
-from bot.jobs.refusals import Refused
+from bot.jobs.refusals import Refusal
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import message, t
@@ -46,7 +46,7 @@ class RefusedCommand:
     """A refused command of a person. ``started`` are the numbers of the offers that were accepted."""
 
     user_id: int
-    refused: Refused
+    refused: Refusal
     draft: Draft
     parent_id: int | None
     at: float
@@ -61,7 +61,7 @@ class RefusedCommands:
         self._clock = clock
         self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
 
-    def card(self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
+    def card(self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
         """Remember the command, and return the card of its refusal.
 
         ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.

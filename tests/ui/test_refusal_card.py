@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from bot.domain.alternatives import Changes
 from bot.domain.form_data import draft_of
-from bot.domain.mends import Changes
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
 from bot.jobs.refusals import Offer

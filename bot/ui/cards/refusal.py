@@ -8,7 +8,7 @@ from typing import Any
 
 from discord import ui
 
-from bot.domain.mends import Changes
+from bot.domain.alternatives import Changes
 from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
 from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import Offer
