@@ -10,10 +10,9 @@ import discord
 from discord import ui
 
 from bot.domain.money import Price
-from bot.domain.periods import Period
 from bot.domain.rules import Privacy
 from bot.servers.access import Access
-from bot.servers.setup import STARTER_WORDS, Draft, Limit, Suggestion
+from bot.servers.setup import STARTER_WORDS, Limit, SetupDraft, Suggestion
 from bot.text import Message, Text, amount_text, credits_text, message, plural, t
 from bot.ui.cards.access import CHANNEL_FINE, I_MAY, I_MAY_NOT, NO, YES, quoted
 from bot.ui.cards.buttons import (
@@ -27,7 +26,7 @@ from bot.ui.cards.buttons import (
     server_id,
 )
 from bot.ui.cards.help import Mention
-from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, within
+from bot.ui.cards.layout import Card, Words, heading, quiet, rule, text, warning, within
 from bot.ui.cards.wording import safe
 
 MENU_AT_MOST = 25
@@ -44,16 +43,6 @@ OPERATOR_TOO = message("setup.operator_too", "The bot operator's own limits also
 ONE_COSTS = message("setup.one_costs", "An image by {engine} costs {price:credits} at most.")
 ONE_IS_FREE = message("setup.one_is_free", "Images by {engine} are free, so no limit is needed.")
 
-_PERSON: dict[Period, Message] = {
-    Period.DAY: message("setup.person_a_day", "**One member, a day**"),
-    Period.WEEK: message("setup.person_a_week", "**One member, a week**"),
-    Period.MONTH: message("setup.person_a_month", "**One member, a month**"),
-}
-_SERVER: dict[Period, Message] = {
-    Period.DAY: message("setup.server_a_day", "**All members together, a day**"),
-    Period.WEEK: message("setup.server_a_week", "**All members together, a week**"),
-    Period.MONTH: message("setup.server_a_month", "**All members together, a month**"),
-}
 _PRIVACY_NAMES: dict[Privacy, Message] = {
     Privacy.FREE: message("setup.each_decides", "Each member decides"),
     Privacy.FORCED: message("setup.always_private", "Always private"),
@@ -98,7 +87,7 @@ MAKE_ELSEWHERE = message("setup_check.make_elsewhere", "Run /setup where images 
 
 
 def setup_card(
-    draft: Draft,
+    draft: SetupDraft,
     *,
     engine: str,
     image_price: int,
@@ -116,16 +105,16 @@ def setup_card(
     name = safe(engine, 80)
     costs = ONE_COSTS(engine=name, price=image_price) if image_price else ONE_IS_FREE(engine=name)
     return Card(
-        text(PANEL, NOTHING_YET, *(t("⚠ {problem}", problem=problem) for problem in problems)),
+        text(PANEL, NOTHING_YET, *map(warning, problems)),
         rule(),
         text(heading(t("Where")), t("Channels where images can be made. None chosen: everywhere.")),
         ui.ActionRow(_channels(draft.channels, exists)),
         text(heading(t("Who")), t("Roles that can make images. None chosen: everyone.")),
         ui.ActionRow(_roles(draft.roles, exists)),
-        text(_PERSON[draft.person.period], t("The most that one member can spend."), costs),
+        text(heading(member_period(draft)), t("The most that one member can spend."), costs),
         ui.ActionRow(_amounts("person", draft.person, person)),
         text(
-            _SERVER[draft.server.period],
+            heading(server_period(draft)),
             t("When it's used up, nobody can make images until it resets."),
             *([OPERATOR_TOO] if operator_limits else []),
         ),
@@ -138,11 +127,21 @@ def setup_card(
     )
 
 
+def member_period(draft: SetupDraft) -> Text:
+    """The title of the limit of one member."""
+    return t("One member, {period}", period=draft.person.period.each)
+
+
+def server_period(draft: SetupDraft) -> Text:
+    """The title of the limit of the whole server."""
+    return t("All members together, {period}", period=draft.server.period.each)
+
+
 def saved_card(changes: Sequence[Words], problems: Sequence[Words]) -> Card:
     """What was saved, what is still missing, and the next step."""
     parts: list[ui.Item[Any]] = [text(SAVED, *within(map(str, changes or [NOTHING_CHANGED]), 2000))]
     if problems:
-        parts += [rule(), text(*within((f"⚠ {problem}" for problem in problems), 1200))]
+        parts += [rule(), text(*within(map(warning, problems), 1200))]
     return Card(*parts, rule(), text(quiet(TRY_NOW)), ui.ActionRow(TEST_IMAGE.button(), CHANGE_SETUP.button()))
 
 
@@ -242,7 +241,7 @@ def welcome_card(mention: Mention, *, engine: str, price: Price, missing: Sequen
         about = FREE(engine=engine, help=mention("help"))
     parts: list[ui.Item[ui.LayoutView]] = [text(WELCOME, HOW(imagine=mention("imagine"))), text(about)]
     if missing:
-        parts += [rule(), text(FOR_MANAGERS, *within((str(t("⚠ {problem}", problem=one)) for one in missing), 1500))]
+        parts += [rule(), text(FOR_MANAGERS, *within(map(warning, missing), 1500))]
     return Card(*parts, ui.ActionRow(TRY_IT.button(), SET_UP.button()))
 
 
