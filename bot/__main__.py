@@ -49,7 +49,7 @@ NO_TOKEN = message(
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Run the bot on Discord until it is told to stop."""
+    """Run the bot on Discord until it is stopped."""
     if settings.discord_token is None and arguments.or_playground:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)

@@ -21,8 +21,8 @@ IMAGES_A_DAY = 40
 
 NO_LIMIT = message(
     "to_do.no_limit",
-    "Nothing limits what people spend. Set USER_DAILY_CREDITS, SERVER_MONTHLY_CREDITS and BOT_DAILY_CREDITS, or at "
-    "least one of them.",
+    "Nothing limits what people spend. Set at least one of USER_DAILY_CREDITS, SERVER_MONTHLY_CREDITS and "
+    "BOT_DAILY_CREDITS.",
 )
 SUGGESTED_LIMIT = message(
     "to_do.suggested_limit",

@@ -86,7 +86,7 @@ _UNKNOWN = Place(lambda _: None, lambda _: True, lambda _: True)
 
 
 class RefusedWithCard(NotMade):
-    """A refusal of making images with a card of its own, which offers ways to go on."""
+    """A refusal to make images, with a card that offers what could be made instead."""
 
     def __init__(self, error: UserError, card: discord.ui.LayoutView) -> None:
         super().__init__(*error.problems)
@@ -374,6 +374,6 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
 
 
 def apology(number: str, job_id: int | None) -> Card:
-    """The card for a bug of ours: enough to report it, but nothing about its cause."""
+    """The card for a bug: enough to report it, but nothing about its cause."""
     what: Text = APOLOGY() if job_id is None else APOLOGY_FOR_JOB(job=job_id)
     return notice(what, REPORT(number=number), accent=WARM)

@@ -141,7 +141,7 @@ class JobStarter:
         parent_id: int | None = None,
         draft: Draft | None = None,
     ) -> Plan:
-        """Turn the options into requests. Raises UserError with all problems at once, and ways to go on.
+        """Turn the options into requests. Raises UserError with all problems and what could be made instead.
 
         Options that are not ``complete`` are completed from the person's defaults. ``parent_id`` is the job that they
         continue, and ``draft`` the submitted form that they come from. Limits are read from the database only if the
@@ -204,9 +204,9 @@ class JobStarter:
     ) -> int | None:
         """Acknowledge at once, store the job, and show its card. Returns the job's id; None if no job was stored.
 
-        A price that must be confirmed is asked for privately; ``repeats`` is whether its card says that the job makes
-        images that exist. Unless the person was ``asked`` already, the same question comes before a command that they
-        have just given. If a limit is reached after the first answer, a private refusal replaces the card.
+        If the price must be confirmed, the question is private; with ``repeats``, it also warns that these images exist
+        already. A command that repeats an earlier one with a fixed seed is questioned too, unless the person was
+        ``asked`` before. If a limit is reached after the first answer, a private refusal replaces the card.
         """
         origin = origin_of(interaction)
         proposed = self._service.asks_first(origin, plan)

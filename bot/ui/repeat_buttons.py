@@ -43,7 +43,7 @@ class RepeatButtons:
         await self._run(interaction, job_id, new_seed=True)
 
     async def same_seed(self, interaction: Interaction, job_id: int) -> None:
-        """Run the job again with the same seed: its author was asked."""
+        """Run the job again with the same seed, after the person was asked."""
         await self._run(interaction, job_id, new_seed=False)
 
     async def keep(self, interaction: Interaction, job_id: int) -> None:
@@ -62,7 +62,7 @@ class RepeatButtons:
         await self._questions.answered(interaction)
 
     async def _planned(self, interaction: Interaction, job_id: int, planning: Coroutine[Any, Any, T]) -> T:
-        """Look up the plan. If it is refused, the person can go on from the refusal."""
+        """Return the plan. If it is refused, raise the refusal with what could be made instead."""
         try:
             return await looked_up(interaction, planning)
         except CommandRefused as error:

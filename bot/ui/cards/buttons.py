@@ -262,9 +262,9 @@ class Menu:
     name: str
 
     def of(self, options: Sequence[discord.SelectOption], rest: str = "") -> ui.Select[Any]:
-        """The menu with these options. ``rest`` is its own state.
+        """The menu with these options. ``rest`` is the menu's own state.
 
-        One option must be selected: apps go on showing an earlier choice otherwise.
+        One option must be selected. Otherwise apps keep showing an earlier choice.
         """
         return ui.Select(options=list(options), custom_id=menu_id(self.name, rest))
 

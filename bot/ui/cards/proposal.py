@@ -47,7 +47,7 @@ LAPSED: Mapping[LapseReason, Message] = {
     LapseReason.EXPIRED: message("lapse.expired", "The price expired before you confirmed it."),
     LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
     LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
-    LapseReason.REPLACED: message("lapse.replaced", "You asked for too many other prices since."),
+    LapseReason.REPLACED: message("lapse.replaced", "You requested too many other prices after it."),
     LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
 }
 

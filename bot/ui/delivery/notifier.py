@@ -104,8 +104,8 @@ class Notifier:
     async def notify(self, job_id: int, messages: Messages, *, token: str | None = None, again: bool = False) -> None:
         """Notify the author of a delivered job whose notification is due. Failures are logged, never raised.
 
-        ``token`` is the token of an interaction if it is still valid. ``again``: the card said long ago that there is
-        no result, so that its author no longer looks at it.
+        ``token`` is the token of an interaction if it is still valid. ``again``: the card reported long ago that
+        there was no result, so its author no longer looks at it.
         """
         try:
             view = await self._view(job_id)
@@ -154,7 +154,7 @@ class Notifier:
 
 
 class DeliveryWatch:
-    """Delivers jobs by ``deliver``, and then calls the report of each job that is watched. In memory only."""
+    """Delivers jobs with ``deliver``, and then calls the report of each watched job. Reports are lost in a restart."""
 
     def __init__(self, deliver: Callable[[int], Coroutine[Any, Any, None]]) -> None:
         self._deliver = deliver
