@@ -152,11 +152,7 @@ def _channels(chosen: Sequence[int], exists: Callable[[int], bool]) -> ui.Channe
         placeholder=str(t("Everywhere")),
         min_values=0,
         max_values=MENU_AT_MOST,
-        default_values=[
-            discord.SelectDefaultValue(id=each, type=discord.SelectDefaultValueType.channel)
-            for each in chosen
-            if exists(each)
-        ][:MENU_AT_MOST],
+        default_values=_selected(chosen, discord.SelectDefaultValueType.channel, exists),
     )
 
 
@@ -166,12 +162,14 @@ def _roles(chosen: Sequence[int], exists: Callable[[int], bool]) -> ui.RoleSelec
         placeholder=str(t("Everyone")),
         min_values=0,
         max_values=MENU_AT_MOST,
-        default_values=[
-            discord.SelectDefaultValue(id=each, type=discord.SelectDefaultValueType.role)
-            for each in chosen
-            if exists(each)
-        ][:MENU_AT_MOST],
+        default_values=_selected(chosen, discord.SelectDefaultValueType.role, exists),
     )
+
+
+def _selected(
+    chosen: Sequence[int], type_: discord.SelectDefaultValueType, exists: Callable[[int], bool]
+) -> list[discord.SelectDefaultValue]:
+    return [discord.SelectDefaultValue(id=each, type=type_) for each in chosen if exists(each)][:MENU_AT_MOST]
 
 
 def _amounts(name: str, chosen: Limit, suggested: Sequence[Suggestion]) -> ui.Select[Any]:
