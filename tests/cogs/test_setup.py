@@ -219,7 +219,7 @@ async def test_changes_are_in_the_log_and_the_log_channel(studio: Studio) -> Non
     assert "**/setup** Private" in noted
 
 
-async def test_after_a_restart_the_panel_never_saves_what_nobody_saw(studio: Studio) -> None:
+async def test_after_a_restart_the_panel_never_saves_unseen_choices(studio: Studio) -> None:
     panel = await opened(studio)
     await panel.choose("privacy", Privacy.FORCED.value)
     await studio.restart()
