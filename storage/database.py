@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +41,10 @@ class Database:
         self._readers = readers
         self._turn = asyncio.Lock()
         self._writing: asyncio.Task[Any] | None = None
+        self._closed = False
+        self._in_use = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     @classmethod
     async def open(cls, url: str) -> Database:
@@ -87,24 +91,39 @@ class Database:
         """
         if self._writing is asyncio.current_task():
             raise RuntimeError("a transaction inside a transaction of the same task would wait for itself")
-        async with self._turn:
-            self._writing = asyncio.current_task()
-            try:
-                with connection.translated_errors(self._path):
-                    async with self._writer.connect() as tx:
-                        await tx.begin()
-                        # An exception here closes the connection, which rolls back.
-                        yield tx
-                        await _to_the_end(_commit(tx))
-            finally:
-                self._writing = None
+        with self._used():
+            async with self._turn:
+                self._writing = asyncio.current_task()
+                try:
+                    with connection.translated_errors(self._path):
+                        async with self._writer.connect() as tx:
+                            await tx.begin()
+                            # An exception here closes the connection, which rolls back.
+                            yield tx
+                            await _to_the_end(_commit(tx))
+                finally:
+                    self._writing = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A read transaction: all statements see the same state. Raises StorageError like `write`."""
-        with connection.translated_errors(self._path):
+        with self._used(), connection.translated_errors(self._path):
             async with self._readers.connect() as conn:
                 yield conn
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Count a transaction. Raises StorageError once the database is closed."""
+        if self._closed:
+            raise StorageError(Fault.CLOSED, path=self._path)
+        self._in_use += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._in_use -= 1
+            if not self._in_use:
+                self._unused.set()
 
     async def compact(self) -> bool:
         """Remove the remains of deleted rows from the files. Returns False if a reader prevented part of it.
@@ -120,7 +139,13 @@ class Database:
         return (await apart(self._path.stat)).st_size
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Refuse further transactions, wait for those in progress for at most a few seconds, and close all connections.
+
+        A connection that was returned or opened later would never be closed.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._unused.wait(), connection.PATIENCE_SECONDS)
         await self._readers.dispose()
         await self._writer.dispose()
 

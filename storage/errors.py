@@ -18,6 +18,7 @@ class Fault(StrEnum):
     NO_RIGHTS = "no_rights"
     DISK_ERROR = "disk_error"
     TOO_BUSY = "too_busy"
+    CLOSED = "closed"
     FOLDER_UNUSABLE = "folder_unusable"
     FILES_UNUSABLE = "files_unusable"
     OTHER_PROGRAM = "other_program"
@@ -46,6 +47,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.NO_RIGHTS: "The database {path} cannot be opened: this user may not read and write it.",
     Fault.DISK_ERROR: "The disk reports an error for the database {path}.",
     Fault.TOO_BUSY: "The database {path} is too busy.",
+    Fault.CLOSED: "The database {path} is closed, because the program is stopping.",
     Fault.FOLDER_UNUSABLE: "The folder {path} cannot be used: {reason}.",
     Fault.FILES_UNUSABLE: "The image files in {path} cannot be used: {reason}.",
     Fault.OTHER_PROGRAM: "{path} is the database of another program.",
