@@ -198,8 +198,8 @@ class Server(
         origin = origin_of(interaction)
         require_manager(origin)
         await promise(interaction)
-        acts = await self._servers.acts(origin, before=before, limit=ACTS_SHOWN)
-        await tell(interaction, log_card(acts))
+        acts = await self._servers.acts(origin, before=before, limit=ACTS_SHOWN + 1)
+        await tell(interaction, log_card(acts[:ACTS_SHOWN], more=len(acts) > ACTS_SHOWN))
 
     @change.autocomplete("engines")
     @calmly

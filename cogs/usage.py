@@ -99,7 +99,8 @@ class Usage(
             await fill(interaction, await self._pages.cancel(interaction, cancel, everywhere=everywhere))
             return
         running = await self._reports.running(asker)
-        await interaction.edit_original_response(view=running_card(running))
+        names = self._pages.names(interaction, everywhere=everywhere)
+        await interaction.edit_original_response(view=running_card(running, names))
 
     @report.autocomplete("period")
     @user.autocomplete("period")

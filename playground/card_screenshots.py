@@ -35,7 +35,7 @@ from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
-from playground.admin_screenshots import live_through_a_month
+from playground.simulated_month import live_through_a_month
 from playground.studio import Studio, open_studio
 from storage.records import SubmissionStatus
 
@@ -66,6 +66,9 @@ class Scene:
         for visitor, width in ((self.desktop, "desktop"), (self.phone, "phone")):
             message = visitor.messages.nth(place)
             await expect(message).to_be_visible()
+            # The phone sees a change later than the desktop, which waited for it.
+            buttons = await self.message(place).locator(".button-label").all_inner_texts()
+            await expect(message.locator(".button-label")).to_have_text(buttons)
             if pictures is not None:
                 await visitor.pictures(message, pictures)
             await visitor.settled()
@@ -118,6 +121,7 @@ async def take(*names: str) -> None:
                 visit(preview.url, width=DESKTOP, height=HEIGHT) as desktop,
                 visit(preview.url, width=PHONE, height=HEIGHT) as phone,
             ):
+                await phone.set_panel(shown=False)
                 await play(Scene(studio, desktop, phone))
 
 
@@ -157,7 +161,6 @@ async def _several(scene: Scene) -> None:
     await scene.keep("several", place, pictures=2)
     services.finish_all()
     await scene.keep("several-result", place, pictures=3)
-    await scene.keep("several-details", await scene.press(place, DETAILS.label))
 
 
 async def _compared(scene: Scene) -> None:
@@ -176,7 +179,7 @@ async def _failed(scene: Scene) -> None:
     place = await scene.run("imagine", prompt="a quiet lake", engine="aithriving/core")
     await expect(scene.message(place)).to_contain_text(str(NOT_CHARGED))
     await scene.keep("failure", place)
-    await scene.keep("refusal", await scene.run("imagine", prompt="a quiet lake --size 3x3 --foo"))
+    await scene.keep("refusal", await scene.run("imagine", prompt="a quiet lake --size 999x999 --sed 7"))
 
 
 async def _lists(scene: Scene) -> None:
@@ -215,9 +218,13 @@ async def _admin(scene: Scene) -> None:
     await scene.run("imagine", prompt="a lighthouse", engine="aithriving/core")
     await scene.keep("jobs", await scene.run("usage jobs"))
     await scene.run("quota set", credits="25", period="month")
+    await scene.desktop.run("quota set", {"for": "server", "credits": "600"})
     await scene.keep("quota", await scene.run("quota show"))
     await scene.keep("server", await scene.run("server show"))
     await scene.keep("server-log", await scene.run("server log"))
+    for visitor in (scene.desktop, scene.phone):
+        await visitor.become("Ada")
+    await scene.keep("limit", await scene.run("imagine", prompt="a lighthouse on a cliff", images="4"))
 
 
 async def _setup(scene: Scene) -> None:

@@ -49,7 +49,12 @@ def choices() -> tuple[Choice, ...]:
     return (
         Choice("works", "It works", "Images take about ten seconds."),
         Choice("slow", "Slow", "Images take a minute.", seconds=SLOW_SECONDS),
-        Choice("error", "Error 500", "The service reports an internal error.", _paid(Status(500))),
+        Choice(
+            "error",
+            "Error 500",
+            "The service reports an internal error. After a minute, Easel checks whether anything was made.",
+            _paid(Status(500)),
+        ),
         Choice(
             "refuses",
             "Refuses the prompt",

@@ -37,17 +37,23 @@ CDN = "https://cdn.simcord.invalid"
 REMEMBERED = 500
 
 
+# While a world is open, SimCord's time.monotonic is ``WallClock.elapsed`` in whatever an action of a person does.
+_monotonic = time.monotonic
+
+
 class WallClock:
     """The time of day for SimCord, plus the skipped time."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
         self._skipped = 0.0
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the world began."""
-        return time.perf_counter() - self._start + self._skipped
+        """The machine's monotonic clock, plus the skipped time.
+
+        The bot's commands read this one and its background tasks the machine's: both must begin at the same time.
+        """
+        return _monotonic() + self._skipped
 
     def now(self) -> datetime:
         """The time of day, UTC."""

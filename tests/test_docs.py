@@ -250,6 +250,16 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert reached == set(NAMES)
 
 
+def test_every_picture_is_shown_and_every_shown_one_exists() -> None:
+    shown = {
+        ((ROOT / name).parent / picture).resolve()
+        for name, text in TEXTS.items()
+        for picture in re.findall(r"""(?:!\[[^]]*\]\(|<img src=")(?!https?:)([^)"]+)""", text)
+    }
+    assert shown == {path for path in (ROOT / "docs").rglob("*") if path.suffix in {".png", ".svg"}}
+    assert sum(path.stat().st_size for path in shown) < 6_000_000
+
+
 def test_the_readme_is_short() -> None:
     lines = TEXTS["README.md"].splitlines()
     assert len(lines) <= 200

@@ -148,7 +148,9 @@ class ReportPages:
             await self._cards.show(job_id)
         except discord.HTTPException as error:
             log.warning("card.not_shown", job=job_id, status=error.status)
-        return Sheet(running_card(await self._reports.running(asker), said))
+        return Sheet(
+            running_card(await self._reports.running(asker), self.names(interaction, everywhere=everywhere), said)
+        )
 
 
 # --- changes and problems ----------------------------------------------------------------------------------------

@@ -111,6 +111,17 @@ const DISMISSED = "easel-dismissed";
 const dismissed = new Set((sessionStorage.getItem(DISMISSED) || "").split(" ").filter(Boolean));
 const list = document.getElementById("channel-message-list");
 
+// The bare address of a message is shown as its channel.
+function nameLinks() {
+  for (const link of list.querySelectorAll("a[href]")) {
+    if (link.textContent !== link.getAttribute("href")) continue;
+    const found = MESSAGE_LINK.exec(link.href);
+    if (found?.[2]) link.textContent = `#${document.getElementById("channel-name").textContent} › message`;
+  }
+}
+
+new MutationObserver(nameLinks).observe(list, { childList: true, subtree: true });
+
 function hideDismissed() {
   for (const message of list.children) if (dismissed.has(message.dataset.messageId)) message.hidden = true;
 }
@@ -151,6 +162,10 @@ function setPanel(open) {
 toggle.addEventListener("click", () => setPanel(panel.hidden));
 document.getElementById("panel-close").addEventListener("click", () => setPanel(false));
 showPanel(!localStorage.getItem(PANEL_CLOSED));
+// On a phone it covers the channel, so it makes room as soon as somebody turns to the channel.
+document.addEventListener("pointerdown", (event) => {
+  if (phone.matches && !panel.hidden && timeline.parentElement.contains(event.target)) setPanel(false);
+}, true);
 
 const fault = document.getElementById("service-fault");
 const hint = document.getElementById("service-hint");

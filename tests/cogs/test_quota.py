@@ -257,5 +257,5 @@ async def test_the_log_describes_changes(studio: Studio) -> None:
     week = t("reset every {period}", period=PERIODS[Period.WEEK])
     assert shows(noted, t("**/quota set** {change}", change=week))
     limits = limits_text(Quota(Subject.DEFAULT, 0, None, 1, 3), Period.WEEK)
-    assert f"**/quota set** {subject_text(Quota(Subject.DEFAULT))}, 2.5 credits a period, {limits}" in noted
+    assert f"**/quota set** {subject_text(Quota(Subject.DEFAULT))}, 2.5 credits at most, {limits}" in noted
     assert f"**/quota grant** <@{studio.ada.id}>, 4 credits, “for the poster”" in noted

@@ -40,7 +40,7 @@ from bot.ui.admin import (
     NOTHING_TO_SET,
     SET_AND_CLEARED,
 )
-from bot.ui.cards.server import CHANGE, NO_CHANGES, NOTHING_MISSING, TITLES, subject_text
+from bot.ui.cards.server import CHANGE, NO_CHANGES, NOTHING_MISSING, RULE, TITLES, subject_text
 from bot.ui.interactions import PERMISSION_NAMES
 from storage.settings import Quota, Subject
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
@@ -190,7 +190,7 @@ async def test_show_lists_the_problems_of_the_setup(studio: Studio) -> None:
     ):
         assert f"⚠ {each}" in said
     assert f"<#{studio.channel.id}> I" not in said
-    assert f"Roles: <@&{role.id}>" in said
+    assert str(RULE(rule=TITLES["roles"], value=f"<@&{role.id}>")) in said
 
 
 async def test_an_unwritable_log_channel_is_reported(studio: Studio) -> None:

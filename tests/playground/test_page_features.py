@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from bot.config import Settings
-from bot.ui.cards.buttons import DETAILS
+from bot.ui.cards.buttons import AGAIN, DETAILS
 from bot.ui.cards.job import NOT_CHARGED
 from fakes.services import StandIn, flat
 from playground.browser import Visitor, visit
@@ -17,6 +17,7 @@ from playground.live_page import LivePreview, open_page
 from playground.page_server import PROMPTS, Controls
 from playground.service_faults import Switch
 from playground.studio import Studio, open_studio
+from playground.world import CHANNEL_NAME
 from tests.playground.conftest import HastyClock
 from tests.playground.test_page import in_a_browser
 
@@ -239,3 +240,22 @@ async def test_the_phone(studio: Studio, phone: Visitor) -> None:
     await phone.panel.get_by_role("button", name=PROMPTS[0], exact=True).tap()
     await expect(phone.option("prompt")).to_have_value(PROMPTS[0])
     await expect(phone.panel).to_be_hidden()
+
+
+async def test_on_a_phone_the_panel_makes_room_for_the_channel(phone: Visitor) -> None:
+    await phone.set_panel(shown=True)
+    await phone.composer.tap()
+    await expect(phone.panel).to_be_hidden()
+
+
+async def test_a_bare_link_to_a_message_is_short(studio: Studio, visitor: Visitor) -> None:
+    await visitor.run("imagine", {"prompt": "an owl --engine core --seed 7"})
+    await studio.services.called("aithriving.core")
+    studio.services.finish_all()
+    result = visitor.messages.last
+    await visitor.pictures(result, 1)
+    await visitor.press(result, str(AGAIN.label))
+    await expect(visitor.messages).to_have_count(2)
+    link = visitor.messages.last.locator("a[href]")
+    await expect(link).to_contain_text(CHANNEL_NAME)
+    assert "http" not in await link.inner_text()

@@ -59,6 +59,14 @@ async def test_the_server_is_welcomed_once(settings: Settings, hasty: HastyClock
         assert len(messages()) == 2, "the card and the job"
 
 
+async def test_commands_and_background_work_measure_time_alike(settings: Settings, hasty: HastyClock) -> None:
+    async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
+        await ask(studio, "a {red, blue} fox")
+        (waiting,) = studio.runtime.service.proposals.waiting.values()
+        # The command noted the proposal; the loop that lets it expire reads its age here.
+        assert 0 <= waiting.elapsed.total < 60
+
+
 async def test_a_job_goes_on_when_the_bot_restarts(settings: Settings, hasty: HastyClock) -> None:
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty) as studio:
         card = await ask(studio, PROMPT)

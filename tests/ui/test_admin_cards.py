@@ -17,7 +17,7 @@ from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running
 from bot.servers.settings import MemberLimits
 from bot.text import VERBATIM, t
 from bot.ui.cards.buttons import LISTS
-from bot.ui.cards.server import log_card, member_card, quotas_card, rules_card, subject_text
+from bot.ui.cards.server import OLDEST_SHOWN, log_card, member_card, quotas_card, rules_card, subject_text
 from bot.ui.cards.usage import (
     ALT_AT_MOST,
     DELETED_USER,
@@ -132,7 +132,7 @@ def request(number: int, status: SubmissionStatus) -> Request:
 def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
-    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAUGHTY)
+    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAMES, NAUGHTY)
     fits(card)
     assert "\n# big" not in said(card)
     failed = tuple(request(number, SubmissionStatus.FAILED) for number in range(8))
@@ -178,11 +178,14 @@ def test_the_longest_log_fits_and_is_escaped() -> None:
     acts = [AdminAct(number, 1, 2**62, "quota grant", details, 10**12) for number in range(20)]
     ids = [2**62 + number for number in range(50)]
     acts.append(AdminAct(1, 1, 1, "server set", {"channels": ids, "roles": ids, "refused": [NAUGHTY] * 100}, 5))
-    card = log_card(acts)
+    card = log_card(acts, more=True)
     fits(card)
     assert "\n# big" not in said(card)
     everyone = subject_text(Quota(Subject.DEFAULT))
-    assert str(everyone) in said(log_card([AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)]))
+    only = AdminAct(1, 1, 1, "quota set", {"subject": "default", "credits": 5}, 5)
+    assert str(everyone) in said(log_card([only], more=False))
+    assert not shows(said(log_card([only], more=False)), OLDEST_SHOWN(id=1))
+    assert shows(said(log_card([only], more=True)), OLDEST_SHOWN(id=1))
 
 
 def test_credits_are_shown_with_the_rest_of_each_limit() -> None:

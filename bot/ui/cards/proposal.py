@@ -36,7 +36,7 @@ LIST_AT_MOST = 1500
 
 PROPOSAL = message("card.proposal", "**This makes {images} for {price}.** Nothing is sent until you confirm.")
 EXPIRES = message("card.expires", "expires {when}")
-POSTED_LATER = message("card.posted_later", "posted here once you confirm")
+POSTED_LATER = message("card.posted_later", "Posted here once you confirm")
 SAME_IMAGE = message(
     "same_seed.question", "This seed makes the same image again.", "These seeds make the same {count} images again."
 )

@@ -35,8 +35,10 @@ _ROW_AT_MOST = 44
 
 def not_made_card(problems: Iterable[Words], *rows: ui.Item[Any]) -> Card:
     """Why no images were made. The sentences may quote what a person typed, so they are escaped here."""
-    lines = within((escaped(problem, _PROBLEM_AT_MOST) for problem in problems), _TEXT_AT_MOST)
-    return Card(text(*lines, quiet(NOT_CHARGED)), *rows, accent=WARM)
+    every = [escaped(problem, _PROBLEM_AT_MOST) for problem in problems]
+    lines = within((f"- {problem}" for problem in every) if len(every) > 1 else every, _TEXT_AT_MOST)
+    # In a text of its own: after a list, it would belong to the last problem.
+    return Card(text(*lines), text(quiet(NOT_CHARGED)), *rows, accent=WARM)
 
 
 def refused_card(problems: Iterable[Words], offers: Sequence[Offer], key: str) -> Card:

@@ -24,6 +24,7 @@ NOTHING_MISSING = message("server.nothing_missing", "Nothing is missing: I can p
 NO_CHANGES = message("server.no_changes", "No changes yet.")
 OLDEST_SHOWN = message("server.oldest_shown", "Oldest shown: #{id:plain}. Use before:{id:plain} for older changes.")
 CHANGE = message("server.change", "{rule}: {value}")
+RULE = message("server.rule", "**{rule}**: {value}")
 NO_QUOTAS = message("quota.none", "No limits are set: only the bot operator's limits apply.")
 NO_QUOTA = message("quota.no_limit", "no limit")
 QUOTA = message("quota.line", "{who}: {limits}")
@@ -84,7 +85,11 @@ _SUBJECTS = {
 
 def rules_card(rules: Rules, missing: Iterable[Words]) -> Card:
     """The rules of a server, and the problems of its setup."""
-    lines = changes_text({name: getattr(rules, name) for name in TITLES}, 400)
+    values = {name: getattr(rules, name) for name in TITLES}
+    if rules.server_period is None:
+        # The line for members says it.
+        del values["server_period"]
+    lines = [str(RULE(rule=TITLES[name], value=value_text(name, value, 400))) for name, value in values.items()]
     problems = [warning(problem) for problem in missing]
     return Card(
         text(t("**Rules of this server**")),
@@ -226,11 +231,11 @@ def _operators(limits: Limits) -> list[ui.Item[Any]]:
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
-def log_card(acts: list[AdminAct]) -> Card:
-    """The log of admins' changes, newest first."""
+def log_card(acts: list[AdminAct], *, more: bool) -> Card:
+    """The log of admins' changes, newest first. ``more``: there are older ones."""
     lines = [f"{moment(act.at, 'f')} {person(act.user_id)} · **/{safe(act.what, 40)}** {_details(act)}" for act in acts]
     card = [text(t("**Changes by admins**")), text(*within(lines or [str(NO_CHANGES)], 3400))]
-    if acts:
+    if more:
         card.append(text(quiet(OLDEST_SHOWN(id=acts[-1].id))))
     return Card(*card)
 
@@ -252,7 +257,7 @@ def _details(act: AdminAct) -> str:
 def _detail(name: str, value: Any) -> Words:
     match name:
         case "credits":
-            return t("{credits:credits} a period", credits=value)
+            return t("{credits:credits} at most", credits=value)
         case "removed":
             return t("no limit on credits")
         case "images":

@@ -125,7 +125,7 @@ ROWS: Mapping[str, Row] = {
     "size": Row(t("Size"), t("Default"), _sizes),
     "style": Row(t("Style"), t("None"), _styles),
     "images": Row(t("Images"), t("1 image (default)"), _images),
-    "private": Row(t("Private results"), t("Default")),
+    "private": Row(t("Private results"), t("No (default)")),
     "text": Row(t("Text for every prompt"), t("none")),
     "png_text": Row(t("Settings inside image files"), t("Yes (default)")),
     "messages": Row(t("Direct messages"), t("Private results that are late (default)")),
@@ -218,7 +218,7 @@ def _news(view: SettingsView) -> Iterator[Words]:
 
 def _default(name: str, view: SettingsView) -> Text:
     if name == "engine" and view.settings.engine is None:
-        return t("Default: {engine}", engine=plain(view.engine.name, 60))
+        return t("{engine} (default)", engine=plain(view.engine.name, 60))
     return ROWS[name].default
 
 

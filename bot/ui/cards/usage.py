@@ -62,7 +62,7 @@ NO_LIMIT = message("credits.no_limit", "There is no limit on your credits here."
 EXTRA = message(
     "credits.extra", "Extra credits in this server: {left:amount} of {given:credits} left; they don't expire"
 )
-JOBS_AT_A_TIME = message("credits.jobs", "Up to {count} job at a time", "Up to {count} jobs at a time")
+JOBS_AT_A_TIME = message("credits.jobs", "You can run {count} job at a time", "You can run {count} jobs at a time")
 JOBS_AND_IMAGES = message("credits.jobs_and_images", "{jobs}, {images} each")
 LEFT = {
     LimitKind.USER_DAILY: message(
@@ -362,13 +362,13 @@ def _amount(name: str, spent: int) -> str:
 # --- what runs now ------------------------------------------------------------------------------------------------
 
 
-def running_card(running: Running, *said: Words) -> Card:
+def running_card(running: Running, names: Names, *said: Words) -> Card:
     """Unfinished jobs, services with an outage, and unknown outcomes. ``said`` reports an action just taken."""
     jobs: dict[int, list[Request]] = {}
     for request in running.requests:
         jobs.setdefault(request.job_id, []).append(request)
     parts: list[ui.Item[Any]] = [text(safe(str(line), 500)) for line in said]
-    lines = [_job(requests) for requests in list(jobs.values())[:_JOBS_SHOWN]]
+    lines = [_job(requests, names) for requests in list(jobs.values())[:_JOBS_SHOWN]]
     if len(jobs) > _JOBS_SHOWN:
         lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
     head = RUNNING(
@@ -380,7 +380,7 @@ def running_card(running: Running, *said: Words) -> Card:
         parts += [rule(), text(OUTAGES, *within(map(_outage, running.outages), 600))]
     if running.unknown:
         unknown = [
-            f"{person(each.user_id)} · {safe(each.engine, 80)} · {moment(each.created_at)} · {_job_number(each)}"
+            f"{person(each.user_id)} · {_engine(each, names)} · {moment(each.created_at)} · {_job_number(each)}"
             for each in running.unknown
         ]
         parts += [rule(), text(UNKNOWN, *within(unknown, 700))]
@@ -399,12 +399,16 @@ def _outage(outage: Outage) -> str:
     return str(OUTAGE(service=service, until=moment(outage.until, "T"), count=outage.failures, cause=cause))
 
 
-def _job(requests: list[Request]) -> str:
+def _engine(request: Request, names: Names) -> str:
+    return safe(names.engines.get(request.engine, request.engine), 80)
+
+
+def _job(requests: list[Request], names: Names) -> str:
     first = requests[0]
     counts = Counter(request.status for request in requests)
     number = {status: f"{count:,} " if len(requests) > 1 else "" for status, count in counts.items()}
     states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
-    engines = ", ".join(dict.fromkeys(safe(request.engine, 80) for request in requests))
+    engines = ", ".join(dict.fromkeys(_engine(request, names) for request in requests))
     since = moment(min(request.sent_at or request.created_at for request in requests))
     parts: list[Words] = [f"{person(first.user_id)} <#{first.channel_id}>"]
     if first.private:
