@@ -16,7 +16,8 @@ from bot.config import Settings
 from bot.gc_tuning import uncollected
 
 with uncollected():
-    from bot.app import Runtime, assembled, serve
+    from bot.app import Runtime, assembled
+    from bot.run import serve
 
 
 async def run(settings: Settings, stalls: Path, profile: cProfile.Profile | None = None) -> None:

@@ -15,7 +15,7 @@ began, used = time.perf_counter(), time.process_time()
 import bot.__main__
 from bot.gc_tuning import uncollected
 with uncollected():
-    import bot.app
+    import bot.run
 print(time.perf_counter() - began, time.process_time() - used)
 """
 

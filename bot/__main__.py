@@ -49,7 +49,7 @@ NO_TOKEN = message(
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Run the bot on Discord until it is told to stop."""
+    """Run the bot on Discord until it is stopped."""
     if settings.discord_token is None and arguments.or_playground:
         print(PLAYGROUND_INSTEAD, flush=True)
         return await playground(settings, arguments)
@@ -59,8 +59,9 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if settings.discord_proxy is not None:
         log.info("proxy.used", guard="it resolves the hosts of images, so it must refuse private addresses")
     with uncollected():
-        from bot.app import assembled, serve
+        from bot.app import assembled
         from bot.doctor import files_to_do
+        from bot.run import serve
 
     stop = _stop_on_signals()
     async with _demo(settings) as painted, assembled(painted) as runtime:
@@ -104,7 +105,8 @@ async def doctor(settings: Settings, arguments: argparse.Namespace) -> int:
 async def sync(settings: Settings, arguments: argparse.Namespace) -> int:
     """Register the commands with Discord, even if they have not changed."""
     _require_token(settings)
-    from bot.app import assembled, logged_in
+    from bot.app import assembled
+    from bot.run import logged_in
     from bot.ui.sync import TROUBLES
 
     async with _demo(settings) as painted, assembled(painted, alone=False) as runtime, logged_in(runtime):

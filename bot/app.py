@@ -1,23 +1,21 @@
-"""Assembles a running bot: creates the parts in the order of their dependencies, and runs them.
+"""Assembles the bot: creates its parts in the order of their dependencies, and passes each part what it needs.
 
-This is the only module that knows all parts. It passes each part what it needs.
+This is the only module that knows all parts.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 import discord
-import structlog
 import yarl
 from discord.ext.commands import Cog
-from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 import cogs.buttons
@@ -27,20 +25,18 @@ import cogs.engines
 import cogs.help
 import cogs.history
 import cogs.imagine
+import cogs.message_commands
 import cogs.privacy
 import cogs.quota
-import cogs.results
 import cogs.server
 import cogs.settings
 import cogs.setup
 import cogs.threads
 import cogs.usage
 from bot.clock import Clock, ReferenceClock, SystemClock
-from bot.config import BACKUPS, DISCORD_API, Settings
+from bot.config import BACKUPS, Settings
 from bot.domain.periods import milliseconds
-from bot.errors import SettingsError, UserError
-from bot.gc_tuning import settle
-from bot.health import beating
+from bot.errors import SettingsError
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
@@ -62,37 +58,31 @@ from bot.servers.reports import Reports
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
 from bot.text import ENGLISH, languages, message
-from bot.to_do import log_to_do
 from bot.ui.admin import ReportPages
 from bot.ui.autocomplete import Suggestions
 from bot.ui.buttons import JobButtons
 from bot.ui.charts import Charts
 from bot.ui.client import Easel
+from bot.ui.commands import Translator, Tree
 from bot.ui.delivery.messages import tries_of_requests
-from bot.ui.delivery.notifier import Notifier
+from bot.ui.delivery.notifier import DeliveryWatch, Notifier
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing
 from bot.ui.delivery.undelivered import UndeliveredResults
-from bot.ui.delivery.watch import DeliveryWatch
 from bot.ui.forms import EditForms
 from bot.ui.help_pages import HelpPages
+from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
-from bot.ui.server_buttons import ServerButtons
 from bot.ui.settings_panel import SettingsPanel
+from bot.ui.setup_check import SetupCheck
+from bot.ui.setup_panel import SetupPanel
 from bot.ui.sync import CommandSync
-from bot.ui.tree import Translator, Tree
-from bot.ui.visible_channels import place_of
 from bot.ui.welcome import StartProblems, Welcomer
-from bot.unreachable import unreachable
 from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
 from storage.pools import Pools
-
-T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
 
 GRACE_SECONDS = 130.0
 """How long a shutdown waits for paid requests in flight: longer than a provider's own time-out."""
@@ -101,16 +91,6 @@ NO_PROVIDER = message(
     "app.no_provider",
     "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images.",
 )
-NO_TOKEN = message("discord.no_token", "DISCORD_TOKEN is not set.")
-WRONG_TOKEN = message("discord.wrong_token", "Discord does not know this DISCORD_TOKEN. Copy it again.")
-WRONG_INTENTS = message(
-    "discord.wrong_intents", "Discord refuses the bot's intents. Easel needs no privileged ones: update the program."
-)
-CLOSED = message("discord.closed", "Discord closed the connection (code {code:plain}). Start the bot again.")
-REFUSED = message("discord.refused", "Discord does not let the bot log in (status {status}). Try again later.")
-AWAY = message("discord.away", "Discord cannot be reached at {api}: {reason}. Check the network and try again.")
-_CLOSE_CODES = {4004: WRONG_TOKEN, 4013: WRONG_INTENTS, 4014: WRONG_INTENTS}
-"""The gateway's close codes that are caused by wrong settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +305,12 @@ def _cogs(parts: Runtime) -> list[Cog]:
     help_pages = HelpPages(service, starter, parts.commands.mention)
     pages = ListPages(service=service, results=results, threads=parts.threads, usage=usage, settings=settings_panel)
     access, problems = AccessCheck(service, parts.new_jobs, parts.servers), _start_problems(parts)
-    of_servers = ServerButtons(
-        service=service, servers=parts.servers, starter=starter, access=access, problems=problems, watch=parts.watch
-    )
+    setup_panel = SetupPanel(parts.servers, service, problems)
+    setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
         cogs.imagine.Imagine(service, starter, suggestions),
         cogs.compare.Compare(service, starter, suggestions),
-        cogs.results.Results(parts.client, results, buttons, forms),
+        cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
@@ -340,7 +319,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.usage.Usage(parts.reports, usage),
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
-        cogs.setup.Setup(parts.client, of_servers),
+        cogs.setup.Setup(setup_panel),
         cogs.engines.Engines(service, suggestions),
         cogs.help.Help(help_pages),
         cogs.buttons.Buttons(
@@ -350,6 +329,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             RefusedButtons(service=service, starter=starter, commands=refused),
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
+            of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},
         ),
     ]
 
@@ -367,79 +347,3 @@ def _records_dates(reference: ReferenceClock) -> Callable[[Any, Any, aiohttp.Tra
 
 def _ages(settings: Settings) -> Ages:
     return Ages(image_days=settings.image_days, job_days=settings.job_days, preview_days=settings.preview_days)
-
-
-@asynccontextmanager
-async def logged_in(runtime: Runtime) -> AsyncIterator[Easel]:
-    """Log the bot in to Discord, which also brings the commands up to date; log it out at the end.
-
-    Raises SettingsError if the token is missing or refused, and UserError if Discord cannot be reached.
-    """
-    token, api = runtime.settings.discord_token, runtime.settings.discord_api_url
-    if token is None:
-        raise SettingsError(NO_TOKEN)
-    Route.BASE = api
-    async with runtime.client as client:
-        with _in_sentences(api):
-            await client.login(token)
-            if api != DISCORD_API:
-                # After an invalid session the library reconnects to its default gateway, not to the API's gateway.
-                _, gateway, _ = await client.http.get_bot_gateway()
-                DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
-        yield client
-
-
-@contextmanager
-def _in_sentences(api: str) -> Iterator[None]:
-    """Turn permanent errors of Discord or the network into SettingsError or UserError."""
-    try:
-        yield
-    except discord.PrivilegedIntentsRequired:
-        raise SettingsError(_CLOSE_CODES[4014]) from None
-    except discord.ConnectionClosed as error:
-        if error.code in _CLOSE_CODES:
-            raise SettingsError(_CLOSE_CODES[error.code]) from None
-        raise UserError(CLOSED(code=error.code)) from None
-    except (discord.LoginFailure, discord.HTTPException, discord.GatewayNotFound) as error:
-        # The library requests the gateway's address after the login, and wraps an error of that request in its own.
-        answer = error.__cause__ if isinstance(error, discord.GatewayNotFound) else error
-        status = answer.status if isinstance(answer, discord.HTTPException) else None
-        if isinstance(error, discord.LoginFailure) or status == 401:
-            raise SettingsError(WRONG_TOKEN) from None
-        raise UserError(REFUSED(status="unknown" if status is None else str(status))) from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise UserError(AWAY(api=api, reason=unreachable(error))) from error
-
-
-async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
-    """Run the bot until ``stop`` is set; then accept no new work, wait for paid requests, and finish the uploads.
-
-    Raises what ``logged_in`` raises. If Discord closes the connection for good, raises SettingsError if the token is
-    no longer valid or the intents are refused, and UserError for any other reason.
-    """
-    async with AsyncExitStack() as stack:
-        client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
-        if client is None:
-            return
-        log_to_do(runtime.settings, runtime.providers, client.application)
-        await stack.enter_async_context(beating(runtime.settings.data_dir))
-        await stack.enter_async_context(runtime.working())
-        settling = asyncio.create_task(settle(client.wait_until_ready()))
-        stack.callback(settling.cancel)
-        with _in_sentences(runtime.settings.discord_api_url):
-            await _unless(stop, client.connect())
-        log.info("bot.stopping", grace=GRACE_SECONDS)
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do the work and return its result. As soon as ``stop`` is set, cancel it and return None."""
-    doing, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            return doing.result()
-        return None
-    finally:
-        for task in (doing, stopping):
-            task.cancel()
-        await asyncio.gather(doing, stopping, return_exceptions=True)

@@ -14,11 +14,11 @@ import discord
 
 from bot.app import assembled
 from bot.config import Settings, load
-from bot.findings import Finding, Level
+from bot.findings import Finding, Level, application_problems
+from bot.run import NO_TOKEN, WRONG_TOKEN
 from bot.text import Text, message, t
-from bot.to_do import application as to_do_at_discord
+from bot.ui.client import why_unreachable
 from bot.ui.sync import LOOKED_AT, OURS, TROUBLES, Trouble
-from bot.unreachable import unreachable
 from storage.pools import apart
 
 Json: TypeAlias = Mapping[str, Any]
@@ -35,8 +35,6 @@ PERMISSIONS = discord.Permissions(
 PATIENCE_SECONDS = 15.0
 
 LEFT_OVER = message("doctor.left_over", "People see old commands in {places} twice. The next start removes them.")
-NO_TOKEN = message("doctor.no_token", "Set DISCORD_TOKEN; the README says where to find it.")
-TOKEN_UNKNOWN = message("doctor.token_unknown", "Discord does not accept this DISCORD_TOKEN. Copy it again.")
 DISCORD_ANSWERED = message("doctor.discord_answered", "Discord answered with status {status:plain}. Try again later.")
 DISCORD_AWAY = message("doctor.discord_away", "Discord cannot be reached ({reason}). Check the network.")
 DISCORD_ODD = message("doctor.discord_odd", "Discord's answer makes no sense. Check DISCORD_API_URL.")
@@ -134,13 +132,13 @@ _NOT_READ = (_Refused, aiohttp.ClientError, OSError, ValueError, KeyError, TypeE
 def _not_read(error: Exception) -> Text:
     match error:
         case _Refused(status=401):
-            return TOKEN_UNKNOWN()
+            return WRONG_TOKEN()
         case _Refused():
             return DISCORD_ANSWERED(status=error.status)
         case aiohttp.ContentTypeError():
             return DISCORD_ODD()
         case aiohttp.ClientError() | OSError():
-            return DISCORD_AWAY(reason=unreachable(error))
+            return DISCORD_AWAY(reason=why_unreachable(error))
     return DISCORD_ODD()
 
 
@@ -182,7 +180,7 @@ def _registered(place: Text, *, current: bool) -> Finding:
 
 
 def _application(told: Json, settings: Settings) -> Application:
-    to_do = to_do_at_discord(
+    to_do = application_problems(
         settings,
         # A fake of Discord may leave it out. Discord itself does not.
         public=bool(told.get("bot_public")),

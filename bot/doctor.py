@@ -10,16 +10,16 @@ from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 
+from bot.app import NO_PROVIDER
 from bot.config import BACKUPS, Settings
 from bot.discord_checks import application, command_names, registered
-from bot.findings import Finding, Level
+from bot.findings import Finding, Level, spending_problem
 from bot.jobs.provider_text import provider_text
 from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
-from bot.to_do import spending
 from storage import reports
 from storage.database import Database, StorageError, database_path
 from storage.files import open_to_others
@@ -62,9 +62,6 @@ DEMO_NOT_INSTALLED = message(
     "doctor.demo_not_installed",
     "DEMO_PROVIDER needs the playground, which is not installed here (the Docker image leaves it out). "
     "Set DEMO_PROVIDER=0 and the key of an image service.",
-)
-NO_KEY = message(
-    "doctor.no_key", "No key is set. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images."
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
@@ -209,7 +206,7 @@ async def about_spending(
     settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
 ) -> AsyncIterator[Finding]:
     """Whether anything limits what people spend. Nothing if no image service charges."""
-    unlimited = spending(settings, providers)
+    unlimited = spending_problem(settings, providers)
     names = [name for name, limit in _LIMITS.items() if limit(settings) is not None]
     if unlimited is not None and not _LIMITS.keys() & set(invalid):
         yield Finding("spending", unlimited, Level.TO_DO)
@@ -299,7 +296,7 @@ async def services(
     elif settings.demo_provider:
         yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
     elif not providers and not invalid:
-        yield Finding("image services", NO_KEY(), Level.TO_DO)
+        yield Finding("image services", NO_PROVIDER(), Level.TO_DO)
     else:
         for provider in providers.values():
             error = await provider.check()

@@ -28,7 +28,7 @@ class UserError(Exception):
 
 
 class NotMade(UserError):
-    """Images were not made, and nothing was charged. This is said once, below the problems."""
+    """No images were made, and nothing was charged. The card states that once, below the problems."""
 
 
 def _text(problem: Problem) -> Text:

@@ -8,8 +8,8 @@ from discord.ext import commands
 
 from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
+from bot.ui.components import ActionHandler, MenuHandler, ServerHandler, action_button_item, menu_item, server_item
 from bot.ui.list_buttons import ListPages, list_button_item
-from bot.ui.menus import ActionHandler, MenuHandler, action_button_item, menu_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 
@@ -25,6 +25,7 @@ class Buttons(commands.Cog):
         *,
         menus: Mapping[str, MenuHandler],
         actions: Mapping[str, ActionHandler],
+        of_servers: Mapping[str, ServerHandler],
     ) -> None:
         self._client = client
         self._items = (
@@ -33,6 +34,7 @@ class Buttons(commands.Cog):
             refused_button_item(refused),
             menu_item(menus),
             action_button_item(actions),
+            server_item(of_servers),
         )
 
     async def cog_load(self) -> None:

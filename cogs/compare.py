@@ -20,9 +20,9 @@ from bot.text import t
 from bot.ui.autocomplete import CHOICES_AT_MOST, Suggestions, calmly, size_choices
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
+from bot.ui.commands import takes
 from bot.ui.interactions import origin_of
 from bot.ui.job_starter import JobStarter
-from bot.ui.option_parameters import takes
 
 ENGINES_AT_MOST = 600
 

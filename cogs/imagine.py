@@ -10,9 +10,9 @@ from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptio
 from bot.jobs.service import JobService
 from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.client import Interaction
+from bot.ui.commands import takes
 from bot.ui.interactions import origin_of
 from bot.ui.job_starter import JobStarter
-from bot.ui.option_parameters import takes
 
 
 class Imagine(commands.Cog):

@@ -12,7 +12,7 @@ from bot.ui.attached_files import Sheet, answer_later, fill
 from bot.ui.cards.layout import Card, heading, notice, quiet, text
 from bot.ui.cards.wording import JOBS, THREADS
 from bot.ui.client import Interaction
-from bot.ui.confirm import Confirmation
+from bot.ui.questions import Confirmation
 from storage.privacy import Summary
 
 SUMMARY = message("privacy.summary", "{jobs} (prompts, settings, history), {images} and {threads}")

@@ -14,8 +14,8 @@ from bot.people.user_settings import NAMES, Messages, Notify, UserSettingsStore
 from bot.text import message, t
 from bot.ui.autocomplete import Suggestions, calmly
 from bot.ui.client import Interaction
+from bot.ui.commands import takes
 from bot.ui.interactions import tell
-from bot.ui.option_parameters import takes
 from bot.ui.settings_panel import SettingsPanel
 
 PRICE_AT_MOST = 1_000_000

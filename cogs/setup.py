@@ -1,4 +1,4 @@
-"""/setup: the first settings of a server in one panel. Also registers the buttons of the welcome card."""
+"""/setup: the first settings of a server in one panel."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ from discord import app_commands
 from discord.app_commands import locale_str
 from discord.ext import commands
 
-from bot.ui.client import Easel, Interaction
-from bot.ui.server_buttons import ServerButtons, server_item
+from bot.ui.client import Interaction
+from bot.ui.setup_panel import SetupPanel
 
 
 class Setup(commands.Cog):
     """The panel. It checks who may set up the server, because server admins can show the command to everybody."""
 
-    def __init__(self, client: Easel, buttons: ServerButtons) -> None:
-        self._client = client
-        self._buttons = buttons
-        self._item = server_item(buttons.handlers)
-
-    async def cog_load(self) -> None:
-        self._client.add_dynamic_items(self._item)
-
-    async def cog_unload(self) -> None:
-        self._client.remove_dynamic_items(self._item)
+    def __init__(self, panel: SetupPanel) -> None:
+        self._panel = panel
 
     @app_commands.command(name="setup", description=locale_str("Set up this server step by step (Manage Server)"))
     @app_commands.guild_only()
@@ -30,4 +22,4 @@ class Setup(commands.Cog):
     @app_commands.allowed_installs(guilds=True, users=False)
     @app_commands.default_permissions(manage_guild=True)
     async def setup(self, interaction: Interaction) -> None:
-        await self._buttons.open_setup(interaction)
+        await self._panel.open(interaction)

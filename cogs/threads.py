@@ -19,9 +19,9 @@ from bot.ui.cards.layout import notice
 from bot.ui.cards.threads import deletion_text, gallery_card, threads_card
 from bot.ui.cards.wording import safe
 from bot.ui.client import Interaction
-from bot.ui.confirm import Confirmation
 from bot.ui.interactions import origin_of, promise, tell
 from bot.ui.list_buttons import DELETED
+from bot.ui.questions import Confirmation
 
 Name: TypeAlias = Range[str, 1, NAME_AT_MOST]
 

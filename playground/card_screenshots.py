@@ -32,7 +32,7 @@ from bot.ui.cards.buttons import (
     TEST_IMAGE,
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
-from bot.ui.cards.setup_check import ALL_FINE
+from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
 from playground.simulated_month import live_through_a_month

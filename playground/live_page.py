@@ -226,7 +226,7 @@ async def open_page(
 
 
 def _in_turn(controls: Controls, preview: LivePreview) -> Controls:
-    """Let nobody act while the bot restarts."""
+    """Block all actions while the bot restarts."""
 
     async def restart() -> None:
         async with preview.turn:

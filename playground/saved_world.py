@@ -94,7 +94,7 @@ class SavedWorld:
 
     @staticmethod
     def recall_services(services: StandIn, memory: bytes) -> None:
-        """Let the stand-in go on with its renderings, if it understands the memory."""
+        """Restore the stand-in's renderings, if the saved data is readable."""
         try:
             services.recall(memory)
         except Exception as error:  # noqa: BLE001  a damaged pickle can raise anything

@@ -57,7 +57,7 @@ class Studio:
     async def restart(self) -> None:
         """Stop the bot and start it again on the same data, while Discord and the services go on.
 
-        Nobody may act in the world meanwhile. Unfinished jobs are taken up as after a crash.
+        No actions are possible meanwhile. Unfinished jobs resume as after a crash.
         """
         env = self.world.env
         with suppress(TimeoutError):

@@ -87,12 +87,12 @@ class ShareState(StrEnum):
 
 
 class NotificationState(StrEnum):
-    """The progress of telling an author that a long job is done, in a message besides the result."""
+    """The progress of the notification that a long job is done."""
 
     DUE = "due"
     """The result is shown. Nothing has been sent yet."""
     CHANNEL = "channel"
-    """A message in the job's channel was begun, and at most one was sent. So with the others."""
+    """A message in the job's channel is about to be sent, or was sent. The same holds for the states below."""
     FOLLOW_UP = "follow_up"
     """A private follow-up to the interaction."""
     DIRECT_MESSAGE = "direct_message"

@@ -155,7 +155,7 @@ jobs = Table(
     Column("share_server_id", Int64),
     Column("share_channel_id", Int64),
     Column("share_message_id", Int64),
-    # For a job that took long: how its author is told that it is done, stored before the message is sent; the message.
+    # For a long job: the state of the notification of its author, stored before it is sent; and its message.
     Column("notification", Text),
     Column("notification_channel_id", Int64),
     Column("notification_message_id", Int64),

@@ -16,8 +16,6 @@ from bot.discord_checks import (
     DISCORD_AWAY,
     DISCORD_ODD,
     KNOWN_AS,
-    NO_TOKEN,
-    TOKEN_UNKNOWN,
     application,
     command_names,
 )
@@ -29,10 +27,10 @@ from bot.doctor import (
     conclusion,
     examine,
 )
-from bot.findings import Finding, Level
+from bot.findings import ANYBODY_MAY_ADD, CODE_GRANT, ENDPOINT_SET, SUGGESTED_LIMIT, Finding, Level
+from bot.run import NO_TOKEN, WRONG_TOKEN
 from bot.text import Message
-from bot.to_do import ANYBODY_MAY_ADD, CODE_GRANT, ENDPOINT_SET, SUGGESTED_LIMIT
-from bot.unreachable import REFUSED
+from bot.ui.client import REFUSED
 
 TOKEN = "made-up.token.of-a-bot"
 
@@ -141,7 +139,7 @@ async def test_a_missing_or_wrong_token(settings: Settings, discord: Callable[..
     assert found(missing) == (Level.TO_DO, NO_TOKEN.code)
     wrong = replace(settings, discord_token="another", discord_api_url=await discord({}))
     (refused,) = (await application(wrong)).findings
-    assert found(refused) == (Level.TO_DO, TOKEN_UNKNOWN.code)
+    assert found(refused) == (Level.TO_DO, WRONG_TOKEN.code)
 
 
 async def test_discord_is_unreachable(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.app import NO_PROVIDER
 from bot.config import Settings, load, read
 from bot.doctor import (
     DATABASE_MISSING,
@@ -21,7 +22,6 @@ from bot.doctor import (
     LEAST_FREE_GIB,
     LIMITED,
     NO_CREDITS,
-    NO_KEY,
     SERVICE_FINE,
     about_spending,
     data_folder,
@@ -32,13 +32,12 @@ from bot.doctor import (
     sqlite_library,
     waiting,
 )
-from bot.findings import Finding, Level
+from bot.findings import NO_LIMIT, Finding, Level
 from bot.jobs.provider_text import TEXTS
 from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text
-from bot.to_do import NO_LIMIT
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
@@ -110,7 +109,7 @@ async def test_services(settings: Settings) -> None:
     assert fine == Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
     assert pictures.level is Level.FINE
     (none,) = [finding async for finding in services(settings, {})]
-    assert found(none) == (Level.TO_DO, NO_KEY.code)
+    assert found(none) == (Level.TO_DO, NO_PROVIDER.code)
     assert all(name in str(none) for name in ("AI_CLIENT_TOKEN", "AITHRIVING_KEY", "DEMO_PROVIDER"))
     (painted,) = [finding async for finding in services(replace(settings, demo_provider=True), {})]
     assert painted.level is Level.FINE
@@ -242,7 +241,7 @@ async def test_a_wrong_key_is_not_reported_as_a_missing_one(tmp_path: Path) -> N
     for wrong in ({"AI_CLIENT_TOKEN": "two words"}, {"AI_CLIENT_TOKEN": "x", **AWAY, "DEFAULT_ENGINE": "dalle"}):
         findings = await checked({"DATA_DIR": str(tmp_path), **wrong})
         codes = [finding.text.code for finding in findings if finding.level is Level.TO_DO]
-        assert NO_KEY.code not in codes
+        assert NO_PROVIDER.code not in codes
         assert len([finding for finding in findings if finding.subject == "settings"]) == 1
 
 

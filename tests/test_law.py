@@ -21,7 +21,7 @@ FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room
 OURS = {*ROOMS, "tests"}
 ORDER = ({"providers"}, {"domain"}, {"jobs"}, {"people", "servers"}, {"ui"})
 """The folders of bot. Each may import the ones before it."""
-FOR_ALL = {"bot.clock", "bot.errors", "bot.logs", "bot.text", "bot.unreachable"}
+FOR_ALL = {"bot.clock", "bot.errors", "bot.logs", "bot.text"}
 """Modules that every folder of bot except the providers may import as well."""
 COMPOSES = "bot.app"
 """The only module that may import all parts, including the cogs."""

@@ -18,8 +18,8 @@ from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
 from bot.config import KNOWN, load
 from bot.discord_checks import PERMISSIONS
+from bot.findings import spending_problem
 from bot.providers.registry import configure
-from bot.to_do import spending
 from storage.sqlite.connection import trustworthy
 from tests.doubles.provider import ScriptedProvider
 
@@ -146,8 +146,8 @@ def test_a_copy_of_the_example_limits_what_is_spent(tmp_path: Path) -> None:
         "BOT_DAILY_CREDITS": settings.bot_daily_credits,
     }
     assert all(limits.values())
-    assert spending(settings, {"scripted": ScriptedProvider()}) is None
-    assert spending(load({}, None), {"scripted": ScriptedProvider()}) is not None, "this test can fail"
+    assert spending_problem(settings, {"scripted": ScriptedProvider()}) is None
+    assert spending_problem(load({}, None), {"scripted": ScriptedProvider()}) is not None, "this test can fail"
     # The documents suggest the same, and convert it with the price of the default engine.
     provider = next(iter(configure(load({"AI_CLIENT_TOKEN": "made-up"}, None).reader).values()))
     price = provider.engines[0].price

@@ -77,7 +77,7 @@ def test_a_code_belongs_to_one_message(english: str) -> None:
 
 def test_every_message_of_a_submission_is_defined_in_the_running_bot() -> None:
     kept = {each.code for each in every_message() if each.code.startswith(("submission.", "provider."))}
-    program = "import bot.app; from bot.text import CATALOGUE; print(*CATALOGUE)"
+    program = "import bot.app, bot.run; from bot.text import CATALOGUE; print(*CATALOGUE)"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - our own program
     assert kept <= set(done.stdout.split())
 

@@ -379,7 +379,7 @@ def prompt_text(prompts: Sequence[ParsedPrompt]) -> str:
 
 
 def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOptions:
-    """The options for somebody else who asks for the same, as ``private`` as theirs are.
+    """The same options for another person; ``private`` is that person's default.
 
     A thread belongs to one person, and so do added words: those become part of the prompt.
     """
@@ -387,7 +387,7 @@ def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOpti
 
 
 def command_line(options: ImagineOptions) -> str:
-    """The command that makes the same again when it is pasted into Discord; without the thread, which is personal."""
+    """The command that repeats this when pasted into Discord, without the thread, which is personal."""
     options = as_typed(options)
     words = ["/imagine" if options.engines is None else "/compare"]
     for name in FIELDS:

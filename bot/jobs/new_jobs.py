@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import structlog
 
 from bot.clock import Clock
 from bot.domain.money import converted
@@ -10,14 +13,14 @@ from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
 from bot.errors import NotMade, Problem, UserError
 from bot.jobs import limits
-from bot.jobs.limits import Limits
-from bot.jobs.running_jobs import listing_running
+from bot.jobs.limits import TOO_MANY_JOBS, TOO_MANY_JOBS_HERE, Limits
 from bot.jobs.store import JobStore
-from bot.jobs.view import ASKED_PRICE, PLANNED, REPEATS, planned_requests, price_of
+from bot.jobs.view import ASKED_PRICE, PLANNED, REPEATS, JobView, load_all, planned_requests, price_of
 from bot.providers.base import ImageRequest
 from bot.text import message
 from storage import jobs, ledger, retention, threads
 from storage.database import AsyncConnection
+from storage.errors import StorageError
 from storage.jobs import NewJob
 from storage.records import Job, JobStatus, LapseReason
 from storage.submissions import Asked, add_submissions
@@ -35,6 +38,11 @@ _OF_PROPOSALS = frozenset({PLANNED, REPEATS, ASKED_PRICE})
 
 ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
+
+log = structlog.get_logger(__name__)
+
+LISTED = 8
+"""The maximum number of jobs that a refusal lists."""
 
 
 class NewJobs:
@@ -240,3 +248,31 @@ class NewJobs:
 def continues(thread: Thread, now: int) -> bool:
     """Return whether the person's next job belongs to their current thread, or starts a new one after a pause."""
     return now - thread.updated_at < NEW_THREAD_AFTER
+
+
+class TooManyJobs(NotMade):
+    """The person has too many running jobs. ``running`` are the oldest of them."""
+
+    def __init__(self, *problems: Problem, running: Iterable[JobView]) -> None:
+        super().__init__(*problems)
+        self.running = tuple(running)
+
+
+@asynccontextmanager
+async def listing_running(store: JobStore, origin: Origin) -> AsyncIterator[None]:
+    """Turn a UserError that is about running jobs into TooManyJobs within the block; other errors pass."""
+    try:
+        yield
+    except UserError as error:
+        codes = {problem.code for problem in error.problems}
+        if codes.isdisjoint({TOO_MANY_JOBS.code, TOO_MANY_JOBS_HERE.code}):
+            raise
+        server_id = None if TOO_MANY_JOBS.code in codes else origin.server_id
+        try:
+            async with store.database.read() as connection:
+                found = await jobs.running_jobs(connection, origin.user_id, server_id=server_id, limit=LISTED)
+                running = await load_all(connection, found, store.providers)
+        except StorageError as failure:
+            log.warning("running_jobs.not_read", reason=str(failure))
+            raise error from failure
+        raise TooManyJobs(*error.problems, running=running) from error

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.domain.mends import Changes, Mend, mends
+from bot.domain.alternatives import Alternative, Changes, alternatives
 from bot.domain.money import Price
 from bot.domain.options import IMAGES, IMAGES_PER_JOB, ImagineOptions
 from bot.domain.place import Origin
@@ -62,7 +62,7 @@ class Offer:
     price: Price
 
 
-class Refused(NotMade):
+class Refusal(NotMade):
     """A refused command with all of its problems, and what could be made instead, the best first.
 
     ``complete``: its ``options`` already include the defaults, as those of an earlier job do.
@@ -97,7 +97,7 @@ class Refusals:
         self._new_jobs = new_jobs
         self._providers = providers
 
-    async def explained(self, origin: Origin, error: CommandRefused, *, missing: Sequence[Problem] = ()) -> Refused:
+    async def explained(self, origin: Origin, error: CommandRefused, *, missing: Sequence[Problem] = ()) -> Refusal:
         """Return the refusal with all problems: those of the command, and the limits that it would exceed.
 
         Limits are not listed if the server's rules refuse the command. ``missing`` are reasons why the bot may not
@@ -117,7 +117,7 @@ class Refusals:
             log.error("limits.not_read", reason=str(failure))  # noqa: TRY400 - the reason says everything
         private = True if missing else False if PRIVATE_OFF.code in known else None
         offers = await self._offers(origin, error, room, private=private) if room is not None else []
-        return Refused(*dict.fromkeys(problems), options=error.options, complete=error.complete, offers=offers)
+        return Refusal(*dict.fromkeys(problems), options=error.options, complete=error.complete, offers=offers)
 
     async def _offers(
         self, origin: Origin, error: CommandRefused, room: Room, *, private: bool | None
@@ -135,7 +135,7 @@ class Refusals:
     ) -> list[Offer]:
         checks = self._checks
         usual = error.completed.engine
-        candidates = mends(
+        candidates = alternatives(
             options,
             engines=checks.engines,
             default_engine=usual if usual in checks.engines else checks.default_engine,
@@ -148,29 +148,33 @@ class Refusals:
             accepted = self._accepted(origin, candidate, room, complete=error.complete)
             if accepted is None:
                 continue
-            mend, plan = accepted
-            if mend.changes != Changes():
-                offer = Offer(mend.options, mend.changes, price_of(plan.requests, self._providers))
+            alternative, plan = accepted
+            if alternative.changes != Changes():
+                offer = Offer(alternative.options, alternative.changes, price_of(plan.requests, self._providers))
                 found.setdefault(plan.requests, offer)
-            if len(found) == OFFERS_AT_MOST or (mend is candidate and not mend.changes.engines and mend.engines_fit):
+            if len(found) == OFFERS_AT_MOST or (
+                alternative is candidate and not alternative.changes.engines and alternative.engines_fit
+            ):
                 break
         return list(found.values())
 
-    def _accepted(self, origin: Origin, mend: Mend, room: Room, *, complete: bool) -> tuple[Mend, Plan] | None:
-        """The mend if it would be accepted, else the same with as many images as the limits allow."""
-        plan = self._checked(origin, mend, complete=complete)
+    def _accepted(
+        self, origin: Origin, alternative: Alternative, room: Room, *, complete: bool
+    ) -> tuple[Alternative, Plan] | None:
+        """The alternative if it would be accepted, else the same with as many images as the limits allow."""
+        plan = self._checked(origin, alternative, complete=complete)
         while plan is not None and room.credits is not None:
             hold = self._new_jobs.hold_for(plan.requests)
             if hold <= room.credits:
                 break
-            fewer = mend.with_images(min(plan.images - 1, plan.images * room.credits // hold))
+            fewer = alternative.with_images(min(plan.images - 1, plan.images * room.credits // hold))
             if fewer is None:
                 return None
-            mend, plan = fewer, self._checked(origin, fewer, complete=complete)
-        return None if plan is None else (mend, plan)
+            alternative, plan = fewer, self._checked(origin, fewer, complete=complete)
+        return None if plan is None else (alternative, plan)
 
-    def _checked(self, origin: Origin, mend: Mend, *, complete: bool) -> Plan | None:
+    def _checked(self, origin: Origin, alternative: Alternative, *, complete: bool) -> Plan | None:
         try:
-            return self._checks.check(origin, mend.options, complete=complete)
+            return self._checks.check(origin, alternative.options, complete=complete)
         except CommandRefused:
             return None

@@ -309,6 +309,10 @@ class JobService:
         """Return whether the result is private if the command has no such option."""
         return private_by_default(self._defaults(origin))
 
+    def example(self, origin: Origin, prompt: str) -> ImagineOptions:
+        """Return the options of a command with only a prompt, from this person and place."""
+        return ImagineOptions(prompt=prompt, private=self.private_by_default(origin))
+
     def engine_by_default(self, origin: Origin) -> str:
         """Return the id of the engine for a command that names none."""
         named = (layer.engine for layer in self._defaults(origin))

@@ -164,10 +164,10 @@ class JobView:
 
     @property
     def asked_in_place(self) -> bool:
-        """Whether the card that asks for the confirmation of the price becomes the card of the job.
+        """Whether the card that asks to confirm the price becomes the job's card.
 
-        A private job's is private anyway, and in its direct messages with the bot nobody else sees it. Any other card
-        is posted when the price is confirmed.
+        It does for a private job, and in direct messages with the bot, because only the author sees it. Otherwise the
+        job's card is posted when the price is confirmed.
         """
         return asks_in_place(private=self.job.private, server_id=self.job.server_id, bot_present=self.job.bot_present)
 

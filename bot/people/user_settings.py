@@ -42,7 +42,7 @@ class Messages(StrEnum):
 
 
 class Notify(StrEnum):
-    """How somebody is notified when a long job of theirs is done."""
+    """How a person is notified that a long job is done."""
 
     NEVER = "never"
     CHANNEL = "channel"
@@ -52,7 +52,7 @@ class Notify(StrEnum):
 
 @dataclass(frozen=True)
 class UserSettings(Defaults):
-    """One person's settings: defaults for commands, and the rest. None: not set.
+    """One person's settings: defaults for commands, and others. None: not set.
 
     ``ask_above`` is in millicredits. The person must confirm the price of any job that may cost more.
     """

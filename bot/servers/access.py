@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.rules import (
     CHANNELS_GONE,
@@ -70,10 +69,9 @@ class AccessCheck:
     async def of(self, origin: Origin) -> Access:
         """Check a command with the default options of the person in this place. Raises StorageError."""
         service = self._service
-        options = ImagineOptions(prompt=PROMPT, private=service.private_by_default(origin))
         plan, problems = None, tuple[Text, ...]()
         try:
-            plan = await service.checked(origin, options)
+            plan = await service.checked(origin, service.example(origin, PROMPT))
         except CommandRefused as error:
             plan, problems = error.plan, error.problems
         place = self._servers.problems_of_place(origin)

@@ -60,7 +60,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SetupDraft:
     """The choices in /setup. ``person`` limits each member, ``server`` all members together.
 
     ``words`` are refused words besides the starter list, which ``starter`` adds.
@@ -83,7 +83,7 @@ class Draft:
         return every
 
 
-def rebased(base: Draft, draft: Draft, current: Draft) -> tuple[Draft, bool]:
+def rebased(base: SetupDraft, draft: SetupDraft, current: SetupDraft) -> tuple[SetupDraft, bool]:
     """Return the draft with what others have changed since ``base`` was set, and whether they changed the same.
 
     Where they did, their choice replaces that of the draft, and the person must be told. Refused words are merged.
@@ -96,7 +96,7 @@ def rebased(base: Draft, draft: Draft, current: Draft) -> tuple[Draft, bool]:
         else:
             values[name] = now
             clash = clash or ours not in (before, now)
-    return Draft(**values, words=merged_words(base.words, draft.words, current.words)), clash
+    return SetupDraft(**values, words=merged_words(base.words, draft.words, current.words)), clash
 
 
 def merged_words(before: Sequence[str], ours: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
@@ -143,11 +143,11 @@ class ServerSetup:
         """The operator's limits."""
         return self._servers.operator
 
-    def current(self, server_id: int) -> Draft:
+    def current(self, server_id: int) -> SetupDraft:
         """What is set in the server now."""
         rules = self._servers.rules(server_id)
         starter = set(STARTER_WORDS) <= set(rules.refused)
-        return Draft(
+        return SetupDraft(
             channels=rules.channels,
             roles=rules.roles,
             person=Limit(self._credits(server_id, Subject.DEFAULT), self.person_period(server_id)),
@@ -157,7 +157,7 @@ class ServerSetup:
             words=tuple(word for word in rules.refused if not starter or word not in STARTER_WORDS),
         )
 
-    def suggested(self, server_id: int, price: Price) -> Draft:
+    def suggested(self, server_id: int, price: Price) -> SetupDraft:
         """What is set now, with suggested limits if no limit on credits is set. ``price`` is that of one image."""
         draft = self.current(server_id)
         if draft.person.amount is not None or draft.server.amount is not None:
@@ -177,7 +177,7 @@ class ServerSetup:
         limited = self._credits(server_id, Subject.SERVER) is not None
         return self._servers.rules(server_id).period_of_server if limited else Period.MONTH
 
-    async def save(self, origin: Origin, draft: Draft) -> Saved:
+    async def save(self, origin: Origin, draft: SetupDraft) -> Saved:
         """Store what differs from the current settings, and log it.
 
         Raises UserError if ``origin`` may not manage the server or a choice is invalid, and StorageError.
@@ -209,7 +209,7 @@ class ServerSetup:
         return next((each.amount for each in reversed(offered) if each.images <= wanted), None)
 
 
-def _periods(rules: Rules, draft: Draft) -> dict[str, Period | None]:
+def _periods(rules: Rules, draft: SetupDraft) -> dict[str, Period | None]:
     """The periods of the draft's limits. Without a limit, its period stays as it is."""
     period = rules.period if draft.person.amount is None else draft.person.period
     of_server = rules.period_of_server if draft.server.amount is None else draft.server.period

@@ -18,7 +18,7 @@ NEW_FOR = 7 * DAY
 class Welcomes:
     """Records the servers that were welcomed.
 
-    Others than the ``allowed`` servers, and than those that have the ``commands``, are not welcomed. Empty: all are.
+    Only servers that are ``allowed`` and have the ``commands`` are welcomed. An empty collection contains all servers.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Welcomes:
     async def found(self, server_id: int, joined_at: int) -> bool:
         """Record a server that the bot found at its start. Returns whether to welcome it. Raises StorageError.
 
-        Only a server that the bot joined (``joined_at``, Unix milliseconds) in the last days, that was never welcomed
-        and has no jobs is surely new.
+        The server counts as new if the bot joined it in the last days (``joined_at``, Unix milliseconds), it was never
+        welcomed, and it has no jobs.
         """
         if joined_at < self._clock.now() - NEW_FOR:
             return False

@@ -65,7 +65,8 @@ LACKING_MORE = message(
     "missing.more", "{count} more channel has the same problem.", "{count} more channels have the same problem."
 )
 NOT_AGE_RESTRICTED = message(
-    "missing.age_restricted", "No allowed channel is age-restricted, so the words for those are blocked everywhere."
+    "missing.age_restricted",
+    "No allowed channel is age-restricted, so the words for such channels are blocked everywhere.",
 )
 LOG_CHANNEL_GONE = message("missing.log_channel", "The log channel was deleted, or I can't see it.")
 _CHANNELS_SHOWN = 12

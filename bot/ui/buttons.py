@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import discord
@@ -16,26 +16,26 @@ from bot.errors import UserError
 from bot.jobs.results import JobDetails, Results
 from bot.jobs.service import JobService
 from bot.text import message, t
-from bot.ui.cards.buttons import OLD_BUTTON, custom_id
+from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.cards.delivery_text import jump_url, message_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.layout import Card, notice, text
 from bot.ui.client import Interaction
-from bot.ui.confirm import Confirmation
+from bot.ui.components import Component, component
 from bot.ui.delivery.progress import JobCards
 from bot.ui.delivery.sharing import Sharing, withdraw
 from bot.ui.delivery.undelivered import SHOWN_BEFORE_AT, UndeliveredResults
 from bot.ui.forms import EditForms
 from bot.ui.interactions import (
-    handle,
     origin_of,
     pressed_card,
     promise,
     tell,
 )
 from bot.ui.job_starter import AckFirst, JobStarter
-from bot.ui.prices import PriceButtons
+from bot.ui.price_buttons import PriceButtons
+from bot.ui.questions import Confirmation
 from bot.ui.repeat_buttons import RepeatButtons
 from storage.records import JobStatus
 
@@ -192,32 +192,14 @@ def _asked_by(interaction: Interaction) -> int | None:
     return interaction.user.id if interaction.guild_id is None else None
 
 
-def job_button_item(handlers: Mapping[str, Handler]) -> type[ui.DynamicItem[ui.Button[Any]]]:
-    """Return the class that discord.py matches to the buttons of jobs; it calls these handlers."""
+def job_button_item(handlers: Mapping[str, Handler]) -> Component:
+    """Return the class of the buttons of jobs; it calls these handlers."""
 
-    class JobButtonItem(
-        ui.DynamicItem[ui.Button[Any]],
-        # Job ids are below 2^63; anything longer is forged.
-        template=r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})",
-    ):
-        def __init__(self, action: str, job_id: int) -> None:
-            super().__init__(ui.Button(custom_id=custom_id(action, job_id)))
-            self.action = action
-            self.job_id = job_id
+    async def press(interaction: Interaction, match: re.Match[str], _item: ui.Item[Any]) -> None:
+        handler = handlers.get(match["action"])
+        if handler is None:
+            raise UserError(OLD_BUTTON)
+        await handler(interaction, int(match["job"]))
 
-        @classmethod
-        async def from_custom_id(
-            cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-        ) -> Self:
-            return cls(match["action"], int(match["job"]))
-
-        async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]  # typed for any client
-            async def work(interaction: Interaction) -> None:
-                handler = handlers.get(self.action)
-                if handler is None:
-                    raise UserError(OLD_BUTTON)
-                await handler(interaction, self.job_id)
-
-            await handle(interaction, work, doing=f"button.{self.action}", job_id=self.job_id)
-
-    return JobButtonItem
+    # Job ids are below 2^63; anything longer is forged.
+    return component(r"easel:(?P<action>[a-z-]{1,20}):(?P<job>[0-9]{1,18})", press, doing="button.{action}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ from discord import TeamMemberRole, app_commands
 from discord.ext import commands
 
 from bot.errors import UserError
-from bot.text import message
+from bot.text import Text, message
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,15 @@ NOT_THIS_SERVER = message(
     "client.not_this_server",
     "This bot works only in certain servers, and this is not one of them. Ask the person who runs the bot to add it.",
 )
+
+PROXY_ANSWERS = message("network.proxy_answers", "the proxy answers {status:plain}")
+PROXY_AWAY = message("network.proxy_away", "the proxy cannot be reached")
+NO_SUCH_NAME = message("network.no_such_name", "its name cannot be resolved")
+NOT_TRUSTED = message("network.not_trusted", "its certificate is not trusted")
+TIMED_OUT = message("network.timed_out", "it did not answer in time")
+REFUSED = message("network.refused", "it refuses the connection")
+NO_CONNECTION = message("network.no_connection", "no connection")
+BROKEN = message("network.broken", "the connection broke")
 
 
 class Easel(commands.AutoShardedBot):
@@ -99,3 +109,27 @@ class Easel(commands.AutoShardedBot):
 
 Interaction: TypeAlias = discord.Interaction[Easel]
 """An interaction with the bot: a typed command, a pressed button or a submitted form."""
+
+
+def why_unreachable(error: BaseException) -> Text:
+    """Why a host could not be reached, as part of a sentence for the operator.
+
+    Its only value is the status of a proxy's response.
+    """
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return PROXY_ANSWERS(status=error.status)
+        case aiohttp.ClientProxyConnectionError():
+            return PROXY_AWAY()
+        case aiohttp.ClientConnectorDNSError():
+            return NO_SUCH_NAME()
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return NOT_TRUSTED()
+        case TimeoutError():
+            return TIMED_OUT()
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return REFUSED()
+        case aiohttp.ClientConnectorError() | ConnectionRefusedError():
+            return NO_CONNECTION()
+        case _:
+            return BROKEN()

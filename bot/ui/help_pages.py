@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 
 from bot.domain.money import Price
-from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.servers.settings import require_manager
@@ -49,6 +48,7 @@ class HelpPages:
     async def example(self, interaction: Interaction, rest: str) -> None:
         """Make an example's image, exactly as /imagine would make it. Raises UserError like it.
 
+
         ``rest`` is from :func:`~bot.ui.cards.help.example_rest`. If the image costs more by now, its price must be
         confirmed.
         """
@@ -56,16 +56,13 @@ class HelpPages:
         if match is None or match["name"] not in EXAMPLES:
             raise UserError(OLD_LIST)
         named_price = None if match["price"] is None else int(match["price"])
-        options = self._options(interaction, EXAMPLES[match["name"]].prompt)
+        options = self._service.example(origin_of(interaction), EXAMPLES[match["name"]].prompt)
         await self._starter.run(interaction, options, named_price=named_price)
 
     def _price(self, interaction: Interaction, prompt: str) -> Price:
         """The price of an example here and now, or of one image of the default engine if it would be refused."""
         origin, service = origin_of(interaction), self._service
         try:
-            return service.cost(service.check(origin, self._options(interaction, prompt)))
+            return service.cost(service.check(origin, service.example(origin, prompt)))
         except UserError:
             return service.price(service.engine_by_default(origin))
-
-    def _options(self, interaction: Interaction, prompt: str) -> ImagineOptions:
-        return ImagineOptions(prompt=prompt, private=self._service.private_by_default(origin_of(interaction)))

@@ -20,13 +20,13 @@ from discord import app_commands
 
 from bot.clock import Clock
 from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
+from bot.domain.rules import Place
 from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
-from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.new_jobs import TooManyJobs
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
-from bot.ui.cards.refusal import not_made_card
-from bot.ui.cards.running_jobs import too_many_jobs_card
+from bot.ui.cards.refusal import not_made_card, too_many_jobs_card
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -82,9 +82,11 @@ REPORT = message(
     "interactions.report", "Error code {number}: please pass it to the bot's operator if this keeps happening."
 )
 
+_UNKNOWN = Place(lambda _: None, lambda _: True, lambda _: True)
+
 
 class RefusedWithCard(NotMade):
-    """A refusal of making images with a card of its own, which offers ways to go on."""
+    """A refusal to make images, with a card that offers what could be made instead."""
 
     def __init__(self, error: UserError, card: discord.ui.LayoutView) -> None:
         super().__init__(*error.problems)
@@ -228,6 +230,45 @@ def _bot_present(interaction: Interaction) -> bool:
     return interaction.is_guild_integration() or interaction.client.get_guild(interaction.guild_id) is not None
 
 
+def place_of(client: discord.Client, origin: Origin) -> Place:
+    """The person's server without the channels that are hidden from them. Reads only the cache.
+
+    If the server is not cached, everything is assumed to exist.
+    """
+    guild = client.get_guild(origin.server_id) if origin.server_id is not None else None
+    if guild is None or guild.unavailable:
+        return _UNKNOWN
+
+    def name(channel_id: int) -> str | None:
+        channel = guild.get_channel(channel_id)
+        return f"#{channel.name}" if channel is not None and _may_see(origin, channel) else None
+
+    return Place(
+        name,
+        has_channel=lambda channel_id: guild.get_channel_or_thread(channel_id) is not None,
+        has_role=lambda role_id: guild.get_role(role_id) is not None,
+    )
+
+
+def _may_see(origin: Origin, channel: discord.abc.GuildChannel) -> bool:
+    """Whether the person may see the channel, given the roles from their interaction."""
+    guild = channel.guild
+    if origin.user_id == guild.owner_id:
+        return True
+    known = {guild.default_role, *(role for id_ in origin.role_ids if (role := guild.get_role(id_)) is not None)}
+    if any(role.permissions.administrator for role in known):
+        return True
+    seen = any(role.permissions.view_channel for role in known)
+    # Overwrites for everybody apply first, then those for roles, then those for the person.
+    everybody = channel.overwrites_for(guild.default_role).view_channel
+    of_roles = {channel.overwrites_for(role).view_channel for role in known if role != guild.default_role}
+    by_roles = True if True in of_roles else False if False in of_roles else None
+    themselves = channel.overwrites_for(discord.Object(origin.user_id)).view_channel
+    for overwrite in (everybody, by_roles, themselves):
+        seen = seen if overwrite is None else overwrite
+    return seen
+
+
 # --- the first answer ---------------------------------------------------------------------------------------------
 
 
@@ -333,6 +374,6 @@ async def explain(interaction: Interaction, error: BaseException, *, doing: str,
 
 
 def apology(number: str, job_id: int | None) -> Card:
-    """The card for a bug of ours: enough to report it, but nothing about its cause."""
+    """The card for a bug: enough to report it, but nothing about its cause."""
     what: Text = APOLOGY() if job_id is None else APOLOGY_FOR_JOB(job=job_id)
     return notice(what, REPORT(number=number), accent=WARM)

@@ -13,11 +13,12 @@ from bot.domain.form_data import Draft
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import Plan
 from bot.errors import Problem, UserError
-from bot.jobs.refusals import CommandRefused, Refusals, Refused
-from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.new_jobs import TooManyJobs
+from bot.jobs.refusals import CommandRefused, Refusal, Refusals
 from bot.jobs.service import JobService
 from bot.jobs.view import asks_in_place
 from bot.ui.cards.layout import Card
+from bot.ui.cards.proposal import same_seed_card
 from bot.ui.client import Interaction
 from bot.ui.delivery.progress import JobCards
 from bot.ui.interactions import (
@@ -28,7 +29,7 @@ from bot.ui.interactions import (
     promise,
     take_back,
 )
-from bot.ui.same_seed import SameSeedQuestions, same_seed_card
+from bot.ui.questions import SameSeedQuestions
 
 ACKNOWLEDGE_TIMEOUT = 1.0
 """The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
@@ -87,7 +88,7 @@ class Remember(Protocol):
     """Makes the card of a refusal: :meth:`~bot.ui.refused_commands.RefusedCommands.card`."""
 
     def __call__(
-        self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
+        self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
     ) -> Card: ...
 
 
@@ -141,7 +142,7 @@ class JobStarter:
         parent_id: int | None = None,
         draft: Draft | None = None,
     ) -> Plan:
-        """Turn the options into requests. Raises UserError with all problems at once, and ways to go on.
+        """Turn the options into requests. Raises UserError with all problems and what could be made instead.
 
         Options that are not ``complete`` are completed from the person's defaults. ``parent_id`` is the job that they
         continue, and ``draft`` the submitted form that they come from. Limits are read from the database only if the
@@ -205,10 +206,11 @@ class JobStarter:
     ) -> int | None:
         """Acknowledge at once, store the job, and show its card. Returns the job's id; None if no job was stored.
 
-        A price that must be confirmed is asked for privately; ``repeats`` is whether its card says that the job makes
-        images that exist. So is a price above ``named_price`` (millicredits), which the pressed button named: defaults
-        may have changed since. Unless the person was ``asked`` already, the same question comes before a command that
-        they have just given. If a limit is reached after the first answer, a private refusal replaces the card.
+        If the price must be confirmed, the question is private; with ``repeats``, it also warns that these images exist
+        already. A price above ``named_price`` (millicredits), which the pressed button named, must be confirmed too:
+        defaults may have changed since. A command that repeats an earlier one with a fixed seed is questioned as well,
+        unless the person was ``asked`` before. If a limit is reached after the first answer, a private refusal replaces
+        the card.
         """
         origin = origin_of(interaction)
         dearer = named_price is not None and self._service.cost(plan).high > named_price
@@ -231,10 +233,7 @@ class JobStarter:
                 origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats or same is not None
             )
         except UserError as error:
-            shown = (
-                error if isinstance(error, TooManyJobs) else await self._limited(interaction, error, plan, parent_id)
-            )
-            await take_back(interaction, shown, private=private)
+            await take_back(interaction, await self._limited(interaction, error, plan, parent_id), private=private)
             return None
         await self._cards.show(job_id)
         return job_id

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
-import discord
 from discord import ui
 
 from bot.errors import UserError
@@ -23,7 +22,8 @@ from bot.ui.cards.layout import notice
 from bot.ui.cards.threads import gallery_card, threads_card
 from bot.ui.cards.wording import safe
 from bot.ui.client import Interaction
-from bot.ui.interactions import handle, origin_of
+from bot.ui.components import Component, component
+from bot.ui.interactions import origin_of
 from bot.ui.settings_panel import SettingsPanel
 from storage.jobs import JobFilter
 
@@ -100,33 +100,14 @@ def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:
     return JobFilter(words=match["words"] or None, engine=engine, thread_id=int(match["thread"] or 0) or None)
 
 
-def list_button_item(handlers: Mapping[str, PageMaker]) -> type[ui.DynamicItem[ui.Button[Any]]]:
-    """Return the class that discord.py matches to the buttons of lists; it calls these handlers."""
+def list_button_item(handlers: Mapping[str, PageMaker]) -> Component:
+    """Return the class of the buttons of lists; it calls these handlers."""
 
-    class ListButtonItem(
-        ui.DynamicItem[ui.Button[Any]],
-        template=r"page:(?P<list>[a-z]{1,20}):(?P<page>[0-9]{1,6})(?::(?P<rest>.*))?",
-    ):
-        def __init__(self, custom_id: str, name: str, page: int, rest: str) -> None:
-            super().__init__(ui.Button(custom_id=custom_id))
-            self.name = name
-            self.page = page
-            self.rest = rest
+    async def press(interaction: Interaction, match: re.Match[str], _item: ui.Item[Any]) -> None:
+        handler = handlers.get(match["list"])
+        if handler is None:
+            raise UserError(OLD_LIST)
+        await answer_later(interaction)
+        await fill(interaction, await handler(interaction, int(match["page"]), match["rest"] or ""))
 
-        @classmethod
-        async def from_custom_id(
-            cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-        ) -> Self:
-            return cls(match[0], match["list"], int(match["page"]), match["rest"] or "")
-
-        async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]  # typed for any client
-            async def work(interaction: Interaction) -> None:
-                handler = handlers.get(self.name)
-                if handler is None:
-                    raise UserError(OLD_LIST)
-                await answer_later(interaction)
-                await fill(interaction, await handler(interaction, self.page, self.rest))
-
-            await handle(interaction, work, doing=f"list.{self.name}")
-
-    return ListButtonItem
+    return component(r"page:(?P<list>[a-z]{1,20}):(?P<page>[0-9]{1,6})(?::(?P<rest>.*))?", press, doing="list.{list}")

@@ -11,23 +11,23 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
-import discord
 from discord import ui
 
 from bot.clock import Clock
 from bot.domain.form_data import Draft, draft_of_refused
 from bot.errors import NotMade, UserError
-from bot.jobs.refusals import Refused
+from bot.jobs.refusals import Refusal
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import message, t
 from bot.ui.cards.layout import Card
 from bot.ui.cards.refusal import refused_card
 from bot.ui.client import Interaction
+from bot.ui.components import Component, component
 from bot.ui.forms import FORM_SECONDS, EditForm
-from bot.ui.interactions import handle, origin_of
+from bot.ui.interactions import origin_of
 from bot.ui.job_starter import JobStarter
 
 KEPT_AT_MOST = 2000
@@ -48,7 +48,7 @@ class RefusedCommand:
     """A refused command of a person. ``started`` are the numbers of the offers that were accepted."""
 
     user_id: int
-    refused: Refused
+    refused: Refusal
     draft: Draft
     parent_id: int | None
     at: float
@@ -63,7 +63,7 @@ class RefusedCommands:
         self._clock = clock
         self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
 
-    def card(self, refused: Refused, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
+    def card(self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
         """Remember the command, and return the card of its refusal.
 
         ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.
@@ -142,30 +142,13 @@ class RefusedButtons:
                 found.started.discard(number)
 
 
-def refused_button_item(buttons: RefusedButtons) -> type[ui.DynamicItem[ui.Button[Any]]]:
-    """Return the class that discord.py matches to the buttons of refused commands."""
+def refused_button_item(buttons: RefusedButtons) -> Component:
+    """Return the class of the buttons of refused commands."""
 
-    class RefusedButtonItem(
-        ui.DynamicItem[ui.Button[Any]], template=r"refused:(?P<key>[0-9a-f]{16}):(?P<what>edit|[0-9])"
-    ):
-        def __init__(self, key: str, what: str) -> None:
-            super().__init__(ui.Button(custom_id=f"refused:{key}:{what}"))
-            self.key = key
-            self.what = what
+    async def press(interaction: Interaction, match: re.Match[str], _item: ui.Item[Any]) -> None:
+        if match["what"] == "edit":
+            await buttons.edit(interaction, match["key"])
+        else:
+            await buttons.accept(interaction, match["key"], int(match["what"]))
 
-        @classmethod
-        async def from_custom_id(
-            cls, interaction: discord.Interaction[Any], item: ui.Item[Any], match: re.Match[str], /
-        ) -> Self:
-            return cls(match["key"], match["what"])
-
-        async def callback(self, interaction: Interaction) -> None:  # type: ignore[override]  # typed for any client
-            async def work(interaction: Interaction) -> None:
-                if self.what == "edit":
-                    await buttons.edit(interaction, self.key)
-                else:
-                    await buttons.accept(interaction, self.key, int(self.what))
-
-            await handle(interaction, work, doing="refused.edit" if self.what == "edit" else "refused.offer")
-
-    return RefusedButtonItem
+    return component(r"refused:(?P<key>[0-9a-f]{16}):(?P<what>edit|[0-9])", press, doing="refused.{what}")

@@ -10,10 +10,10 @@ from bot.errors import UserError
 from bot.jobs.refusals import CommandRefused
 from bot.jobs.service import JobService
 from bot.ui.cards.buttons import OLD_BUTTON
+from bot.ui.cards.proposal import same_seed_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import TOO_SLOW, looked_up, missing_permissions, origin_of, promise
 from bot.ui.job_starter import JobStarter
-from bot.ui.same_seed import same_seed_card
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class RepeatButtons:
         await self._run(interaction, job_id, new_seed=True)
 
     async def same_seed(self, interaction: Interaction, job_id: int) -> None:
-        """Run the job again with the same seed: its author was asked."""
+        """Run the job again with the same seed, after the person was asked."""
         await self._run(interaction, job_id, new_seed=False)
 
     async def keep(self, interaction: Interaction, job_id: int) -> None:
@@ -65,7 +65,7 @@ class RepeatButtons:
             await self._start(interaction, await self._planned(interaction, job_id, planned), job_id)
 
     async def _planned(self, interaction: Interaction, job_id: int, planning: Coroutine[Any, Any, T]) -> T:
-        """Look up the plan. If it is refused, the person can go on from the refusal."""
+        """Return the plan. If it is refused, raise the refusal with what could be made instead."""
         try:
             return await looked_up(interaction, planning)
         except CommandRefused as error:

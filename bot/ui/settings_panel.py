@@ -124,5 +124,5 @@ class _TextForm(ui.Modal):
             await tell(interaction, FormOffer(problems, self.copy(), label=t("Edit again"), accent=WARM))
 
     def copy(self) -> _TextForm:
-        """A new form with what was typed, since a form can be submitted only once."""
+        """A new form with the same text, because a form can be submitted only once."""
         return _TextForm(self._panel, self._typed)

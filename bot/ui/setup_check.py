@@ -6,16 +6,15 @@ import aiohttp
 import discord
 import structlog
 
-from bot.domain.options import ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.jobs.view import JobView
 from bot.servers.access import AccessCheck
 from bot.servers.settings import require_manager
-from bot.text import Text
+from bot.text import Text, t
 from bot.ui.cards.access import NO, YES
 from bot.ui.cards.delivery_text import delivery_text
-from bot.ui.cards.setup_check import (
+from bot.ui.cards.setup import (
     DELIVERED,
     DELIVERED_PRIVATELY,
     DELIVERY_WAITS,
@@ -35,14 +34,16 @@ from bot.ui.cards.setup_check import (
     steps_before,
 )
 from bot.ui.client import Interaction
-from bot.ui.delivery.watch import DeliveryWatch
+from bot.ui.delivery.notifier import DeliveryWatch
 from bot.ui.interactions import lacking_here, origin_of, tell
 from bot.ui.job_starter import JobStarter
-from bot.ui.try_it import FIRST_PROMPT
 from bot.ui.welcome import StartProblems
 from storage.records import DeliveryMethod, JobStatus
 
 log = structlog.get_logger(__name__)
+
+FIRST_PROMPT = t("a lighthouse on a cliff, storm")
+"""The prompt of the example and test images, in the person's language."""
 
 _OVER = {JobStatus.DELIVERED, JobStatus.UNDELIVERED}
 _IN_PLACE = {DeliveryMethod.TOKEN, DeliveryMethod.BOT_EDIT, DeliveryMethod.FOUND_IN_CARD}
@@ -66,11 +67,15 @@ class SetupCheck:
         self._problems = problems
         self._watch = watch
 
+    async def try_it(self, interaction: Interaction) -> None:
+        """Make the example image for the person who presses the button. Raises UserError."""
+        await self._starter.run(interaction, self._service.example(origin_of(interaction), str(FIRST_PROMPT)))
+
     async def start(self, interaction: Interaction) -> None:
         """Start the job of the person who presses the button, and show them the checklist."""
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        options = ImagineOptions(prompt=str(FIRST_PROMPT), private=self._service.private_by_default(origin))
+        options = self._service.example(origin, str(FIRST_PROMPT))
         problems: tuple[Text, ...] = ()
         job_id = None
         try:

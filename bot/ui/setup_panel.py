@@ -22,14 +22,23 @@ from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.servers.settings import CREDITS_AT_MOST, CREDITS_RANGE, Servers, require_manager
-from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, ServerSetup, merged_words, rebased, suggestions
+from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, ServerSetup, SetupDraft, merged_words, rebased, suggestions
 from bot.text import message, t
 from bot.ui.admin import LIMIT_REMOVED_FOR, LIMIT_SET, NOT_A_MEMBER, NOT_LOGGED, log_change
 from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.cards.layout import Words
 from bot.ui.cards.server import changes_text, limits_text, period_of, subject_text
-from bot.ui.cards.setup import MENU_AT_MOST, NO_LIMIT, saved_card, setup_card, typed_amount
+from bot.ui.cards.setup import (
+    MENU_AT_MOST,
+    NO_LIMIT,
+    member_period,
+    saved_card,
+    server_period,
+    setup_card,
+    typed_amount,
+)
 from bot.ui.client import Interaction
+from bot.ui.components import ServerHandler
 from bot.ui.interactions import handle, origin_of, tell
 from bot.ui.welcome import StartProblems
 
@@ -64,8 +73,8 @@ class SetupPanel:
         self._setup = ServerSetup(servers)
         self._problems = problems
         # The drafts, each with what was set when it was made or last shown.
-        self._drafts: OrderedDict[tuple[int, int], tuple[Draft, Draft]] = OrderedDict()
-        choices: Mapping[str, Callable[[Draft, Interaction], Draft]] = {
+        self._drafts: OrderedDict[tuple[int, int], tuple[SetupDraft, SetupDraft]] = OrderedDict()
+        choices: Mapping[str, Callable[[SetupDraft, Interaction], SetupDraft]] = {
             "channels": lambda draft, pressed: replace(draft, channels=_ids(pressed, _guild(pressed).get_channel)),
             "roles": lambda draft, pressed: replace(draft, roles=_ids(pressed, _guild(pressed).get_role)),
             "person": lambda draft, pressed: replace(draft, person=replace(draft.person, amount=_amount(pressed))),
@@ -73,7 +82,7 @@ class SetupPanel:
             "privacy": lambda draft, pressed: replace(draft, privacy=_privacy(pressed)),
             "starter": lambda draft, pressed: replace(draft, starter=_chosen(pressed) == ["1"]),
         }
-        self.handlers: Mapping[str, Callable[[Interaction], Awaitable[None]]] = {
+        self.handlers: Mapping[str, ServerHandler] = {
             **{name: self._chooser(choose) for name, choose in choices.items()},
             "setup": self.open,
             "change": self._reopen,
@@ -90,13 +99,15 @@ class SetupPanel:
         """Show the panel in place of what was saved."""
         await interaction.response.edit_message(view=self._panel(interaction, self._begin(interaction)))
 
-    def _chooser(self, choose: Callable[[Draft, Interaction], Draft]) -> Callable[[Interaction], Awaitable[None]]:
+    def _chooser(
+        self, choose: Callable[[SetupDraft, Interaction], SetupDraft]
+    ) -> Callable[[Interaction], Awaitable[None]]:
         async def chosen(interaction: Interaction) -> None:
             await self.change(interaction, lambda draft: choose(draft, interaction))
 
         return chosen
 
-    async def change(self, interaction: Interaction, change: Callable[[Draft], Draft]) -> None:
+    async def change(self, interaction: Interaction, change: Callable[[SetupDraft], SetupDraft]) -> None:
         """Change the draft and show it. Raises UserError for an invalid choice."""
         before, clash = self._up_to_date(interaction)
         draft = change(before)
@@ -140,26 +151,26 @@ class SetupPanel:
 
     # --- drafts -------------------------------------------------------------------------------------------------
 
-    def _begin(self, interaction: Interaction) -> Draft:
+    def _begin(self, interaction: Interaction) -> SetupDraft:
         """A new draft for this person, with suggestions where nothing is set."""
         server_id = _managed(interaction)
         draft = self._setup.suggested(server_id, self._service.price(self._engine(server_id)))
         self._keep(interaction, draft)
         return draft
 
-    def _draft(self, interaction: Interaction) -> Draft:
+    def _draft(self, interaction: Interaction) -> SetupDraft:
         """The person's draft; a new one if it was lost in a restart."""
         _managed(interaction)
         kept = self._drafts.get(_key(interaction))
         return self._begin(interaction) if kept is None else kept[1]
 
-    def _up_to_date(self, interaction: Interaction) -> tuple[Draft, bool]:
+    def _up_to_date(self, interaction: Interaction) -> tuple[SetupDraft, bool]:
         """The person's draft with what others have changed meanwhile, and whether that replaces one of its choices."""
         draft = self._draft(interaction)
         base, _ = self._drafts[_key(interaction)]
         return rebased(base, draft, self._setup.current(_managed(interaction)))
 
-    def _keep(self, interaction: Interaction, draft: Draft) -> None:
+    def _keep(self, interaction: Interaction, draft: SetupDraft) -> None:
         """Keep the draft, which was made from what is set now."""
         self._drafts[_key(interaction)] = self._setup.current(_managed(interaction)), draft
         self._drafts.move_to_end(_key(interaction))
@@ -172,7 +183,7 @@ class SetupPanel:
         default = rules.defaults(list(engines), self._service.default_engine).engine
         return default if default in engines else self._service.default_engine
 
-    def _panel(self, interaction: Interaction, draft: Draft, *problems: Words) -> ui.LayoutView:
+    def _panel(self, interaction: Interaction, draft: SetupDraft, *problems: Words) -> ui.LayoutView:
         guild = _guild(interaction)
         operator = self._setup.operator
         engine = self._service.engines[self._engine(guild.id)]
@@ -196,17 +207,15 @@ class SetupPanel:
 class AmountsForm(ui.Modal):
     """The form for limits that the menus do not offer."""
 
-    def __init__(self, panel: SetupPanel, draft: Draft) -> None:
+    def __init__(self, panel: SetupPanel, draft: SetupDraft) -> None:
         super().__init__(title=str(t("Other amounts"))[:45], timeout=FORM_SECONDS)
         self._panel = panel
         self._shown = draft
         self._person = _line(typed_amount(draft.person))
         self._server = _line(typed_amount(draft.server))
         empty = str(t("Credits; empty: no limit"))[:100]
-        one = t("One member, {period}", period=draft.person.period.each)
-        every = t("All members together, {period}", period=draft.server.period.each)
-        self.add_item(ui.Label(text=str(one)[:45], description=empty, component=self._person))
-        self.add_item(ui.Label(text=str(every)[:45], description=empty, component=self._server))
+        self.add_item(ui.Label(text=str(member_period(draft))[:45], description=empty, component=self._person))
+        self.add_item(ui.Label(text=str(server_period(draft))[:45], description=empty, component=self._server))
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]  # typed for any client
         await handle(interaction, self._sent, doing="form.setup_amounts")
@@ -214,7 +223,7 @@ class AmountsForm(ui.Modal):
     async def _sent(self, interaction: Interaction) -> None:
         person, server = read_amount(self._person.value), read_amount(self._server.value)
 
-        def changed(draft: Draft) -> Draft:
+        def changed(draft: SetupDraft) -> SetupDraft:
             # What the person left as it was may have been changed by others since the form was opened.
             if person != self._shown.person.amount:
                 draft = replace(draft, person=replace(draft.person, amount=person))
@@ -228,7 +237,7 @@ class AmountsForm(ui.Modal):
 class WordsForm(ui.Modal):
     """The form for the server's own refused words."""
 
-    def __init__(self, panel: SetupPanel, draft: Draft) -> None:
+    def __init__(self, panel: SetupPanel, draft: SetupDraft) -> None:
         super().__init__(title=str(t("Own refused words"))[:45], timeout=FORM_SECONDS)
         self._panel = panel
         self._shown = draft.words
@@ -249,7 +258,7 @@ class WordsForm(ui.Modal):
         typed = self._words.value.strip()
         words = () if not typed or means_nothing(typed) else typed_list(typed)
 
-        def changed(draft: Draft) -> Draft:
+        def changed(draft: SetupDraft) -> SetupDraft:
             draft = replace(draft, words=merged_words(self._shown, words, draft.words))
             # Raises UserError if there are too many words.
             _ = draft.refused

@@ -24,7 +24,7 @@ from discord.http import Route
 
 from bot.clock import Clock
 from bot.text import Message, message
-from bot.unreachable import unreachable
+from bot.ui.client import why_unreachable
 from storage import settings
 from storage.database import Database, StorageError
 
@@ -276,4 +276,4 @@ def _trouble(error: Exception) -> Trouble:
 def _answer(error: Exception) -> dict[str, object]:
     if isinstance(error, discord.HTTPException):
         return {"status": error.status, "code": error.code, "why": error.text}
-    return {"why": unreachable(error)}
+    return {"why": why_unreachable(error)}

@@ -14,7 +14,7 @@ from bot.servers.welcomes import Welcomes
 from bot.text import Message, Text, message, read_in
 from bot.ui.admin import missing_in
 from bot.ui.cards.help import Mention
-from bot.ui.cards.welcome import welcome_card
+from bot.ui.cards.setup import welcome_card
 from bot.ui.cards.wording import safe
 
 log = structlog.get_logger(__name__)

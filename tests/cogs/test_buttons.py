@@ -18,8 +18,8 @@ from bot.ui.buttons import DELETE_IMAGES, DELETED, DELETED_BEFORE, MESSAGE_LEFT
 from bot.ui.cards import job as cards
 from bot.ui.cards.buttons import JOB_ACTIONS, OLD_BUTTON
 from bot.ui.cards.details import SEED_OF_ONE
-from bot.ui.confirm import KEPT
 from bot.ui.interactions import APOLOGY_FOR_JOB
+from bot.ui.questions import KEPT
 from storage import images as image_rows
 from storage import jobs as rows
 from storage import tables, threads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.ui.cards.hints import TRY_EDIT, TRY_STYLE
+from bot.ui.cards.job_text import TRY_EDIT, TRY_STYLE
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage import hints

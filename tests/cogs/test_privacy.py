@@ -14,7 +14,7 @@ from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
 from bot.retention import Ages, apply_retention
 from bot.text import Message, Text
 from bot.ui.cards.wording import JOBS, THREADS
-from bot.ui.confirm import KEPT
+from bot.ui.questions import KEPT
 from cogs.privacy import DELETED, LIMITS_STAY, NOT_REMOVED, PERMANENT, STORED_IMAGES, SUMMARY, SUMMARY_WITH_SETTINGS
 from storage import ledger, privacy
 from storage.database import database_path

@@ -6,9 +6,8 @@ from typing import Any
 
 import simcord
 
-from bot.ui import same_seed
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.proposal import SAME_IMAGES
+from bot.ui.cards.proposal import SAME_IMAGE, SAME_IMAGES
 from fakes.services import Fault
 from fakes.services.faults import Status
 from storage.records import JobStatus
@@ -34,7 +33,7 @@ async def test_again_asks_before_it_makes_the_same_image(studio: Studio) -> None
     result = await made(studio)
     for person in (studio.ada, studio.ben):
         question = told(await studio.press(person, card(result), "Again"))
-        assert shows(question.text, same_seed.SAME_IMAGE(count=1))
+        assert shows(question.text, SAME_IMAGE(count=1))
         assert str(card(result).raw.id) in question.text
         assert question.labels == QUESTION
     await studio.finish()
@@ -44,7 +43,7 @@ async def test_again_asks_before_it_makes_the_same_image(studio: Studio) -> None
 async def test_a_new_seed_makes_another_image_and_the_question_goes(studio: Studio) -> None:
     result = await made(studio, images=2)
     asked = await studio.press(studio.ben, card(result), "Again")
-    assert shows(told(asked).text, same_seed.SAME_IMAGE(count=2))
+    assert shows(told(asked).text, SAME_IMAGE(count=2))
     again = await studio.press(studio.ben, told(asked), "New seed")
     await studio.finish()
     shown = card(again)
@@ -106,7 +105,7 @@ async def test_the_same_command_asks_too(studio: Studio) -> None:
     first = await made(studio)
     second = await studio.imagine(prompt="a fox", seed=7)
     asked = told(second)
-    assert shows(asked.text, same_seed.SAME_IMAGE(count=1))
+    assert shows(asked.text, SAME_IMAGE(count=1))
     assert str(card(first).raw.id) in asked.text
     again = await studio.press(studio.ada, asked, "Same seed")
     await studio.finish()

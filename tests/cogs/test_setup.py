@@ -20,8 +20,7 @@ from bot.ui.admin import CHANGED_BY, LIMIT_REMOVED_FOR, LIMIT_SET, NOT_LOGGED
 from bot.ui.cards.access import I_MAY_NOT
 from bot.ui.cards.buttons import CHANGE_SETUP, OTHER_AMOUNTS, OWN_WORDS, SAVE_SETUP, TEST_IMAGE, ServerButton, server_id
 from bot.ui.cards.server import CHANGE, TITLES, limits_text, subject_text
-from bot.ui.cards.setup import NO_LIMIT, NOTHING_CHANGED, PANEL, SAVED
-from bot.ui.cards.setup_check import (
+from bot.ui.cards.setup import (
     ALL_FINE,
     CHANNEL,
     DELIVERED,
@@ -30,8 +29,12 @@ from bot.ui.cards.setup_check import (
     ENGINE_FAILED,
     ENGINE_WORKS,
     LIMITED,
+    NO_LIMIT,
     NOT_LIMITED,
+    NOTHING_CHANGED,
     OVER_LIMIT,
+    PANEL,
+    SAVED,
 )
 from bot.ui.interactions import PERMISSION_NAMES
 from bot.ui.setup_panel import CHANGED_MEANWHILE, CHOICES_LOST, FOR_MANAGERS_ONLY, NOT_AN_AMOUNT, read_amount
@@ -216,7 +219,7 @@ async def test_changes_are_in_the_log_and_the_log_channel(studio: Studio) -> Non
     assert "**/setup** Private" in noted
 
 
-async def test_after_a_restart_the_panel_never_saves_what_nobody_saw(studio: Studio) -> None:
+async def test_after_a_restart_the_panel_never_saves_unseen_choices(studio: Studio) -> None:
     panel = await opened(studio)
     await panel.choose("privacy", Privacy.FORCED.value)
     await studio.restart()

@@ -64,7 +64,7 @@ async def test_confirming_posts_the_card_and_deletes_the_question(studio: Studio
     assert (job.message_id, job.public_in, job.delivered_by) == (shown.raw.id, studio.channel.id, DeliveryMethod.TOKEN)
 
 
-async def test_a_confirmed_job_goes_on_in_its_posted_card(slow_studio: Studio) -> None:
+async def test_a_confirmed_job_continues_in_its_posted_card(slow_studio: Studio) -> None:
     """Its result is an edit of the posted card, also after a restart, and by the bot when the token has expired."""
     studio = slow_studio
     posted = await studio.confirmed(prompt=f"a car --engine {{{CORE}, {BASIC}}}")

@@ -10,8 +10,7 @@ import simcord
 
 from bot.domain.rules import OTHER_CHANNELS
 from bot.ui.admin import LACKING
-from bot.ui.cards.setup import PANEL
-from bot.ui.cards.welcome import FOR_MANAGERS, HOW, WELCOME
+from bot.ui.cards.setup import FOR_MANAGERS, HOW, PANEL, WELCOME
 from bot.ui.interactions import PERMISSION_NAMES
 from bot.ui.setup_panel import FOR_MANAGERS_ONLY
 from bot.ui.welcome import NO_LIMIT, ONLY_DEMO

@@ -12,8 +12,8 @@ from bot.ui.buttons import job_button_item
 from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS
 from bot.ui.cards.layout import Card
 from bot.ui.cards.wording import units
+from bot.ui.components import action_button_item, menu_item
 from bot.ui.list_buttons import list_button_item
-from bot.ui.menus import action_button_item, menu_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 COMPONENTS_V2 = 1 << 15

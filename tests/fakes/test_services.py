@@ -270,7 +270,7 @@ async def test_images_are_served_without_a_key_and_with_a_thumbnail(
     assert [call.authorization for call in stand_in.calls_to("ai-client.image")] == [None, None]
 
 
-async def test_a_later_stand_in_goes_on_with_the_renderings() -> None:
+async def test_a_later_stand_in_continues_the_renderings() -> None:
     async with aiohttp.ClientSession() as http:
         async with StandIn(seconds=None, painter=flat) as first:
             thread = await open_thread(http, first)

@@ -16,8 +16,7 @@ from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
-from bot.jobs.new_jobs import ENGINE_GONE, LAPSED_KEPT, PROPOSED_AT_MOST
-from bot.jobs.running_jobs import TooManyJobs
+from bot.jobs.new_jobs import ENGINE_GONE, LAPSED_KEPT, PROPOSED_AT_MOST, TooManyJobs
 from bot.jobs.service import JobService
 from bot.jobs.store import NOT_YOURS, OLD_CARD
 from bot.jobs.view import CONFIRMABLE

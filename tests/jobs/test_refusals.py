@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from bot.domain.alternatives import Changes
 from bot.domain.engines import ENGINE_MISSPELT, NOT_TAKEN
-from bot.domain.mends import Changes
 from bot.domain.options import SEED, SIZE, ImagineOptions
 from bot.domain.requests import TOO_MANY_IMAGES
 from bot.domain.rules import ENGINE_NOT_ALLOWED, PRIVATE_OFF, WORD_REFUSED, Privacy
@@ -18,7 +18,7 @@ from bot.errors import Problem
 from bot.jobs.circuit_breaker import FAILURES, PERSONAL_OUTAGE
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.limits import TOO_MANY_IMAGES as TOO_MANY_IMAGES_HERE
-from bot.jobs.refusals import OFFERS_AT_MOST, CommandRefused, Refusals, Refused
+from bot.jobs.refusals import OFFERS_AT_MOST, CommandRefused, Refusal, Refusals
 from bot.providers.base import Size
 from bot.providers.errors import Refused as RefusedByService
 from bot.text import message
@@ -48,7 +48,7 @@ class Desk:
 
     async def refused(
         self, prompt: str = "a fox", *, missing: Sequence[Problem] = (), complete: bool = False, **typed: Any
-    ) -> Refused:
+    ) -> Refusal:
         """Refuse a command; one that would be accepted is refused because of what is ``missing`` or a limit."""
         options = ImagineOptions(prompt, **typed)
         try:
@@ -62,7 +62,7 @@ class Desk:
         return await self.refusals.explained(ADA, refused, missing=missing)
 
 
-def changes(refused: Refused) -> list[Changes]:
+def changes(refused: Refusal) -> list[Changes]:
     return [offer.changes for offer in refused.offers]
 
 
@@ -161,7 +161,7 @@ async def test_extra_credits_count(make_workshop: MakeWorkshop) -> None:
     assert changes(await desk.refused(images=4)) == [Changes(images=2)]
 
 
-async def test_too_many_running_jobs_cannot_be_mended(make_workshop: MakeWorkshop) -> None:
+async def test_too_many_running_jobs_have_no_alternative(make_workshop: MakeWorkshop) -> None:
     desk = Desk(await make_workshop(*two_services(), limits=Limits(jobs_per_user=1)))
     await desk.workshop.imagine(ADA)
     refused = await desk.refused(engine=XL.id, size="3x3")

@@ -70,7 +70,7 @@ async def test_one_of_several_fails_and_the_others_are_delivered(make_workshop: 
         ("poll", Failed(Reason.REFUSED, "It did not work."), SubmissionStatus.FAILED),
     ],
 )
-async def test_an_end_without_images_is_free_and_told(
+async def test_an_end_without_images_is_free_and_reported(
     workshop: Workshop, call: str, answer: object, status: SubmissionStatus
 ) -> None:
     workshop.provider.enqueue(call, answer)
@@ -86,7 +86,9 @@ async def test_an_end_without_images_is_free_and_told(
 
 @pytest.mark.parametrize("call", ["prepare", "submit"])
 @pytest.mark.parametrize("error", [Unreachable(), Busy(retry_after=30.0), Busy()])
-async def test_what_surely_did_not_arrive_is_sent_again(workshop: Workshop, call: str, error: Exception) -> None:
+async def test_a_request_that_certainly_did_not_arrive_is_sent_again(
+    workshop: Workshop, call: str, error: Exception
+) -> None:
     workshop.provider.enqueue(call, error)
     began = workshop.clock.now()
     job_id = await workshop.imagine()
@@ -311,7 +313,7 @@ async def test_an_image_that_stays_gone_is_given_up(workshop: Workshop) -> None:
     assert await beyond(workshop) == [(job_id, 5000, 0)]
 
 
-async def test_what_came_is_delivered_and_what_is_missing_is_said(workshop: Workshop) -> None:
+async def test_received_images_are_delivered_and_missing_ones_are_reported(workshop: Workshop) -> None:
     workshop.provider.enqueue("fetch", Refused(said="Not an image."))
     job_id = await workshop.imagine(images=3)
     await workshop.finish()

@@ -29,7 +29,7 @@ async def test_users_take_turns(make_workshop: MakeWorkshop) -> None:
     assert len(asked) == 4
 
 
-async def test_fetching_is_told_once_it_takes_long(workshop: Workshop) -> None:
+async def test_slow_fetching_is_reported(workshop: Workshop) -> None:
     come = asyncio.Event()
     workshop.provider.enqueue("fetch", come)
     job_id = await workshop.imagine()
@@ -58,7 +58,7 @@ async def test_a_job_that_is_ready_is_shown_and_not_looked_at_as_unfinished_once
     assert all(statuses == [SubmissionStatus.RENDERING] for statuses in told[2:])
 
 
-async def test_the_first_end_of_several_is_told(make_workshop: MakeWorkshop) -> None:
+async def test_the_first_end_of_several_is_reported(make_workshop: MakeWorkshop) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=False, images_per_submission=1))
     first, second, on_their_way = asyncio.Event(), asyncio.Event(), list[int]()
     workshop.provider.enqueue("submit", first, second)
@@ -154,7 +154,7 @@ async def test_a_delivery_that_fails_is_tried_again(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("can_look", [False, True])
-async def test_an_error_of_our_own_is_told_and_free(make_workshop: MakeWorkshop, *, can_look: bool) -> None:
+async def test_an_internal_error_is_reported_and_free(make_workshop: MakeWorkshop, *, can_look: bool) -> None:
     workshop = await make_workshop(ScriptedProvider(polled=can_look))
     workshop.provider.enqueue("submit", RuntimeError("a bug"))
     workshop.provider.enqueue("find", *(RuntimeError("a bug") for _ in range(20)))

@@ -153,7 +153,7 @@ async def test_a_private_answer_is_dismissed(visitor: Visitor) -> None:
     await expect(answer).to_be_hidden()
 
 
-async def test_a_service_is_broken_and_mended_in_the_panel(studio: Studio, visitor: Visitor) -> None:
+async def test_a_service_is_broken_and_repaired_in_the_panel(studio: Studio, visitor: Visitor) -> None:
     menu = visitor.page.locator("#service-fault")
     await menu.select_option("credits")
     await expect(visitor.page.locator("body")).to_have_class("services-broken")

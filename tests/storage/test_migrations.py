@@ -249,7 +249,9 @@ def test_an_empty_file_counts_as_blank(tmp_path: Path) -> None:
     assert version(path) == known_versions()[-1]
 
 
-def test_a_full_disk_is_said_plainly_and_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_plainly_and_nothing_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "easel.db"
     monkeypatch.setattr(sqlite, "MIGRATOR", ("PRAGMA max_page_count = 8", *sqlite.MIGRATOR))
     with fails(Fault.DISK_FULL):
@@ -257,7 +259,7 @@ def test_a_full_disk_is_said_plainly_and_nothing_is_made(tmp_path: Path, monkeyp
     assert schema(path) == {}
 
 
-def test_a_locked_database_is_said_plainly(path: Path, steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_database_is_reported_plainly(path: Path, steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE_SECONDS", 0)
     add_step(steps, ADD_A_TABLE)
     with editing(path) as connection:
@@ -267,7 +269,7 @@ def test_a_locked_database_is_said_plainly(path: Path, steps: Path, monkeypatch:
     assert version(path) == CURRENT
 
 
-def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_reported_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with fails(Fault.FOLDER_UNUSABLE):
         asyncio.run(migrate(address(tmp_path / "file" / "easel.db")))

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import Undelivered
 from bot.text import reading_in, t
-from bot.ui.delivery.watch import WATCHED_AT_MOST, DeliveryWatch
+from bot.ui.delivery.notifier import WATCHED_AT_MOST, DeliveryWatch
 
 
 class Delivery:

@@ -10,18 +10,17 @@ from hypothesis import strategies as st
 
 from bot.domain.money import Price
 from bot.jobs.limits import TOO_MANY_JOBS_HERE
+from bot.jobs.new_jobs import LISTED, TooManyJobs
 from bot.jobs.results import JobDetails
-from bot.jobs.running_jobs import LISTED, TooManyJobs
 from bot.jobs.view import JobView, Progress
 from bot.providers.base import Size
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.job import ShownImage, failure_card, result_card
 from bot.ui.cards.layout import notice, refusal
-from bot.ui.cards.proposal import lapsed_card, proposal_card
-from bot.ui.cards.running_jobs import too_many_jobs_card
+from bot.ui.cards.proposal import lapsed_card, proposal_card, same_seed_card
+from bot.ui.cards.refusal import too_many_jobs_card
 from bot.ui.cards.waiting import waiting_card
-from bot.ui.same_seed import same_seed_card
 from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, said
 from tests.doubles.views import NOW, image, job, request, submission, view

@@ -9,7 +9,7 @@ import pytest
 from bot.domain.options import ImagineOptions
 from bot.domain.rules import PRIVATE_OFF
 from bot.errors import UserError
-from bot.jobs.refusals import Refused
+from bot.jobs.refusals import Refusal
 from bot.ui.refused_commands import FORGOTTEN, KEPT_AT_MOST, KEPT_OF_EACH, RefusedCommands
 from tests.doubles.clock import SkippingClock
 from tests.doubles.texts import codes
@@ -20,7 +20,7 @@ ADA, BEN = 1, 2
 
 def refuse(commands: RefusedCommands, user_id: int) -> str:
     """Remember a refused command. Returns its key."""
-    card = commands.card(Refused(PRIVATE_OFF, options=ImagineOptions("a hen"), complete=False), user_id=user_id)
+    card = commands.card(Refusal(PRIVATE_OFF, options=ImagineOptions("a hen"), complete=False), user_id=user_id)
     return json.dumps(card.to_components()).partition("refused:")[2][:16]  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 

@@ -12,14 +12,12 @@ from bot.domain.rules import NOT_YOUR_ROLE, OTHER_CHANNELS, Privacy, Rules
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS_HERE, CreditLimit, InForce, LimitKind, LimitUse
 from bot.servers.access import Access
 from bot.servers.settings import MemberLimits
-from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Draft, Limit, Suggestion, suggestions
+from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Limit, SetupDraft, Suggestion, suggestions
 from bot.text import t
 from bot.ui.cards.access import NO, YES, access_card
 from bot.ui.cards.buttons import SERVER_ACTIONS
 from bot.ui.cards.layout import Card
-from bot.ui.cards.setup import saved_card, setup_card
-from bot.ui.cards.setup_check import ENGINE_FAILED, checklist, engine_step, steps_before
-from bot.ui.cards.welcome import welcome_card
+from bot.ui.cards.setup import ENGINE_FAILED, checklist, engine_step, saved_card, setup_card, steps_before, welcome_card
 from bot.ui.cards.wording import units
 from bot.ui.interactions import PERMISSION_NAMES
 from storage.ledger import Balance
@@ -54,7 +52,7 @@ def fits(card: Card) -> None:
 @pytest.mark.usefixtures("any_language")
 def test_the_longest_panel_fits() -> None:
     ids = tuple(2**62 + number for number in range(50))
-    draft = Draft(
+    draft = SetupDraft(
         channels=ids,
         roles=ids,
         person=Limit(HUGE, Period.WEEK),
@@ -80,7 +78,9 @@ def test_the_longest_panel_fits() -> None:
 
 
 def test_channels_that_are_gone_are_not_sent_to_discord() -> None:
-    draft = Draft((5, 6), (7,), Limit(1, Period.DAY), Limit(1, Period.MONTH), Privacy.FREE, starter=False, words=())
+    draft = SetupDraft(
+        (5, 6), (7,), Limit(1, Period.DAY), Limit(1, Period.MONTH), Privacy.FREE, starter=False, words=()
+    )
     card = setup_card(
         draft,
         engine="Core",

@@ -32,8 +32,9 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot import config
-from bot.app import Runtime, assembled, logged_in
+from bot.app import Runtime, assembled
 from bot.clock import Clock
+from bot.run import logged_in
 from bot.ui.cards.job import SUBMISSION_STATUS
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bot.app import REFUSED, WRONG_TOKEN
+from bot.findings import ANYBODY_MAY_ADD, SUGGESTED_LIMIT
+from bot.run import REFUSED, WRONG_TOKEN
 from bot.text import t
-from bot.to_do import ANYBODY_MAY_ADD, SUGGESTED_LIMIT
 from bot.ui.cards.waiting import ESTIMATED_HOLD
 from fakes.discord.bot_process import ERROR, BotProcess
 from fakes.discord.constants import Answer

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot import config, doctor
-from bot.app import assembled, logged_in
+from bot.app import assembled
 from bot.discord_checks import DISCORD_AWAY
 from bot.findings import Level
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
-from bot.unreachable import NO_SUCH_NAME
+from bot.run import logged_in
+from bot.ui.client import NO_SUCH_NAME
 from fakes.discord.forwarding import ForwardProxy
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel

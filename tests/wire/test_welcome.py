@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bot.ui.cards.welcome import WELCOME
+from bot.ui.cards.setup import WELCOME
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Guild
 from fakes.discord.seen import Seen, look_at

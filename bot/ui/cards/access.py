@@ -93,16 +93,16 @@ def _limits(access: Access, member: MemberLimits) -> list[str]:
     jobs = UNFINISHED(jobs=unfinished) if most is None else UNFINISHED_OF(jobs=unfinished, most=most)
     lines.append(tick(jobs, fine=TOO_MANY_JOBS_HERE.code not in reached))
     if access.operators:
-        # What the person did elsewhere is nothing that a server's manager may read.
+        # A server's manager must not learn what the person did in other servers.
         lines.append(tick(OPERATOR_LIMIT, fine=False))
     return lines
 
 
 def tick(words: Words, *, fine: bool = True) -> str:
-    """A line that says whether something is in order."""
+    """A line with a mark that shows whether something is fine."""
     return str(t("{mark} {words}", mark=YES if fine else NO, words=words))
 
 
 def quoted(problems: Iterable[Words]) -> list[str]:
-    """Sentences for somebody else, in small print."""
+    """The problems as another person reads them, in small print."""
     return [quiet(safe(str(problem), 500)) for problem in problems]

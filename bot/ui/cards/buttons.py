@@ -139,12 +139,9 @@ def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = Non
 # --- the buttons of a refused command -----------------------------------------------------------------------------
 
 
-EDIT_REFUSED = message("button.edit_refused", "Edit")
-
-
 def edit_refused(key: str) -> ui.Button[Any]:
     """The button that opens the refused command with this key in a form."""
-    return ui.Button(label=str(EDIT_REFUSED), custom_id=f"refused:{key}:edit")
+    return ui.Button(label=str(EDIT.label), custom_id=f"refused:{key}:edit")
 
 
 def offer(key: str, number: int, label: str) -> ui.Button[Any]:
@@ -265,9 +262,9 @@ class Menu:
     name: str
 
     def of(self, options: Sequence[discord.SelectOption], rest: str = "") -> ui.Select[Any]:
-        """The menu with these options. ``rest`` is its own state.
+        """The menu with these options. ``rest`` is the menu's own state.
 
-        One option must be selected: apps go on showing an earlier choice otherwise.
+        One option must be selected. Otherwise apps keep showing an earlier choice.
         """
         return ui.Select(options=list(options), custom_id=menu_id(self.name, rest))
 

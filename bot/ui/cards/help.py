@@ -24,7 +24,7 @@ OVERVIEW = "overview"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An image to make by pressing a button. ``title`` is short, because it stands on the button."""
+    """An image to make by pressing a button. ``title`` is short, because it is the button's label."""
 
     title: Text
     prompt: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, Option, features
+from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, STYLE, Option, features
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
 from bot.text import Text, listed, message, plural, t
@@ -19,6 +20,12 @@ SETTINGS_AT_MOST = 600
 LABEL_AT_MOST = 80
 _VALUE_AT_MOST = 200
 _SEEDS_AT_MOST = 4
+
+TRY_EDIT = message("hint.try_edit", "What next? Press Edit to change it.")
+TRY_STYLE = message("hint.try_style", "What next? Press Edit to change it, or add `--style {style}` to your prompt.")
+
+_WELL_KNOWN = "anime"
+_ONE_WORD = re.compile(r"[a-z0-9-]{1,40}")
 
 
 def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
@@ -125,3 +132,11 @@ def label(view: JobView, request: ImageRequest, *, by_seed: bool = True) -> str:
     if by_seed and not parts and request.seed is not None and len({each.seed for each in requests}) > 1:
         parts.append(str(SEED.text(request.seed)))
     return ": ".join(parts)
+
+
+def what_next(view: JobView) -> Text:
+    """What to try after a first result. A style of its engine is suggested if none was used."""
+    styled = any(request.style for request in view.requests)
+    styles = () if styled or not view.engines else STYLE.names(view.engines[0])
+    fit = [style for style in styles if _ONE_WORD.fullmatch(style)]
+    return TRY_STYLE(style=_WELL_KNOWN if _WELL_KNOWN in fit else fit[0]) if fit else TRY_EDIT()

@@ -58,6 +58,11 @@ def heading(words: Words) -> str:
     return f"**{words}**"
 
 
+def warning(problem: Words) -> str:
+    """A line about a problem."""
+    return f"⚠ {problem}"
+
+
 def quiet(line: Words) -> str:
     """A line in small print."""
     return f"-# {line}"

@@ -1,4 +1,4 @@
-"""The cards of a job that has no result yet or never will: waiting for confirmation, in progress, or never started."""
+"""The cards of a job without a result: waiting for confirmation, in progress, or never started."""
 
 from __future__ import annotations
 
@@ -7,29 +7,47 @@ from typing import Any
 
 from discord import ui
 
+from bot.domain.money import Price
 from bot.jobs.view import JobView
 from bot.text import Message, message
-from bot.ui.cards.buttons import AGAIN, CANCEL, CONFIRM, DELETE, EDIT, NEW_SEED, POST, job_rows
+from bot.ui.cards.buttons import (
+    AGAIN,
+    CANCEL,
+    CONFIRM,
+    DELETE,
+    EDIT,
+    KEEP_IMAGES,
+    NEW_SEED,
+    NEW_SEED_FOR,
+    POST,
+    SAME_SEED_FOR,
+    job_rows,
+)
+from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import NOT_CHARGED, ShownImage, for_author, heading, ignored_texts
 from bot.ui.cards.job_text import engine_name, label
 from bot.ui.cards.layout import WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.waiting import waiting_card
 from bot.ui.cards.wording import IMAGES, moment
-from storage.records import JobStatus, LapseReason
+from storage.records import Job, JobStatus, LapseReason
 
 LIST_AT_MOST = 1500
 
 PROPOSAL = message("card.proposal", "**This makes {images} for {price}.** Nothing is sent until you confirm.")
 EXPIRES = message("card.expires", "expires {when}")
 POSTED_LATER = message("card.posted_later", "Posted here once you confirm")
+SAME_IMAGE = message(
+    "same_seed.question", "This seed makes the same image again.", "These seeds make the same {count} images again."
+)
+THERE_ALREADY = message("same_seed.there_already", "It is already here: {url}", "They are already here: {url}")
 SAME_IMAGES = message("card.same_images", "The seed is fixed, so this makes the same images again.")
 NEVER_STARTED = message("card.never_started", "Not started.")
 LAPSED: Mapping[LapseReason, Message] = {
     LapseReason.EXPIRED: message("lapse.expired", "The price expired before you confirmed it."),
     LapseReason.CANCELLED: message("lapse.cancelled", "It was cancelled before the price was confirmed."),
     LapseReason.CANCELLED_BY_ADMIN: message("lapse.cancelled_by_admin", "An admin cancelled it."),
-    LapseReason.REPLACED: message("lapse.replaced", "You asked for too many other prices since."),
+    LapseReason.REPLACED: message("lapse.replaced", "You requested too many other prices after it."),
     LapseReason.OTHER: message("lapse.other", "The price was not confirmed."),
 }
 
@@ -61,6 +79,20 @@ def proposal_card(view: JobView) -> Card:
         row.append(NEW_SEED.on(view.job.id))
     parts.append(ui.ActionRow(*row, CANCEL.on(view.job.id)))
     return Card(*parts)
+
+
+def same_seed_card(job: Job, price: Price, *, images: int) -> Card:
+    """The question whether to make the images of ``job`` again: either answer makes as many for this price."""
+    url = jump_url(job)
+    there = () if url is None else (THERE_ALREADY(url=url, count=images),)
+    return Card(
+        text(SAME_IMAGE(count=images), *there, quiet(NOT_CHARGED)),
+        ui.ActionRow(
+            NEW_SEED_FOR.on(job.id, price=str(price)),
+            SAME_SEED_FOR.on(job.id, price=str(price)),
+            KEEP_IMAGES.on(job.id),
+        ),
+    )
 
 
 def lapsed_card(view: JobView) -> Card:

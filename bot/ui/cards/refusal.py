@@ -1,25 +1,32 @@
-"""The card of a refusal: a line for each problem, and buttons for what could be made instead."""
+"""The cards of refusals: a line for each problem, and buttons for what could be made instead or cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from discord import ui
 
-from bot.domain.mends import Changes
+from bot.domain.alternatives import Changes
 from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
+from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import Offer
+from bot.jobs.view import JobView
 from bot.text import Text, listed, message, t
-from bot.ui.cards.buttons import edit_refused, offer
-from bot.ui.cards.job import NOT_CHARGED
-from bot.ui.cards.layout import WARM, Card, Words, escaped, quiet, text, within
-from bot.ui.cards.wording import IMAGES, plain, units
+from bot.ui.cards.buttons import CANCEL, edit_refused, offer
+from bot.ui.cards.delivery_text import jump_url
+from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
+from bot.ui.cards.job_text import prompt_text
+from bot.ui.cards.layout import WARM, Card, Words, escaped, facts, quiet, text, within
+from bot.ui.cards.wording import IMAGES, moment, plain, units
+from storage.records import ENDED
 
 OFFER = message("refused.offer", "{changes}: {price}")
 
 LABEL_AT_MOST = 80
 _ENGINE_AT_MOST = 40
+_RUNNING_PROMPT_AT_MOST = 80
 _TEXT_AT_MOST = 3500
 _PROBLEM_AT_MOST = 1500
 # The characters of the labels in one row: more do not fit on a phone.
@@ -83,3 +90,31 @@ def _inside(label: Text) -> str:
     """A label within a sentence."""
     words = str(label)
     return words[:1].lower() + words[1:]
+
+
+def too_many_jobs_card(error: TooManyJobs) -> Card:
+    """The problems, and the running jobs, each with a link and, if it can be cancelled, Cancel."""
+    problems = within((escaped(problem, _PROBLEM_AT_MOST) for problem in error.problems), _PROBLEM_AT_MOST)
+    parts: list[ui.Item[Any]] = [text(*problems, quiet(NOT_CHARGED))]
+    for view in error.running:
+        words = text(_prompt(view), quiet(facts(*_stages(view), moment(view.job.created_at))))
+        parts.append(ui.Section(words, accessory=CANCEL.on(view.job.id)) if view.can_cancel else words)
+    return Card(*parts, accent=WARM)
+
+
+def _prompt(view: JobView) -> str:
+    """The prompt, as a link to the card if it can be linked."""
+    url = jump_url(view.job)
+    return (
+        prompt_text(view, _RUNNING_PROMPT_AT_MOST)
+        if url is None
+        else f"[{prompt_text(view, _RUNNING_PROMPT_AT_MOST)}]({url})"
+    )
+
+
+def _stages(view: JobView) -> Iterator[Words]:
+    """The status of each unfinished request, with its number if there are several."""
+    numbers = Counter(each.record.status for each in view.submissions if each.record.status not in ENDED)
+    for status, number in numbers.items():
+        stage = SUBMISSION_STATUS[status]
+        yield stage if number == 1 else t("{status}: {number}", status=stage, number=number)

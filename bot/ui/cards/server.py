@@ -12,7 +12,7 @@ from bot.domain.rules import Privacy, Rules
 from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
 from bot.text import Message, Text, message, plural, t
-from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
+from bot.ui.cards.layout import Card, Words, quiet, rule, text, warning, within
 from bot.ui.cards.usage import EXTRA, left_text, person
 from bot.ui.cards.wording import IMAGES, moment, safe, units
 from storage.settings import AdminAct, Quota, Subject
@@ -90,7 +90,7 @@ def rules_card(rules: Rules, missing: Iterable[Words]) -> Card:
         # The line for members says it.
         del values["server_period"]
     lines = [str(RULE(rule=TITLES[name], value=value_text(name, value, 400))) for name, value in values.items()]
-    problems = [f"⚠ {problem}" for problem in missing]
+    problems = [warning(problem) for problem in missing]
     return Card(
         text(t("**Rules of this server**")),
         text(*within(lines, 2400)),

@@ -107,7 +107,7 @@ def _times(progress: Progress) -> Iterator[Words]:
 
 
 def changes_at(view: JobView) -> int | None:
-    """The next time, in Unix milliseconds, at which the card says something else although nothing happens."""
+    """The next time, in Unix milliseconds, at which the card changes only because time passes."""
     progress = view.progress
     times = [None if progress.fetching else progress.overdue_at]
     times += [None if at is None else at - NOW for at in (progress.outage_until, _retry_at(view))]

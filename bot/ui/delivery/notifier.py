@@ -6,7 +6,11 @@ once, and it never affects the delivery.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import Context, copy_context
+from typing import Any, TypeAlias
 
 import aiohttp
 import discord
@@ -45,6 +49,10 @@ NOT_MADE_PRIVATELY = message(
     "notification.not_made_privately",
     "<@{user:plain}>, your image couldn't be made. Your private message in <#{channel:plain}> says why.",
 )
+
+Report: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+WATCHED_AT_MOST = 500
 
 
 def ways(job: Job, wanted: Notify, *, token: str | None, also_by_dm: bool = False) -> Iterator[NotificationState]:
@@ -96,8 +104,8 @@ class Notifier:
     async def notify(self, job_id: int, messages: Messages, *, token: str | None = None, again: bool = False) -> None:
         """Notify the author of a delivered job whose notification is due. Failures are logged, never raised.
 
-        ``token`` is the token of an interaction if it is still valid. ``again``: the card said long ago that there is
-        no result, so that its author no longer looks at it.
+        ``token`` is the token of an interaction if it is still valid. ``again``: the card reported long ago that
+        there was no result, so its author no longer looks at it.
         """
         try:
             view = await self._view(job_id)
@@ -143,3 +151,33 @@ class Notifier:
         if not await self._notifications.sent(job.id, channel_id=message.channel.id, message_id=message.id):
             await message.delete()
         return True
+
+
+class DeliveryWatch:
+    """Delivers jobs with ``deliver``, and then calls the report of each watched job. Reports are lost in a restart."""
+
+    def __init__(self, deliver: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+        self._deliver = deliver
+        self._watched: OrderedDict[int, tuple[Report, Context]] = OrderedDict()
+
+    def add(self, job_id: int, report: Report) -> None:
+        """Call ``report`` once after the job was delivered or could not be, in the language of the caller."""
+        self._watched[job_id] = report, copy_context()
+        while len(self._watched) > WATCHED_AT_MOST:
+            self._watched.popitem(last=False)
+
+    async def deliver(self, job_id: int) -> None:
+        """Deliver a finished job. Raises what ``deliver`` raises; the report then waits for the next attempt."""
+        await self._deliver(job_id)
+        await self.report(job_id)
+
+    async def report(self, job_id: int) -> None:
+        """Call the job's report, if there is one. A report that fails is logged."""
+        report, context = self._watched.pop(job_id, (None, None))
+        if report is None:
+            return
+        try:
+            await asyncio.create_task(report(), context=context)
+        except Exception:
+            # The job itself is delivered, and its author sees the result.
+            log.exception("delivery.not_reported", job=job_id)

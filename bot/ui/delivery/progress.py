@@ -285,9 +285,9 @@ class JobCards:
             followed.images.add(attachments, uploads)
 
     async def remove(self, card: Job) -> None:
-        """Delete the card that asked for a price, after its job got another one. Does not raise: it only helps.
+        """Delete the card that asked to confirm a price, after the job got another card. Failures are only logged.
 
-        ``card`` is the job as it was while it asked.
+        ``card`` is the job before the confirmation.
         """
         client = await self._bot()
         try:

@@ -11,8 +11,8 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.text import Text, message
 from bot.ui.cards.delivery_text import message_url, missing_images
-from bot.ui.cards.hints import what_next
 from bot.ui.cards.job import elsewhere_card, failure_card, result_card
+from bot.ui.cards.job_text import what_next
 from bot.ui.cards.layout import Card
 from bot.ui.delivery import methods
 from bot.ui.delivery.attachments import ImageSender, Uploads

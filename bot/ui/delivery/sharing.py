@@ -210,7 +210,7 @@ async def withdraw(interaction: Interaction, job: Job, *, besides: int | None) -
 
 
 async def _withdraw_notification(interaction: Interaction, job: Job) -> None:
-    """Delete the message that notified the author. It shows nothing of the job, so nobody is told if it remains."""
+    """Delete the message that notified the author. It contains nothing of the job, so a failure is not reported."""
     if job.notification_channel_id is None or job.notification_message_id is None:
         return
     channel = interaction.client.get_partial_messageable(job.notification_channel_id)

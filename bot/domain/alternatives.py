@@ -32,7 +32,7 @@ from bot.providers.base import Bounds, Engine, Size, WeightedText
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How a mended command differs from the typed one. An empty field is unchanged.
+    """How an alternative differs from the typed one. An empty field is unchanged.
 
     ``engines`` replace the named ones. ``values`` are features with their new values (of weights, the highest), and
     ``dropped`` the features that it no longer uses. ``images`` is the new number of images in all. ``flags`` are those
@@ -48,7 +48,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class Alternative:
     """A changed command. ``specs`` are what its prompts ask for after the changes, one for each.
 
     ``compared`` are the engines of a comparison. ``engines_fit`` is False if something was changed because of an
@@ -66,8 +66,8 @@ class Mend:
         """The changed options, as a person could have typed them."""
         return _written(self.command, self.specs, self.changes)
 
-    def with_images(self, most: int) -> Mend | None:
-        """Return the mend with at most this many images in all, or None if that is impossible or changes nothing."""
+    def with_images(self, most: int) -> Alternative | None:
+        """Return it with at most this many images in all, or None if that is impossible or changes nothing."""
         parts = len(self.compared) or len(self.specs)
         each = most // parts
         if each < 1:
@@ -83,7 +83,7 @@ class Mend:
         return replace(self, specs=specs, changes=replace(self.changes, images=images))
 
 
-def mends(
+def alternatives(
     options: ImagineOptions,
     *,
     engines: Mapping[str, Engine],
@@ -91,13 +91,13 @@ def mends(
     offered: Sequence[Engine],
     most: int,
     private: bool | None = None,
-) -> Iterator[Mend]:
+) -> Iterator[Alternative]:
     """Yield changes to try, the best first: they leave as much as possible as it was typed.
 
     The first may change nothing. ``default_engine`` is used if the command names no engine, and is tried early if it
     names an unknown one. ``offered`` are the engines that may be used, in the order in which to try them; ``most`` is
     the number of images that a job may have. ``private``, if set, is whether the result has to be private. A prompt
-    that cannot be read has no mends, unless only its flags are misspelt.
+    that cannot be read has no alternatives, unless only its flags are misspelt.
     """
     options = replace(as_typed(replace(options, added=None)), added=options.added, chosen=None)
     command, changes = read_command(options), Changes()
@@ -110,7 +110,7 @@ def mends(
         command = replace(command, options=replace(options, private=private))
         changes = replace(changes, private=private)
     specs = tuple(ImageSpec(prompt.parts, _values(options, prompt)) for prompt in command.prompts)
-    asked = _without_contradictions(Mend(command, specs, changes))
+    asked = _without_contradictions(Alternative(command, specs, changes))
     if options.engines is not None:
         yield from _comparisons(asked, options.engines, engines, offered, most)
         return
@@ -138,8 +138,8 @@ def mends(
 
 
 def _comparisons(
-    asked: Mend, names: Iterable[str], engines: Mapping[str, Engine], offered: Sequence[Engine], most: int
-) -> Iterator[Mend]:
+    asked: Alternative, names: Iterable[str], engines: Mapping[str, Engine], offered: Sequence[Engine], most: int
+) -> Iterator[Alternative]:
     """The comparison with those of its engines that may be used, and as many of them as a job may have images."""
     if len(asked.specs) > 1:
         return
@@ -174,7 +174,7 @@ def _with(spec: ImageSpec, option: Feature, value: Value) -> ImageSpec:
 # --- adapting to an engine ----------------------------------------------------------------------------------------
 
 
-def _without_contradictions(asked: Mend) -> Mend:
+def _without_contradictions(asked: Alternative) -> Alternative:
     """The command without options that are wrong for every engine: set twice, or no size."""
     options, prompts = asked.command.options, asked.command.prompts
     values = list(asked.changes.values)
@@ -188,7 +188,7 @@ def _without_contradictions(asked: Mend) -> Mend:
     return replace(asked, changes=replace(asked.changes, values=tuple(values), dropped=tuple(dropped)))
 
 
-def _adapted(asked: Mend, engines: Sequence[Engine], *, switch: bool = False) -> Mend:
+def _adapted(asked: Alternative, engines: Sequence[Engine], *, switch: bool = False) -> Alternative:
     """The command with what its engines, one for each prompt, do not accept replaced or dropped."""
     values = {feature.name: (feature, value) for feature, value in asked.changes.values}
     dropped = {feature.name: feature for feature in asked.changes.dropped}
@@ -217,7 +217,7 @@ def _adapted(asked: Mend, engines: Sequence[Engine], *, switch: bool = False) ->
         values=tuple(values.values()),
         dropped=tuple(dropped.values()),
     )
-    return Mend(asked.command, tuple(specs), changes, engines_fit=fit)
+    return Alternative(asked.command, tuple(specs), changes, engines_fit=fit)
 
 
 def _without_misfit(spec: ImageSpec, misfit: Misfit, engine: Engine) -> tuple[ImageSpec, Value | None]:

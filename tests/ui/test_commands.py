@@ -12,7 +12,7 @@ from discord.app_commands import locale_str
 
 from bot import text
 from bot.ui.client import Easel, Interaction
-from bot.ui.tree import Translator, Tree
+from bot.ui.commands import Translator, Tree
 from tests.doubles.texts import MadeUpLanguage
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.mends import Changes, Mend, mends
+from bot.domain.alternatives import Alternative, Changes, alternatives
 from bot.domain.options import IMAGES_PER_JOB, OPTIONS, SEED, SIZE, WEIGHTS, ImagineOptions
 from bot.domain.requests import Plan, plan, read_command
 from bot.errors import UserError
@@ -27,9 +27,9 @@ def candidates(
     most: int = IMAGES_PER_JOB,
     private_only: bool | None = None,
     **typed: Any,
-) -> list[Mend]:
+) -> list[Alternative]:
     return list(
-        mends(
+        alternatives(
             ImagineOptions(prompt, **typed),
             engines=ENGINES,
             default_engine=default.id,
@@ -40,16 +40,16 @@ def candidates(
     )
 
 
-def planned(mend: Mend, default: Engine = XL) -> Plan | None:
+def planned(alternative: Alternative, default: Engine = XL) -> Plan | None:
     try:
-        return plan(read_command(mend.options), ENGINES, default.id)
+        return plan(read_command(alternative.options), ENGINES, default.id)
     except UserError:
         return None
 
 
 def accepted(*args: Any, **typed: Any) -> list[Changes]:
     """The changes of the candidates that make a plan, in order."""
-    return [mend.changes for mend in candidates(*args, **typed) if planned(mend) is not None]
+    return [alternative.changes for alternative in candidates(*args, **typed) if planned(alternative) is not None]
 
 
 def test_the_closest_size_comes_before_another_engine() -> None:
@@ -127,17 +127,18 @@ def test_a_similar_engine_comes_first() -> None:
 def test_what_was_typed_changes_as_little_as_possible(
     prompt: str, typed: dict[str, Any], changes: dict[str, Any], options: ImagineOptions
 ) -> None:
-    mend = next(mend for mend in candidates(prompt, **typed) if planned(mend) is not None)
-    assert mend.changes == Changes(**changes)
-    assert mend.options == options
+    alternative = next(alternative for alternative in candidates(prompt, **typed) if planned(alternative) is not None)
+    assert alternative.changes == Changes(**changes)
+    assert alternative.options == options
 
 
 def test_without_weights_what_was_to_be_avoided_becomes_the_negative_prompt() -> None:
-    mend = next(
-        mend for mend in candidates("a fox::2 people::-1 --seed 7", engine=CORE.id, negative="rain", offered=())
+    alternative = next(
+        alternative
+        for alternative in candidates("a fox::2 people::-1 --seed 7", engine=CORE.id, negative="rain", offered=())
     )
-    assert mend.changes == Changes(dropped=(WEIGHTS,))
-    found = planned(mend)
+    assert alternative.changes == Changes(dropped=(WEIGHTS,))
+    found = planned(alternative)
     assert found is not None
     (request,) = found.requests
     assert ([part.text for part in request.prompts], request.negative, request.seed) == (["a fox"], "rain, people", 7)
@@ -163,22 +164,22 @@ def test_the_number_of_images_that_a_limit_allows() -> None:
 
 
 def test_privacy() -> None:
-    (mend, *_) = candidates(private_only=True)
-    assert (mend.changes, mend.options.private) == (Changes(private=True), True)
-    (mend, *_) = candidates(private_only=False, private=True)
-    assert (mend.changes, mend.options.private) == (Changes(private=False), False)
+    (alternative, *_) = candidates(private_only=True)
+    assert (alternative.changes, alternative.options.private) == (Changes(private=True), True)
+    (alternative, *_) = candidates(private_only=False, private=True)
+    assert (alternative.changes, alternative.options.private) == (Changes(private=False), False)
 
 
-def test_a_prompt_that_cannot_be_read_has_no_mends() -> None:
+def test_a_prompt_that_cannot_be_read_has_no_alternatives() -> None:
     assert candidates("a fox --nonsense", size="3x3") == []
     assert candidates("a fox --sed 7 --no") == []
     assert candidates("a {red, blue} fox --sed 7") == []
 
 
 def test_misspelt_flags() -> None:
-    mend = candidates("a fox --stepps=20 --ar16:9  --neagtive rain", engine=XL.id)[0]
-    assert mend.changes == Changes(flags=("--steps", "--ar", "--negative"))
-    found = planned(mend)
+    alternative = candidates("a fox --stepps=20 --ar16:9  --neagtive rain", engine=XL.id)[0]
+    assert alternative.changes == Changes(flags=("--steps", "--ar", "--negative"))
+    found = planned(alternative)
     assert found is not None
     (request,) = found.requests
     assert (request.steps, request.size, request.negative) == (20, Size(1344, 768), "rain")
@@ -186,8 +187,8 @@ def test_misspelt_flags() -> None:
 
 
 def test_added_words_and_a_new_seed_are_kept() -> None:
-    mend = candidates("a fox --seed 3", engine=CORE.id, size="3x3", added="in oil", new_seed=9)[0]
-    found = planned(mend)
+    alternative = candidates("a fox --seed 3", engine=CORE.id, size="3x3", added="in oil", new_seed=9)[0]
+    found = planned(alternative)
     assert found is not None
     assert (found.requests[0].prompts[0].text, found.requests[0].seed) == ("a fox, in oil", 9)
 
@@ -199,8 +200,8 @@ def test_a_comparison_keeps_the_engines_that_may_be_used() -> None:
     assert accepted(engines=(XL.id, "nobody")) == []
     assert accepted("a fox --images 4", engines=every) == [Changes(images=9)]
     assert accepted("a fox --images 4", engines=every, most=2) == [Changes(engines=(XL, BASIC), images=2)]
-    (mend,) = candidates("a fox --engine core", engines=(XL.id, CORE.id), seed=7)
-    assert mend.options == ImagineOptions("a fox", engines=(XL.id, CORE.id), seed=7)
+    (alternative,) = candidates("a fox --engine core", engines=(XL.id, CORE.id), seed=7)
+    assert alternative.options == ImagineOptions("a fox", engines=(XL.id, CORE.id), seed=7)
 
 
 typed_options = st.builds(
@@ -240,20 +241,22 @@ typed_options = st.builds(
 
 
 @given(typed_options, st.sampled_from(list(ENGINES.values())), st.integers(1, 10))
-def test_any_command_has_mends_that_are_within_the_limit_and_can_be_read(
+def test_any_command_has_alternatives_that_are_within_the_limit_and_can_be_read(
     options: ImagineOptions, default: Engine, most: int
 ) -> None:
-    found = mends(options, engines=ENGINES, default_engine=default.id, offered=tuple(ENGINES.values()), most=most)
-    for mend in found:
-        changed = mend.options
+    found = alternatives(
+        options, engines=ENGINES, default_engine=default.id, offered=tuple(ENGINES.values()), most=most
+    )
+    for alternative in found:
+        changed = alternative.options
         assert read_command(changed).error is None
-        made = planned(mend, default)
+        made = planned(alternative, default)
         if made is None:
             continue
         assert made.images <= most
-        if mend.changes.engines and options.engines is None:
-            assert made.engines == (mend.changes.engines[0].id,)
-        if mend.changes.images is not None:
-            assert made.images == mend.changes.images
-        for feature in mend.changes.dropped:
+        if alternative.changes.engines and options.engines is None:
+            assert made.engines == (alternative.changes.engines[0].id,)
+        if alternative.changes.images is not None:
+            assert made.images == alternative.changes.images
+        for feature in alternative.changes.dropped:
             assert feature is SIZE or all(getattr(request, feature.name, None) is None for request in made.requests)

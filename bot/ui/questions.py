@@ -1,9 +1,10 @@
-"""The question "Are you sure?" before something is deleted for good."""
+"""Private questions: before something is deleted for good, and before the same images are made again."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -12,11 +13,12 @@ from discord import ui
 
 from bot.text import message
 from bot.ui.cards.buttons import KEEP
-from bot.ui.cards.layout import WARM, notice
+from bot.ui.cards.layout import WARM, Card, notice
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle
 
 MINUTES_TO_CONFIRM = 5
+QUESTIONS_AT_MOST = 500
 
 KEPT = message("confirm.kept", "Nothing was deleted.")
 
@@ -78,3 +80,49 @@ class Confirmation(ui.LayoutView):
             # The person may have dismissed it already, or the network fails. The question no longer works anyway.
             with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
                 await self._message.delete()
+
+
+class SameSeedQuestions:
+    """Asks whether to make the same images, and be charged, again. Deletes the question when it has been answered.
+
+    Its buttons work after a restart. The question then stays until its reader dismisses it.
+    """
+
+    def __init__(self) -> None:
+        self._asked: OrderedDict[int, discord.WebhookMessage] = OrderedDict()
+        self._answered: OrderedDict[int, None] = OrderedDict()
+
+    async def ask(self, interaction: Interaction, card: Card) -> None:
+        """Show the question privately. The interaction must be deferred privately."""
+        asked = await interaction.followup.send(view=card, ephemeral=True, wait=True)
+        self._asked[asked.id] = asked
+        if len(self._asked) > QUESTIONS_AT_MOST:
+            self._asked.popitem(last=False)
+
+    @contextlib.asynccontextmanager
+    async def answering(self, interaction: Interaction) -> AsyncIterator[bool]:
+        """Yield whether the pressed button is to be obeyed: only the first press on a question is.
+
+        The block answers the interaction. The question is deleted afterwards, unless the block raises an error: then
+        another press may try again. Buttons of other cards are always obeyed.
+        """
+        pressed = None if interaction.message is None else interaction.message.id
+        if pressed in self._answered:
+            yield False
+            return
+        asked = None if pressed is None else self._asked.pop(pressed, None)
+        if asked is None:
+            yield True
+            return
+        self._answered[asked.id] = None
+        if len(self._answered) > QUESTIONS_AT_MOST:
+            self._answered.popitem(last=False)
+        try:
+            yield True
+        except BaseException:
+            self._answered.pop(asked.id, None)
+            self._asked[asked.id] = asked
+            raise
+        # Its reader may have dismissed it, the token of the question has expired, or the network fails.
+        with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            await asked.delete()

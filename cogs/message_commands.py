@@ -8,8 +8,7 @@ from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.errors import UserError
-from bot.jobs import results as parts
-from bot.jobs.results import NO_JOB_IN_MESSAGE
+from bot.jobs.results import NO_JOB_IN_MESSAGE, Results
 from bot.ui.buttons import JobButtons
 from bot.ui.client import Easel, Interaction
 from bot.ui.delivery.messages import jobs_named
@@ -17,10 +16,10 @@ from bot.ui.forms import EditForms
 from bot.ui.interactions import promise
 
 
-class Results(commands.Cog):
+class MessageCommands(commands.Cog):
     """Message commands."""
 
-    def __init__(self, client: Easel, results: parts.Results, buttons: JobButtons, forms: EditForms) -> None:
+    def __init__(self, client: Easel, results: Results, buttons: JobButtons, forms: EditForms) -> None:
         self._client = client
         self._results = results
         self._buttons = buttons

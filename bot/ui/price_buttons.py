@@ -1,8 +1,8 @@
 """Confirms prices. A price is asked for privately; the card of a public job is posted when it is confirmed.
 
 The two buttons look alike. *Post* answers with a new public message, which is the job's card from then on. *Confirm*
-goes on in the card that asked: a private job's, or one in direct messages. Which of them a card has is known when it
-is made, since the first answer to a press decides who sees it and cannot wait for a look-up.
+continues in the card that asked: for private jobs and in direct messages. Each card has one of the two from the start,
+because the first response to a press decides who sees the answer and cannot wait for a look-up.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class PriceButtons:
         raise UserError(TOO_SLOW)
 
     async def _show_lapsed(self, interaction: Interaction, job_id: int) -> None:
-        """Let the pressed card say that its price lapsed. While the bot was down, nothing could.
+        """Show on the pressed card that its price lapsed. If the bot was down then, the card was not updated.
 
         The interaction must be deferred as an update of the card.
         """
