@@ -34,8 +34,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Use two workers per core, since tests often wait for the disk."""
-    return 2 * (os.cpu_count() or 1)
+    """Use three workers for two cores: tests sometimes wait for the disk, but each worker imports everything."""
+    return (3 * (os.cpu_count() or 1) + 1) // 2
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -233,6 +233,7 @@ def folder(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", OPENING)
 @pytest.mark.parametrize(
     ("spoil", "fault"),

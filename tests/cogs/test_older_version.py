@@ -18,6 +18,8 @@ from fakes.services import Picture, flat
 from tests.cogs.conftest import MakeStudio, Shown, Studio, card, told
 from tests.storage.version_0008 import AI_CLIENT, Version0008
 
+pytestmark = pytest.mark.slow
+
 WAITING = ("cancel",)
 RESULT = ("again", "edit", "details", "delete")
 PRIVATE_RESULT = (*RESULT, "share")

@@ -49,6 +49,7 @@ async def test_an_inconclusive_lookup_is_repeated(workshop: Workshop) -> None:
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
+@pytest.mark.slow
 async def test_the_lookup_continues_if_the_service_recovers_at_the_last_moment(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
@@ -66,6 +67,7 @@ async def test_the_lookup_continues_if_the_service_recovers_at_the_last_moment(w
     assert workshop.provider.calls("submit") == 1
 
 
+@pytest.mark.slow
 async def test_a_request_found_late_gets_the_full_time_to_finish(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     job_id = await workshop.imagine()
@@ -90,6 +92,7 @@ async def test_a_request_found_late_gets_the_full_time_to_finish(workshop: Works
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
+@pytest.mark.slow
 async def test_a_request_neither_found_nor_provably_absent_ends_as_unknown(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())
     workshop.provider.enqueue("find", None, *(Unreachable() for _ in range(1000)))

@@ -388,6 +388,7 @@ async def test_a_result_rendered_during_a_long_downtime_is_fetched(workshop: Wor
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
 
 
+@pytest.mark.slow
 async def test_work_at_a_service_that_stays_down_after_a_downtime_is_given_up(workshop: Workshop) -> None:
     workshop.provider.enqueue("poll", asyncio.Event())
     job_id = await workshop.imagine()

@@ -16,6 +16,8 @@ from storage.submissions import Reopened
 from tests.doubles.provider import ScriptedProvider, png
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
+pytestmark = pytest.mark.slow
+
 DONE, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.UNKNOWN
 ELSEWHERE = Refused(said="Not from there.", detail="http://cdn.lan:9000", operator=True, setting="IMAGE_HOSTS")
 STORED = Finished(

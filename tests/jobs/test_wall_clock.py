@@ -16,6 +16,8 @@ from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86_400.0
 EITHER_WAY = pytest.mark.parametrize("step", [15 * 60.0, -120.0, 400 * DAY, -400 * DAY], ids=lambda step: f"{step:g} s")
 

@@ -42,6 +42,7 @@ async def page(database: Database, by: By, scope: Scope, number: int, now: int) 
         return await page_of(connection, by, scope, number, now)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", list(By))
 @pytest.mark.parametrize("scope", [Scope(SERVER), Scope(), Scope(SERVER, None, NOW, NOW + 99 * DAY)])
 async def test_lines_are_sorted_and_each_is_on_one_page(database: Database, by: By, scope: Scope) -> None:

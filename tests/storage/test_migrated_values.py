@@ -32,6 +32,8 @@ from tests.storage.database_files import (
 )
 from tests.storage.rows import address
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def migrated_from(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:

@@ -137,6 +137,7 @@ async def test_nothing_is_sent_before_the_bot_has_logged_in(post: Post) -> None:
     assert ways(post) == ["token"]
 
 
+@pytest.mark.slow
 async def test_a_card_does_not_name_a_time_that_has_passed(post: Post) -> None:
     post.run()
     post.provider.enqueue("prepare", *(Unreachable() for _ in range(5)))

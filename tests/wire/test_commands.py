@@ -21,6 +21,8 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from tests.wire.house import ADDRESSES, at_discord, house
 
+pytestmark = pytest.mark.slow
+
 EVERYWHERE = "/applications/{application_id}/commands"
 IN_A_SERVER = "/applications/{application_id}/guilds/{guild_id}/commands"
 LAUNCH: Json = {

@@ -19,6 +19,8 @@ from storage.settings import Subject
 from tests.doubles.texts import shows
 from tests.wire.house import ADDRESSES, House, house
 
+pytestmark = pytest.mark.slow
+
 FOR_ADMINS = ("usage report", "quota show", "server show")
 FOR_EVERYBODY = ("help", "engines", "credits", "history", "settings show", "privacy export", "thread list")
 

@@ -23,6 +23,8 @@ from storage.records import JobStatus, NotificationState
 from tests.doubles.texts import shows
 from tests.wire.house import BY_BOT, BY_DM, BY_TOKEN, CORE_ROUTE, OVER, POST, House, has_files, how
 
+pytestmark = pytest.mark.slow
+
 LONG = 70
 
 

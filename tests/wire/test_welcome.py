@@ -13,6 +13,8 @@ from fakes.discord.seen import Seen, look_at
 from tests.doubles.texts import shows
 from tests.wire.house import POST, House
 
+pytestmark = pytest.mark.slow
+
 
 def welcomes(channel: Channel) -> list[Seen]:
     return [seen for seen in map(look_at, channel.messages.values()) if shows(seen.text, WELCOME)]
