@@ -19,9 +19,7 @@ from bot.ui.cards.wording import safe
 
 log = structlog.get_logger(__name__)
 
-NO_LIMIT = message(
-    "missing.limit", "Spending isn't limited yet, so one person could spend everything. /setup suggests limits."
-)
+NO_LIMIT = message("missing.limit", "Spending isn't limited yet, so one person could spend everything. Set a limit.")
 ONLY_DEMO = message(
     "missing.service", "I only have painted demo images. The bot's operator has to set up an image service."
 )
