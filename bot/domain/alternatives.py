@@ -27,7 +27,8 @@ from bot.domain.prompt.parser import ParsedPrompt, corrected
 from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of, merged, prompt_text, read_command
 from bot.domain.sizes import Ratio, closest_size
 from bot.errors import UserError
-from bot.providers.base import Bounds, Engine, Size, WeightedText
+from bot.providers.base import Bounds, Engine, WeightedText
+from bot.providers.operations import Size
 
 
 @dataclass(frozen=True, slots=True)

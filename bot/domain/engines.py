@@ -24,7 +24,8 @@ from bot.domain.options import (
 from bot.domain.options import Value as OptionValue
 from bot.domain.sizes import Ratio, closest_size, nearest_size, parse_shape, size_text
 from bot.errors import Problem, UserError
-from bot.providers.base import Bounds, Engine, ImageRequest, Size, WeightedText
+from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
+from bot.providers.operations import Size
 from bot.text import Message, Text, Value, message
 
 AND_MORE = message("engines.and_more", "{names} and {count} more")

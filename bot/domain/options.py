@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.characters import DASHES, typed, visible
 from bot.domain.sizes import Ratio, parse_shape
-from bot.providers.base import Ability, Bounds, Engine, Json, Size
+from bot.providers.base import Ability, Bounds, Engine, Json
+from bot.providers.operations import Size
 from bot.text import Message, Text, message, t
 
 IMAGES_PER_JOB = 10

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import gcd
 
-from bot.providers.base import Engine, Size
+from bot.providers.base import Engine
+from bot.providers.operations import Size
 from bot.text import Text, t
 
 # Discord's limit on the choices of an autocomplete.

@@ -13,8 +13,9 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt
-from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider, Size
+from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
+from bot.providers.operations import Size
 from storage.errors import Fault, StorageError
 from storage.images import ImageFiles, NewImage
 

@@ -19,6 +19,10 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.BROKEN: message("provider.broken", "{label} had an internal error."),
     Reason.REFUSED: message("provider.refused", "{label} refused this and gave no reason."),
     Reason.MODERATED: message("provider.moderated", "{label} refused this prompt."),
+    Reason.UPLOAD_TOO_LARGE: message(
+        "provider.upload_too_large", "{label} doesn't accept this picture, because its file is too large."
+    ),
+    Reason.RETIRED: message("provider.retired", "{label} no longer has this engine. Pick another one: see /engines."),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),

@@ -37,6 +37,7 @@ from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import Downloads, largest_image
 from bot.providers.hosts import image_hosts
 from bot.providers.http import Service
+from bot.providers.operations import Pictures
 from bot.providers.refusals import Judge
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -162,7 +163,9 @@ class AiClient(Provider):
             raise self._service.judge.by_status(answer, paid=False)
         return Ticket(thread=opened.guid, images=request.images).handle()
 
-    async def submit(self, handle: Handle, request: ImageRequest) -> Handle | Finished:
+    async def submit(
+        self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
+    ) -> Handle | Finished:
         ticket = read_ticket(handle)
         answer = await self._service.call(
             "POST", f"/threads/{ticket.thread}/entry", paid=True, form=entry_form(request), seconds=SUBMIT_SECONDS

@@ -26,12 +26,12 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
-    Size,
     checked_names,
 )
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
+from bot.providers.operations import Pictures, Size
 from bot.providers.refusals import says_no_more, sentence
 from bot.providers.stable_diffusion import (
     COMMON_SIZES,
@@ -177,7 +177,7 @@ class Aithriving(Provider):
         """Return a handle without any call. It only records the kind of request."""
         return {"engine": request.engine}
 
-    async def submit(self, handle: Handle, request: ImageRequest) -> Finished:
+    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
         answer = await self._service.call(
             "POST",
             PATHS[request.engine],

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from bot.providers.base import Json, Size
+from bot.providers.base import Json
+from bot.providers.operations import Size
 
 LONGEST_WAIT = 3600.0
 """Seconds: the longest pause that a service can request. A longer one is shortened to this."""

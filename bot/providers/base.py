@@ -15,36 +15,12 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from bot.providers.errors import ProviderError, Reason
+from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 Handle: TypeAlias = dict[str, Json]
 """The data with which a provider finds a submission again after a restart: plain JSON, no secrets."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Size:
-    """Width and height in pixels."""
-
-    width: int
-    height: int
-
-    @classmethod
-    def parse(cls, text: str) -> Size:
-        """Read ``1024x768`` (also with ``×`` or spaces). Raises ValueError."""
-        width, separator, height = text.lower().replace("×", "x").replace(" ", "").partition("x")
-        if not separator or not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
-            raise ValueError(f"not a size: {text!r}")
-        if len(width) > 5 or len(height) > 5:
-            raise ValueError(f"not a size in pixels: {text!r}")
-        return cls(int(width), int(height))
-
-    @property
-    def pixels(self) -> int:
-        return self.width * self.height
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}"
 
 
 class Ability(StrEnum):
@@ -57,6 +33,7 @@ class Ability(StrEnum):
     SEED = "seed"
     GUIDANCE = "guidance"
     SAMPLER = "sampler"
+    STRENGTH = "strength"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +80,13 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """One model of one provider. ``id`` is ``provider/engine``. ``sizes`` are the sizes to offer first.
+    """One model of one provider, for one of its operations. ``id`` is ``provider/engine``.
 
-    ``grid`` is None if the engine accepts no size except ``sizes``. ``images_per_submission`` is the number of images
-    that one paid request can make. If it is 1, several images need several requests. ``price`` is the price of one
-    image, from the cheapest request to the most expensive.
+    ``sizes`` are the sizes to offer first; ``grid`` is None if the engine accepts no size except ``sizes``. An
+    operation with neither makes images whose size follows from the picture that it starts from; ``picture`` is what it
+    requires of that picture. ``images_per_submission`` is the number of images that one paid request can make. If it is
+    1, several images need several requests. ``price`` is the price of one image, from the cheapest request to the most
+    expensive. ``others`` are the same engine's other operations.
     """
 
     id: str
@@ -124,7 +103,24 @@ class Engine:
     guidance: Bounds | None = None
     seed: Bounds | None = None
     weights: Bounds | None = None
+    strength: Bounds | None = None
     price: Quote | None = None
+    operation: Operation = Operation.TEXT_TO_IMAGE
+    picture: PictureRules | None = None
+    others: tuple[Engine, ...] = ()
+
+    def doing(self, operation: Operation) -> Engine | None:
+        """Return the engine for this operation, or None if it does not have it."""
+        return next((each for each in (self, *self.others) if each.operation is operation), None)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        return tuple(each.operation for each in (self, *self.others))
+
+    @property
+    def sized(self) -> bool:
+        """Whether a request can choose the size."""
+        return bool(self.sizes) or self.grid is not None
 
     @property
     def provider(self) -> str:
@@ -147,15 +143,15 @@ class WeightedText:
     weight: float = 1.0
 
 
-class Operation(StrEnum):
-    """The kind of work that a request asks for."""
-
-    TEXT_TO_IMAGE = "text_to_image"
-
-
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """One paid request, with everything that is sent to the provider. None means the provider's default."""
+    """One paid request, with everything that is sent to the provider. None means the provider's default.
+
+    ``size`` is the size of the image to make. ``strength`` is how much of the picture may change, in percent: 0 is the
+    picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
+    as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
+    the picture is brought into the ratio that the engine needs, if it has another.
+    """
 
     engine: str
     prompts: tuple[WeightedText, ...]
@@ -168,6 +164,13 @@ class ImageRequest:
     guidance: float | None = None
     sampler: str | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
+    strength: int | None = None
+    source: int | None = None
+    mask: int | None = None
+    area: str | None = None
+    search: str | None = None
+    margins: Margins | None = None
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +333,13 @@ class Provider(ABC):
         """Take the free first step. Returns the handle to store before the paid call."""
 
     @abstractmethod
-    async def submit(self, handle: Handle, request: ImageRequest) -> Handle | Finished:
-        """Send the paid request once. The class of the ProviderError that it raises decides what to do next."""
+    async def submit(
+        self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
+    ) -> Handle | Finished:
+        """Send the paid request once, with the pictures that it starts from.
+
+        The class of the ProviderError that it raises decides what to do next.
+        """
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:

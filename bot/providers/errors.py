@@ -18,6 +18,10 @@ class Reason(StrEnum):
     """The service reports an error of its own."""
     REFUSED = "refused"
     MODERATED = "moderated"
+    UPLOAD_TOO_LARGE = "upload_too_large"
+    """The service does not accept pictures of this size."""
+    RETIRED = "retired"
+    """The service no longer has this engine."""
     # Problems that only the bot's operator can fix.
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
@@ -132,6 +136,12 @@ class Unreachable(ProviderError):
     """The request certainly did not arrive, or it is free to repeat: retry later."""
 
     usual = Reason.UNREACHABLE
+
+
+class TooLarge(ProviderError):
+    """The request was not accepted because its pictures are too large. Smaller files may be."""
+
+    usual = Reason.UPLOAD_TOO_LARGE
 
 
 class OutcomeUnknown(ProviderError):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from bot.providers.base import FetchedImage, Size
+from bot.providers.base import FetchedImage
 from bot.providers.errors import Reason
+from bot.providers.operations import Size
 
 # Far above what any engine makes. A file with a larger declared size is meant to exhaust the decoder's memory.
 MOST_PIXELS = 40_000_000

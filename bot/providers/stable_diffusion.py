@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.providers.base import Bounds, Size, SizeGrid
+from bot.providers.base import Bounds, SizeGrid
+from bot.providers.operations import Size
 
 XL_SIZES = tuple(
     Size(width, height)

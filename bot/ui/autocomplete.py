@@ -15,7 +15,8 @@ from bot.domain.periods import SUGGESTED
 from bot.domain.sizes import ratio_name, sizes_for
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
-from bot.providers.base import Engine, Size
+from bot.providers.base import Engine
+from bot.providers.operations import Size
 from bot.text import t
 from bot.ui.cards.wording import plain, style_name
 from bot.ui.client import Interaction

@@ -11,7 +11,8 @@ import pytest
 from benchmarks import polling
 from benchmarks.duration_scenarios import SCENARIOS, Scenario
 from benchmarks.poll_simulation import Outcome, Says, at_fixed_interval, easel, every, oracle, simulate
-from bot.providers.base import ImageRequest, Size, WeightedText
+from bot.providers.base import ImageRequest, WeightedText
+from bot.providers.operations import Size
 from storage.database import Database, migrate
 from tests.doubles.past import done
 

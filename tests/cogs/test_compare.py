@@ -16,7 +16,7 @@ from bot.domain.requests import (
     TOO_FEW_ENGINES,
     TOO_MANY_IMAGES_OF_ENGINES,
 )
-from bot.providers.base import Size
+from bot.providers.operations import Size
 from bot.text import Message
 from bot.ui.cards import job as cards
 from bot.ui.cards.wording import IMAGES

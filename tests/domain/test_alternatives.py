@@ -13,7 +13,8 @@ from bot.domain.alternatives import Alternative, Changes, alternatives
 from bot.domain.options import IMAGES_PER_JOB, OPTIONS, SEED, SIZE, WEIGHTS, ImagineOptions
 from bot.domain.requests import Plan, plan, read_command
 from bot.errors import UserError
-from bot.providers.base import Engine, Size
+from bot.providers.base import Engine
+from bot.providers.operations import Size
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 
 STYLE, STEPS, GUIDANCE = OPTIONS["style"], OPTIONS["steps"], OPTIONS["guidance"]

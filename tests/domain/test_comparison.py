@@ -21,7 +21,8 @@ from bot.domain.requests import (
 )
 from bot.domain.sizes import Ratio
 from bot.errors import UserError
-from bot.providers.base import ImageRequest, Size
+from bot.providers.base import ImageRequest
+from bot.providers.operations import Size
 from bot.text import Text
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 from tests.doubles.texts import codes

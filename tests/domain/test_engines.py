@@ -31,7 +31,8 @@ from bot.domain.engines import (
 from bot.domain.options import OPTIONS, SEED, WEIGHTS, Feature
 from bot.domain.sizes import Ratio, size_text
 from bot.errors import UserError
-from bot.providers.base import Engine, Size, WeightedText
+from bot.providers.base import Engine, WeightedText
+from bot.providers.operations import Size
 from bot.text import Message, Text
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 from tests.doubles.texts import codes

@@ -44,7 +44,7 @@ from bot.domain.prompt.parser import (
 from bot.domain.prompt.tokens import FLAG_APART, MORE_FAULTS, STRAY_BRACE, PromptError
 from bot.domain.sizes import Ratio
 from bot.errors import UserError
-from bot.providers.base import Size
+from bot.providers.operations import Size
 from bot.text import Message, Text
 from tests.doubles.texts import codes
 

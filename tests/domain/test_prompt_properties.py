@@ -17,7 +17,8 @@ from bot.domain.prompt.choices import expand
 from bot.domain.prompt.parser import ParsedPrompt, parse, parse_leniently
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.sizes import Ratio
-from bot.providers.base import Size, WeightedText
+from bot.providers.base import WeightedText
+from bot.providers.operations import Size
 
 SYNTAX = ["::", "--", "—", "–", "{", "}", ",", "\\", ":", "-", "=", " ", "\n", "\0", "2", "0.5", "-1", "a", "猫"]
 pieces = st.sampled_from([*SYNTAX, *(f" --{name} " for name in FLAGS), " --sed ", "16:9", "1024x1024", "٣"])

@@ -33,7 +33,8 @@ from bot.domain.requests import (
 )
 from bot.domain.rules import Rules
 from bot.errors import UserError
-from bot.providers.base import ImageRequest, Size, WeightedText
+from bot.providers.base import ImageRequest, WeightedText
+from bot.providers.operations import Size
 from bot.text import Message, Text
 from tests.doubles.engines import CORE, ENGINES, XL
 from tests.doubles.texts import codes

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.sizes import Ratio, nearest_size, parse_shape, ratio_name, size_text, sizes_for
-from bot.providers.base import Engine, Size
+from bot.providers.base import Engine
+from bot.providers.operations import Size
 from tests.doubles.engines import BASIC, CORE, XL
 
 sides = st.integers(5, 24).map(lambda steps: 64 * steps)

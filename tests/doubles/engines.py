@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.providers.base import Ability, Bounds, Engine, Size, SizeGrid
+from bot.providers.base import Ability, Bounds, Engine, SizeGrid
+from bot.providers.operations import Size
 
 XL = Engine(
     id="easel/xl",

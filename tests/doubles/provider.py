@@ -26,10 +26,10 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
-    Size,
     Waiting,
 )
 from bot.providers.errors import ProviderError
+from bot.providers.operations import Pictures, Size
 
 TINY = Size(8, 8)
 
@@ -134,7 +134,9 @@ class ScriptedProvider(Provider):
         self._images[number] = request.images
         return {"number": number}
 
-    async def submit(self, handle: Handle, request: ImageRequest) -> Handle | Finished:
+    async def submit(
+        self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
+    ) -> Handle | Finished:
         self.requests.append(request)
         answer = await self._next("submit", handle)
         if isinstance(answer, Finished):

@@ -10,7 +10,8 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
 from bot.jobs.provider_text import as_stored, as_texts
 from bot.jobs.view import JobView, Progress, SubmissionView
-from bot.providers.base import Engine, ImageRequest, Size, WeightedText
+from bot.providers.base import Engine, ImageRequest, WeightedText
+from bot.providers.operations import Size
 from bot.text import VERBATIM, Text
 from storage.records import Job, JobStatus, StoredImage, Submission, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider

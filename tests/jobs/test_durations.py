@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.jobs.durations import DurationKey, DurationModel, Durations
-from bot.providers.base import ImageRequest, Size, WeightedText
+from bot.providers.base import ImageRequest, WeightedText
+from bot.providers.operations import Size
 from storage import submissions as rows
 from tests.doubles.past import done
 from tests.jobs.conftest import MakeWorkshop, Workshop

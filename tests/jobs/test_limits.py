@@ -25,7 +25,8 @@ from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.limits import LimitKind, Limits, from_grants, in_force
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore
-from bot.providers.base import Cost, FetchedImage, Size
+from bot.providers.base import Cost, FetchedImage
+from bot.providers.operations import Size
 from bot.servers.settings import Servers
 from storage import jobs as rows
 from storage import ledger, submissions

@@ -33,7 +33,8 @@ from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore
-from bot.providers.base import Cost, FetchedImage, Size
+from bot.providers.base import Cost, FetchedImage
+from bot.providers.operations import Size
 from storage import images, ledger, reconcile, retention, submissions, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows

@@ -19,8 +19,8 @@ from bot.jobs.circuit_breaker import FAILURES, PERSONAL_OUTAGE
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
 from bot.jobs.limits import TOO_MANY_IMAGES as TOO_MANY_IMAGES_HERE
 from bot.jobs.refusals import OFFERS_AT_MOST, CommandRefused, Refusal, Refusals
-from bot.providers.base import Size
 from bot.providers.errors import Refused as RefusedByService
+from bot.providers.operations import Size
 from bot.text import message
 from storage.errors import StorageError
 from storage.settings import Subject

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.jobs.image_fetcher import decode_result, encode_result
-from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, Size
+from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
+from bot.providers.operations import Size
 from storage import reconcile, reports
 from storage import submissions as rows
 from storage.ledger import Scope

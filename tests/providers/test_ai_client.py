@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from bot.providers.ai_client import AiClient, entry_form
-from bot.providers.base import Ability, Cost, Failed, Finished, Json, Quote, Size, WeightedText
+from bot.providers.base import Ability, Cost, Failed, Finished, Json, Quote, WeightedText
 from bot.providers.errors import Refused, Unreachable
+from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn, flat, image_variants
 from fakes.services.answer_edits import each_object, first_images, images_at
 from fakes.services.faults import Redirect, Reset, Spoil, Status

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bot.providers.ai_client import AiClient
-from bot.providers.base import Finished, Gone, Handle, Json, Size
+from bot.providers.base import Finished, Gone, Handle, Json
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Refused, Unreachable
+from bot.providers.operations import Size
 from fakes.services import Fault, StandIn
 from fakes.services.answer_edits import each_object, replaced
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status

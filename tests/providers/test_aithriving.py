@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.providers.aithriving import Aithriving, basic_price, body_of, nearest_ratio
-from bot.providers.base import Ability, Cost, Gone, Quote, Size, WeightedText
+from bot.providers.base import Ability, Cost, Gone, Quote, WeightedText
 from bot.providers.errors import OutcomeUnknown, Reason
+from bot.providers.operations import Size
 from fakes.services import Fault, StandIn, image_variants
 from fakes.services.faults import Spoil
 from tests.providers.workbench import (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.providers import answers
 from bot.providers.answers import Answer, Unreadable, parse_json
-from bot.providers.base import Size
+from bot.providers.operations import Size
 
 NOON = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
-from bot.providers.base import Size
 from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
+from bot.providers.operations import Size
 from fakes.services import Picture, flat, image_variants
 from tests.providers.workbench import SECRET
 

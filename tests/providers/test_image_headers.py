@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.providers.base import Size
 from bot.providers.errors import Reason
 from bot.providers.image_headers import NotAnImage, decoded_bytes, inspect
+from bot.providers.operations import Size
 from fakes.services import image_variants
 
 KINDS: dict[str, tuple[str, dict[str, Any], str]] = {

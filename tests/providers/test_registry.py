@@ -28,13 +28,13 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
-    Size,
     Waiting,
     WrongSetting,
 )
 from bot.providers.errors import ProviderError, Refused
 from bot.providers.fetching import keep
 from bot.providers.http import Service
+from bot.providers.operations import Pictures, Size
 from bot.providers.registry import PROVIDERS, configure
 from fakes.services import Picture, StandIn, flat
 from tests.providers.workbench import asked, reader
@@ -78,7 +78,7 @@ class Easels(Provider):
     async def prepare(self, request: ImageRequest) -> Handle:
         return {"number": len(self.asked)}
 
-    async def submit(self, handle: Handle, request: ImageRequest) -> Handle:
+    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
         self.asked.append(request)
         return {**handle, "polls": 1}
 

@@ -12,10 +12,11 @@ import pytest
 from bot.config import Reader
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
-from bot.providers.base import Finished, Handle, ImageRequest, PollResult, Size, Waiting, WeightedText
+from bot.providers.base import Finished, Handle, ImageRequest, PollResult, Waiting, WeightedText
 from bot.providers.errors import ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
+from bot.providers.operations import Size
 from fakes.services import Fault
 from fakes.services.answer_edits import Change
 from fakes.services.faults import Rewrite

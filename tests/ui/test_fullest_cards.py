@@ -13,7 +13,7 @@ from bot.jobs.limits import TOO_MANY_JOBS_HERE
 from bot.jobs.new_jobs import LISTED, TooManyJobs
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, Progress
-from bot.providers.base import Size
+from bot.providers.operations import Size
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.job import ShownImage, failure_card, result_card

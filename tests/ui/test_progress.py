@@ -12,6 +12,7 @@ import pytest
 from bot.jobs.view import JobView
 from bot.providers.base import Finished, Handle, ImageRequest, Waiting
 from bot.providers.errors import Unreachable
+from bot.providers.operations import Pictures
 from bot.ui.cards.waiting import OUTAGE, OVERDUE, RESUMED, RETRY, RETRY_NOW, STARTED, USUALLY
 from bot.ui.delivery.attachments import REQUEST_LIMIT
 from bot.ui.delivery.progress import EDIT_EVERY
@@ -170,7 +171,7 @@ async def growing(post: Post, monkeypatch: pytest.MonkeyPatch, number: int = 3) 
     """A job with this many requests; each ends when its event is set."""
     ends = {place: asyncio.Event() for place in range(number)}
 
-    async def submit(_: Handle, request: ImageRequest) -> Finished:
+    async def submit(_: Handle, request: ImageRequest, __: Pictures | None = None) -> Finished:
         await ends[int(request.prompts[0].text.rpartition(" ")[2])].wait()
         return finished()
 

@@ -13,7 +13,7 @@ from bot.domain.form_data import draft_of
 from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
 from bot.jobs.refusals import Offer
-from bot.providers.base import Size
+from bot.providers.operations import Size
 from bot.ui.cards.buttons import EDIT
 from bot.ui.cards.refusal import offer_label, refused_card
 from bot.ui.cards.wording import units
