@@ -1,66 +1,17 @@
 """The tables. Times are Unix milliseconds (UTC), credits are integer millicredits, Discord's ids are integers.
 
-Only Integer, Text, REAL, LargeBinary and the types below are used, because the SQLite tables are STRICT.
+Only Integer, Text, REAL, LargeBinary and the types of :mod:`storage.column_types` are used, because the SQLite tables
+are STRICT.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-
-class Int64(TypeDecorator[int]):
-    """A 64-bit integer: a Discord id, a time in milliseconds, an amount in millicredits."""
-
-    impl = Integer
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(BigInteger() if dialect.name != "sqlite" else Integer())
-
-
-class Flag(TypeDecorator[bool]):
-    """True or False, stored as 1 or 0."""
-
-    impl = Integer
-    cache_ok = True
-
-    def process_bind_param(self, value: bool | None, dialect: Dialect) -> int | None:
-        return None if value is None else int(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> bool | None:
-        return None if value is None else bool(value)
-
-
-class JsonText(TypeDecorator[Any]):
-    """Plain JSON, stored as text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
+from storage.column_types import Flag, Int64, JsonText
 
 metadata = MetaData(
     naming_convention={
