@@ -44,6 +44,7 @@ from bot.jobs.notifications import Notifications
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
@@ -182,7 +183,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
 
         # What the bot does, in the order in which the parts need each other.
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        worker = Worker(jobs=jobs, files=files, clock=clock)
+        sources = Sources(jobs, files, clock)
+        worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
         from_words = jobs.engines_doing(Operation.TEXT_TO_IMAGE)
         default_engine = settings.default_engine or next(iter(from_words))
         personal = UserSettingsStore(database, from_words, default_engine, clock)
@@ -192,6 +194,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
+            sources=sources,
             new_jobs=new_jobs,
             worker=worker,
             clock=clock,
