@@ -104,6 +104,7 @@ class Visitor:
         await self._add_option(option)
         await self.file_button(option).focus()
         await self._suggestion(label).click()
+        await expect(self.file_button(option).locator(".picture-thumbnail")).to_be_visible()
 
     async def post(self, text: str, *files: FilePayload) -> None:
         """Write a message in the channel, with files."""

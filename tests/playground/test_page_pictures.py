@@ -25,7 +25,6 @@ from tests.playground.test_sample_pictures import plain, png
 pytestmark = [pytest.mark.slow, in_a_browser]
 
 LOOK = "Look at this"
-PICTURES = SamplePictures(plain)
 
 
 @dataclass(slots=True)
@@ -99,17 +98,22 @@ def seen() -> Seen:
 
 
 @pytest.fixture
+def pictures() -> SamplePictures:
+    return SamplePictures(plain)
+
+
+@pytest.fixture
 async def world(seen: Seen) -> AsyncIterator[World]:
     async with open_world(Looker(seen)) as world:
         yield world
 
 
 @pytest.fixture
-async def preview(world: World) -> AsyncIterator[LivePreview]:
+async def preview(world: World, pictures: SamplePictures) -> AsyncIterator[LivePreview]:
     async def restart() -> None:
         raise NotImplementedError
 
-    async with open_page(world, port=0, controls=Controls(restart, Switch(StandIn()), PICTURES)) as preview:
+    async with open_page(world, port=0, controls=Controls(restart, Switch(StandIn()), pictures)) as preview:
         yield preview
 
 
@@ -144,7 +148,9 @@ async def test_a_file_of_this_device_goes_to_an_option(seen: Seen, visitor: Visi
     assert seen.prompts == ["a cat"]
 
 
-async def test_a_picture_of_the_playground_goes_to_an_option(seen: Seen, visitor: Visitor) -> None:
+async def test_a_picture_of_the_playground_goes_to_an_option(
+    seen: Seen, visitor: Visitor, pictures: SamplePictures
+) -> None:
     await visitor.start_command("imagine")
     for option, sample in zip(("picture", "mask"), (SAMPLES[0], SAMPLES[3]), strict=True):
         await visitor.choose_sample(option, sample.label)
@@ -156,11 +162,13 @@ async def test_a_picture_of_the_playground_goes_to_an_option(seen: Seen, visitor
     await expect(visitor.message("Received by the command")).to_have_count(1)
     received = [(name, digest) for name, _, _, _, digest in seen.pictures]
     assert received == [
-        (sample.filename, digest(await PICTURES.picture(sample.name))) for sample in (SAMPLES[0], SAMPLES[3])
+        (sample.filename, digest(await pictures.picture(sample.name))) for sample in (SAMPLES[0], SAMPLES[3])
     ]
 
 
-async def test_the_panel_starts_the_command_with_a_picture(seen: Seen, visitor: Visitor) -> None:
+async def test_the_panel_starts_the_command_with_a_picture(
+    seen: Seen, visitor: Visitor, pictures: SamplePictures
+) -> None:
     await visitor.set_panel(shown=True)
     await expect(visitor.samples).to_have_count(len(SAMPLES))
     await expect(visitor.samples.locator("img").last).not_to_have_js_property("naturalWidth", 0)
@@ -172,7 +180,7 @@ async def test_the_panel_starts_the_command_with_a_picture(seen: Seen, visitor: 
     await visitor.send()
     await expect(visitor.message("Received by the command")).to_have_count(1)
     (received,) = seen.pictures
-    assert received[4] == digest(await PICTURES.picture(PHOTO))
+    assert received[4] == digest(await pictures.picture(PHOTO))
 
 
 async def test_a_picture_is_posted_and_used_from_its_menu(seen: Seen, visitor: Visitor) -> None:
@@ -191,8 +199,10 @@ async def test_a_picture_is_posted_and_used_from_its_menu(seen: Seen, visitor: V
     assert [each[0] for each in seen.pictures] == ["cat.png", "notes.txt"]
 
 
-async def test_the_photo_of_a_member_can_be_used(seen: Seen, world: World, visitor: Visitor) -> None:
-    await post_photo(world, PICTURES)
+async def test_the_photo_of_a_member_can_be_used(
+    seen: Seen, world: World, visitor: Visitor, pictures: SamplePictures
+) -> None:
+    await post_photo(world, pictures)
     message = visitor.message(WORDS)
     # The browser turns it upright.
     await expect(message.locator("img[class*=attachment], .attachment-image img")).to_have_js_property(
@@ -205,7 +215,7 @@ async def test_the_photo_of_a_member_can_be_used(seen: Seen, world: World, visit
     await visitor.page.get_by_role("menuitem", name=LOOK, exact=True).click()
 
     await expect(visitor.message("Received by the menu")).to_have_count(1)
-    assert seen.pictures[0][4] == digest(await PICTURES.picture(PHOTO))
+    assert seen.pictures[0][4] == digest(await pictures.picture(PHOTO))
 
 
 async def test_a_message_needs_no_text_and_a_file_can_be_removed(world: World, visitor: Visitor) -> None:
@@ -235,7 +245,9 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(seen: Seen,
     await expect(visitor.tray).to_have_count(0)
 
 
-async def test_a_form_takes_a_file_or_a_picture_of_the_playground(seen: Seen, visitor: Visitor) -> None:
+async def test_a_form_takes_a_file_or_a_picture_of_the_playground(
+    seen: Seen, visitor: Visitor, pictures: SamplePictures
+) -> None:
     await visitor.start_command("form")
     await visitor.page.locator("#send-message").click()
     form = visitor.page.locator(".modal-dialog")
@@ -249,7 +261,7 @@ async def test_a_form_takes_a_file_or_a_picture_of_the_playground(seen: Seen, vi
     await form.get_by_role("button", name="Submit").click()
 
     await expect(visitor.message("Received by the form")).to_have_count(1)
-    assert [each[4] for each in seen.pictures] == [digest(await PICTURES.picture(HARBOUR))]
+    assert [each[4] for each in seen.pictures] == [digest(await pictures.picture(HARBOUR))]
 
 
 DROP = """([kind, target]) => {

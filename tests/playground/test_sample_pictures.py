@@ -77,7 +77,7 @@ class Poster:
     def __init__(self, client: Client, session: aiohttp.ClientSession, address: str) -> None:
         self._client, self._session, self._address = client, session, address
 
-    async def post(self, content: str, *files: tuple[str, bytes], **more: Any) -> tuple[int, Any]:
+    async def post(self, text: str, *files: tuple[str, bytes], **more: Any) -> tuple[int, Any]:
         """Post a message in a new page. Returns the status, and the receipt or the answer's text."""
         state = await self._client.open()
         payload = {
@@ -88,14 +88,14 @@ class Poster:
             "bot_generation": state["botGeneration"],
             "published_revision": state["publishedRevision"],
             "kind": "send_message",
-            "content": content,
+            "content": text,
             "values": {"files": []},
             **more,
         }
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
         form.add_field("payload", json.dumps(payload))
         for name, data in files:
-            form.add_field("file:files", data, filename=name)
+            form.add_field("file:files", io.BytesIO(data), filename=name)
         headers = {"X-Simcord-Capability": TOKEN, "X-Simcord-Context": state["context"]["id"]}
         async with self._session.post(f"{self._address}/api/action", data=form, headers=headers) as answer:
             body = await answer.json() if answer.content_type == "application/json" else await answer.text()
@@ -306,6 +306,6 @@ async def test_posted_pictures_are_there_after_a_restart_of_the_program(
 
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path) as studio:
         assert not studio.world.new
-        (message,) = studio.world.channel.history()
+        message = studio.world.channel.history()[0]
         assert await message.attachments[0].read() == await SamplePictures(plain).picture(PHOTO)
         assert isinstance(message.attachments[0], discord.Attachment)
