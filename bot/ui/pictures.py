@@ -74,7 +74,7 @@ class Attachments:
             raise UserError(NO_PICTURE)
         width, height = attachment.width or _UNKNOWN_SIDE, attachment.height or _UNKNOWN_SIDE
         if width * height > MOST_PIXELS:
-            raise UserError(TOO_MANY_PIXELS(megapixels=MOST_PIXELS // 1_000_000))
+            raise UserError(TOO_MANY_PIXELS(width=width, height=height, most=MOST_PIXELS // 1_000_000))
         expected = SourcePicture(0, kind, width, height, author_id=author_id)
 
         async def receive() -> SourcePicture:

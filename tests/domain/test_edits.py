@@ -101,7 +101,8 @@ def test_a_square_picture_cannot_be_made_square() -> None:
 @given(sizes, st.sampled_from(sorted(EXTENSIONS)))
 def test_no_margin_is_above_the_limit_and_zooming_keeps_the_shape(size: Size, name: str) -> None:
     margins = EXTENSIONS[name].margins(size, 2000)
-    assert 0 <= min(margins.left, margins.right, margins.up, margins.down) and margins.largest <= 2000
+    assert min(margins.left, margins.right, margins.up, margins.down) >= 0
+    assert margins.largest <= 2000
     if name == "square" and abs(size.width - size.height) <= 4000:
         around = margins.around(size)
         assert around.width == around.height == max(size.width, size.height)
@@ -114,7 +115,7 @@ def test_no_margin_is_above_the_limit_and_zooming_keeps_the_shape(size: Size, na
 def test_a_picture_is_sent_inside_the_rules(size: Size, fit: Fit) -> None:
     sent = sent_size(size, RULES, fit)
     assert sent is not None
-    assert sent.pixels <= RULES.most_pixels and sent.pixels >= RULES.least_pixels
+    assert RULES.least_pixels <= sent.pixels <= RULES.most_pixels
     assert min(sent.width, sent.height) >= RULES.least_side
     assert max(sent.width, sent.height) <= 2.55 * min(sent.width, sent.height)
 
