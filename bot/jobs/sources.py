@@ -301,6 +301,8 @@ def _link(file: Path, aside: Path) -> None:
     """Give a file a second name, or copy it where that is impossible. Raises OSError."""
     try:
         os.link(file, aside)
+        # Old files without a record are deleted, and this one has its record only after this.
+        os.utime(aside)
     except FileNotFoundError:
         raise
     except OSError:
