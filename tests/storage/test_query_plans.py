@@ -124,6 +124,10 @@ MOVES: dict[str, tuple[Ask, str]] = {
     "erase_tokens": (lambda tx: retention.erase_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "delete_jobs": (lambda tx: retention.delete_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
     "forget the files of sources": (lambda tx: sources.forget_files(tx, [1, 2]), "ix_jobs_mask_id (mask_id=?)"),
+    "unused sources": (
+        lambda conn: sources.unused_beyond(conn, 1, keep=9),
+        "(user_id=?",
+    ),
     "release": (lambda tx: sources.release(tx, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "touch": (lambda tx: sources.touch(tx, [1], at=1), "INTEGER PRIMARY KEY (rowid=?)"),
     "end_free": (
