@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -72,6 +72,8 @@ async def get(conn: AsyncConnection, source_id: int) -> StoredSource | None:
 
 async def get_all(conn: AsyncConnection, ids: Collection[int]) -> dict[int, StoredSource]:
     """Return the pictures with these ids that exist, by id."""
+    if not ids:
+        return {}
     statement = select(tables.sources).where(_SOURCES.id.in_(ids))
     return {row["id"]: _record(row) for row in (await conn.execute(statement)).mappings()}
 
@@ -121,9 +123,10 @@ async def latest(conn: AsyncConnection, user_id: int, *, limit: int) -> list[Sto
 async def of_job(conn: AsyncConnection, job_id: int) -> tuple[StoredSource | None, StoredSource | None]:
     """Return the picture that the job starts from, and the mask for it."""
     row = (await conn.execute(select(_JOBS.source_id, _JOBS.mask_id).where(_JOBS.id == job_id))).first()
-    source_id, mask_id = (None, None) if row is None else row
-    found = await get_all(conn, [each for each in (source_id, mask_id) if each is not None])
-    return found.get(source_id), found.get(mask_id)
+    if row is None:
+        return None, None
+    found = await get_all(conn, [each for each in row if each is not None])
+    return found.get(row.source_id), found.get(row.mask_id)
 
 
 async def touch(tx: AsyncConnection, ids: Collection[int], *, at: int) -> bool:
@@ -153,15 +156,12 @@ async def due(conn: AsyncConnection, *, used_before: int, added_before: int, lim
     All were last added before ``added_before``. Pictures of a job that is unfinished or must still be shown are
     excluded.
     """
-    unused = or_(
-        and_(_SOURCES.used_at.is_(None), _SOURCES.created_at < added_before),
-        and_(_SOURCES.used_at < used_before, _SOURCES.created_at < added_before),
-    )
     statement = (
         select(tables.sources)
         .where(
             _SOURCES.file.is_not(None),
-            unused,
+            _SOURCES.created_at < added_before,
+            or_(_SOURCES.used_at.is_(None), _SOURCES.used_at < used_before),
             ~_needed(_JOBS.source_id),
             ~_needed(_JOBS.mask_id),
         )

@@ -256,7 +256,7 @@ sources = Table(
     # For a deletion by the person whose pictures they are.
     Index(None, "author_id", sqlite_where=text("author_id IS NOT NULL")),
     # Only the rows whose file is still there.
-    Index(None, "used_at", "created_at", sqlite_where=text("file IS NOT NULL")),
+    Index(None, "created_at", "used_at", sqlite_where=text("file IS NOT NULL")),
     **STRICT,
     **NEVER_REUSED,
 )
