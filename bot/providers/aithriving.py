@@ -17,13 +17,14 @@ from bot.providers.base import (
     Gone,
     Handle,
     ImageRequest,
+    Json,
     PollResult,
     Provider,
     Quote,
     SettingsReader,
     checked_names,
 )
-from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.operations import Margins, Operation, PictureFile, Pictures
@@ -122,8 +123,12 @@ class Aithriving(Provider):
             seconds=call.endpoint.seconds,
             largest=max(LARGEST_ANSWER, self._largest // 3 * 4 + (1 << 20)),
         )
+        value = await _json(answer)
+        reply = Reply.read(value)
+        if reply is None or not reply.usable:
+            self._check_path(answer, call.endpoint, path)
         try:
-            return await self._read(answer, call, path)
+            return await self._read(answer, value, reply, call)
         except Refused as error:
             if error.reason is Reason.RETIRED:
                 self._retire(request)
@@ -136,18 +141,12 @@ class Aithriving(Provider):
             raise Refused(Reason.RETIRED)
         return endpoint
 
-    async def _read(self, answer: Answer, call: Call, path: str) -> Finished:
+    async def _read(self, answer: Answer, value: Json, reply: Reply | None, call: Call) -> Finished:
         judge = self._service.judge.about(call.request)
         files = call.endpoint.uploads
-        try:
-            value = await answer.json()
-        except Unreadable:
-            value = None
-        reply = Reply.read(value)
         if reply is None or not reply.usable:
             if files and answer.status == 413:
                 raise TooLarge(detail=answer.detail)
-            self._check_path(answer, call.endpoint, path)
             raise judge.by_status(answer, paid=True)
         if reply.code not in {0, None}:
             raise refusal(answer, value, judge, files=files)
@@ -176,11 +175,15 @@ class Aithriving(Provider):
     def _check_path(self, answer: Answer, endpoint: Endpoint, path: str) -> None:
         """Go on to the endpoint's next path if this response, which is not the service's own, says that it is absent.
 
-        If no path is left, the engine may be gone, or the service may be about to be deployed. So the request is
-        refused, but the engine stays on offer, and the next request tries the paths again.
+        Raises Unreachable for the first such response, and Busy for those to requests that were sent before it arrived:
+        several failures at once would look like an outage. If no path is left, the engine may be gone, or the service
+        may just be being deployed. So the request is refused, but the engine stays on offer, and the next request tries
+        the paths again.
         """
         if len(endpoint.paths) == 1 or answer.status not in _NO_SUCH_PATH:
             return
+        if path in self._absent:
+            raise Busy(detail=answer.detail, retry_after=0.0)
         self._absent.add(path)
         if self._absent.issuperset(endpoint.paths):
             self._absent.difference_update(endpoint.paths)
@@ -225,6 +228,14 @@ class Aithriving(Provider):
 
     async def close(self) -> None:
         await self._service.close()
+
+
+async def _json(answer: Answer) -> Json:
+    """The value in a response, or None if it is not JSON."""
+    try:
+        return await answer.json()
+    except Unreadable:
+        return None
 
 
 def _form(call: Call) -> Form | None:

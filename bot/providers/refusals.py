@@ -13,7 +13,7 @@ from bot.providers.base import ImageRequest
 from bot.providers.echoes import LONGEST, OwnWords, unescaped
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 
-_ENGINE = r"\b(the |this |specified |requested )*(engine|model|endpoint|api)\b"
+_ENGINE = r"\b(the |this |specified |requested )*(engine|model|endpoint)\b"
 _NO_LONGER = (
     r"\b(not found|no longer (available|exists|supported|offered)|(does not|doesn't) exist|"
     r"(been |is |was |are )?(deprecated|retired|discontinued|sunset|decommissioned|removed))\b"
@@ -64,7 +64,7 @@ _WORDS = {
     Reason.RETIRED: (
         rf"{_ENGINE} .{{0,60}}?{_NO_LONGER}",
         rf"{_NO_LONGER} {_ENGINE}",
-        r"\b(unknown|unsupported|deprecated|retired|discontinued) (engine|model|api)\b",
+        r"\b(unknown|unsupported|deprecated|retired|discontinued) (engine|model)\b",
     ),
     Reason.BROKEN: (
         r"\b(internal|server|gateway|upstream) (server )?error\b",
@@ -72,7 +72,7 @@ _WORDS = {
         r"\b(under|for) maintenance\b",
     ),
 }
-_ABOUT_ENGINES = ("engine", "model", "endpoint", "api")
+_ABOUT_ENGINES = ("engine", "model", "endpoint")
 _PATTERNS = {kind: re.compile("|".join(words), re.IGNORECASE) for kind, words in _WORDS.items()}
 
 

@@ -19,12 +19,12 @@ _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file in a form: the field's name, the file, its type and its length in bytes."""
+    """A file in a form: the field's name, the file, its type and its ``length`` in bytes."""
 
     name: str
     path: Path = field(repr=False)
     media_type: str
-    bytes: int
+    length: int
 
     @property
     def filename(self) -> str:
@@ -33,14 +33,14 @@ class FilePart:
 
     def check(self) -> None:
         """Raise OSError if the file is gone or has another length."""
-        if self.path.stat().st_size != self.bytes:
+        if self.path.stat().st_size != self.length:
             raise OSError("another length")
 
     def read(self, start: int) -> bytes:
         """Read the next chunk. The file is open only meanwhile. Raises OSError if it is gone or has become shorter."""
         with self.path.open("rb", buffering=0) as stream:
             stream.seek(start)
-            found = stream.read(min(_CHUNK, self.bytes - start))
+            found = stream.read(min(_CHUNK, self.length - start))
         if not found:
             raise OSError("a shorter file")
         return found
@@ -62,9 +62,9 @@ class Form:
         """Encode it for one request. It has a known length. ``in_thread`` reads the files."""
         writer = aiohttp.MultipartWriter("form-data")
         for name, value in self.fields:
-            _add(writer, aiohttp.payload.StringPayload(value), name=name)
+            _add(writer, aiohttp.payload.StringPayload(value), name)
         for file in self.files:
-            _add(writer, _FilePayload(file, in_thread), name=file.name, filename=file.filename)
+            _add(writer, _FilePayload(file, in_thread), file.name, file.filename)
         return writer
 
     @property
@@ -85,7 +85,7 @@ class _FilePayload(aiohttp.payload.Payload):
 
     @property
     def size(self) -> int:
-        return self._value.bytes
+        return self._value.length
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         raise TypeError("a picture is not text")
@@ -93,7 +93,7 @@ class _FilePayload(aiohttp.payload.Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         # The library would read it in the default executor, which also resolves host names.
         start = 0
-        while start < self._value.bytes:
+        while start < self._value.length:
             chunk: bytes = await self._in_thread(self._value.read, start)
             start += len(chunk)
             await writer.write(chunk)
@@ -103,8 +103,13 @@ async def _unread(*_: object) -> Any:
     raise TypeError("this form is only measured")
 
 
-def _add(writer: aiohttp.MultipartWriter, part: aiohttp.payload.Payload, **names: str) -> None:
-    part.set_content_disposition("form-data", **names)
+def _add(
+    writer: aiohttp.MultipartWriter, part: aiohttp.payload.Payload, name: str, filename: str | None = None
+) -> None:
+    if filename is None:
+        part.set_content_disposition("form-data", name=name)
+    else:
+        part.set_content_disposition("form-data", name=name, filename=filename)
     writer.append_payload(part)
 
 
