@@ -83,6 +83,7 @@ class ScriptedProvider(Provider):
                 weights=Bounds(-10, 10),
             ),
         )
+        self.retired: set[str] = set()
         self.credit_value = Decimal(1)
         self.rate = 1000.0
         self.jobs = 100
