@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.jobs import decoding
-from bot.jobs.decoding import Undecodable
+from bot.pictures import decoding
+from bot.pictures.decoding import Undecodable
 from storage import images
 from storage.database import Database
 from storage.errors import Fault, StorageError

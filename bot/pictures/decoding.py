@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
-from bot.jobs.image_parts import PNG_SIGNATURE, png_chunks, read
+from bot.pictures.image_parts import PNG_SIGNATURE, png_chunks, read
 from bot.providers.image_headers import NotAnImage, decoded_bytes
 from storage.pools import Pools
 
