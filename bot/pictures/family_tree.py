@@ -30,8 +30,8 @@ _RADIUS, _CURVE = 18, 16
 _LINE_WIDTH, _RING, _RING_SPACE = 4, 6, 5
 _FOOT = 44
 _COLUMNS_AT_LEAST = 3
-_FINER = 3
-"""The factor by which shapes are drawn larger, for smooth edges."""
+_FINER = 2
+"""The factor by which lines and signs are drawn larger, for smooth edges."""
 _QUALITY = 88
 
 
@@ -279,10 +279,15 @@ def _corners(size: tuple[int, int], radius: int) -> Image:
     """A mask of this size with round corners and smooth edges."""
     from PIL import Image, ImageDraw
 
-    large = Image.new("L", (size[0] * _FINER, size[1] * _FINER))
-    edges = (0, 0, large.width - 1, large.height - 1)
-    ImageDraw.Draw(large).rounded_rectangle(edges, radius * _FINER, 255)
-    return large.reduce(_FINER)
+    finer = 4
+    disc = Image.new("L", (2 * radius * finer, 2 * radius * finer))
+    ImageDraw.Draw(disc).ellipse((0, 0, disc.width - 1, disc.height - 1), 255)
+    disc = disc.reduce(finer)
+    mask = Image.new("L", size, 255)
+    for x, left in ((0, 0), (radius, size[0] - radius)):
+        for y, top in ((0, 0), (radius, size[1] - radius)):
+            mask.paste(disc.crop((x, y, x + radius, y + radius)), (left, top))
+    return mask
 
 
 def _encoded(image: Image) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 NODES_AT_MOST = 40
 COLUMNS_AT_MOST = 6
@@ -192,7 +193,7 @@ def chosen(line: Sequence[int], descendants: Iterable[tuple[int, int]]) -> Chose
     *ancestors, asked = line
     skipped = max(0, len(ancestors) - ANCESTORS_AT_MOST)
     kept = [*ancestors[:1], *ancestors[1 + skipped :], asked]
-    children: dict[int, list[int]] = {above: [below] for above, below in zip(kept, kept[1:], strict=False)}
+    children: dict[int, list[int]] = {above: [below] for above, below in pairwise(kept)}
     drawn = {asked: asked}
     omitted: dict[int, int] = {}
     for node, parent in descendants:
