@@ -18,7 +18,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import ASKED_PRICE, PLANNED, REPEATS, JobView, load_all, planned_requests, price_of
 from bot.providers.base import ImageRequest
 from bot.text import message
-from storage import jobs, ledger, retention, threads
+from storage import jobs, ledger, retention, sources, threads
 from storage.database import AsyncConnection
 from storage.errors import StorageError
 from storage.jobs import NewJob
@@ -37,6 +37,10 @@ NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
 _OF_PROPOSALS = frozenset({PLANNED, REPEATS, ASKED_PRICE})
 
 ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
+PICTURE_GONE = message(
+    "jobs.picture_gone",
+    "The picture that you started from is no longer stored. Attach it again, or pick another one. Nothing was charged.",
+)
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 log = structlog.get_logger(__name__)
@@ -67,7 +71,8 @@ class NewJobs:
         """Store the job with its submissions and their holds, and return its id.
 
         For a ``proposed`` job, :meth:`confirm` adds the submissions and holds; ``repeats`` is noted for its card: it
-        would make images that exist. Raises UserError if a limit would be exceeded; nothing is stored then.
+        would make images that exist. Raises UserError if a limit would be exceeded, or if the picture that it starts
+        from is no longer stored; nothing is stored then.
         """
         now = self._clock.now()
         holds = self._holds(plan.requests)
@@ -80,6 +85,10 @@ class NewJobs:
             granted = await limits.check(
                 tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now, running=not proposed
             )
+            source_id, mask_id = pictures_of(plan.requests)
+            started_from = {each for each in (source_id, mask_id) if each is not None}
+            if not await sources.touch(tx, started_from, at=now):
+                raise NotMade(PICTURE_GONE)
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
                 # Stored by id, because the title may change and a repeated job belongs to the same thread.
@@ -100,6 +109,8 @@ class NewJobs:
                 bot_present=origin.bot_present,
                 file_limit=origin.file_limit,
                 created_at=now,
+                source_id=source_id,
+                mask_id=mask_id,
             )
             job_id = await jobs.add_job(tx, job)
             if opened:
@@ -215,13 +226,18 @@ class NewJobs:
         now: int,
     ) -> None:
         asked = [
-            Asked(request.engine, self._store.engines[request.engine].provider, encode_request(request))
+            Asked(
+                request.engine,
+                self._store.engines[request.engine].provider,
+                encode_request(request),
+                request.operation.value,
+            )
             for request in requests
         ]
         ids = await add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
         parts = limits.from_grants(granted, holds)
         wanted = [
-            ledger.Hold(id_, one.engine, hold, part)
+            ledger.Hold(id_, one.engine, hold, part, one.operation)
             for id_, one, hold, part in zip(ids, asked, holds, parts, strict=True)
         ]
         await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
@@ -243,6 +259,17 @@ class NewJobs:
             return opened, True
         await threads.touch(tx, thread.id, at=now)
         return thread.id, False
+
+
+def pictures_of(requests: Iterable[ImageRequest]) -> tuple[int | None, int | None]:
+    """Return the ids of the stored picture and of the mask that a job's requests start from. All start from the same.
+
+    Raises ValueError if they do not.
+    """
+    used = {(request.source, request.mask) for request in requests if request.source is not None}
+    if len(used) > 1:
+        raise ValueError(f"requests of one job start from {len(used)} pictures")
+    return used.pop() if used else (None, None)
 
 
 def continues(thread: Thread, now: int) -> bool:
