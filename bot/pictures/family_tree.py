@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-MEDIA_TYPE, SUFFIX = "image/webp", "webp"
-
 # A dark panel with a frame is readable on dark and on light pages.
 _PANEL, _FRAME, _BOX = "#1f2329", "#3a414b", "#2a3038"
 _WORDS, _QUIET, _LINE, _ACCENT = "#f2f4f7", "#aeb6c2", "#77818f", "#f0b56a"
