@@ -134,6 +134,7 @@ class EventReason(StrEnum):
     UNREACHABLE = "unreachable"
     NOT_FOUND = "not_found"
     NOT_ARRIVED = "not_arrived"
+    TOO_LARGE = "too_large"
     # The end without images.
     REFUSED = "refused"
     QUEUED_TOO_LONG = "queued_too_long"

@@ -9,6 +9,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.money import converted
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
 from bot.errors import NotMade, Problem, UserError
@@ -36,11 +37,10 @@ NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
 
 _OF_PROPOSALS = frozenset({PLANNED, REPEATS, ASKED_PRICE})
 
-ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
-PICTURE_GONE = message(
-    "jobs.picture_gone",
-    "The picture that you started from is no longer stored. Attach it again, or pick another one. Nothing was charged.",
+SOURCE_GONE = message(
+    "sources.gone", "The picture that this starts from is no longer stored. Nothing was charged. Attach it again."
 )
+ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
 log = structlog.get_logger(__name__)
@@ -71,8 +71,7 @@ class NewJobs:
         """Store the job with its submissions and their holds, and return its id.
 
         For a ``proposed`` job, :meth:`confirm` adds the submissions and holds; ``repeats`` is noted for its card: it
-        would make images that exist. Raises UserError if a limit would be exceeded, or if the picture that it starts
-        from is no longer stored; nothing is stored then.
+        would make images that exist. Raises UserError if a limit would be exceeded; nothing is stored then.
         """
         now = self._clock.now()
         holds = self._holds(plan.requests)
@@ -85,10 +84,6 @@ class NewJobs:
             granted = await limits.check(
                 tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now, running=not proposed
             )
-            source_id, mask_id = pictures_of(plan.requests)
-            started_from = {each for each in (source_id, mask_id) if each is not None}
-            if not await sources.touch(tx, started_from, at=now):
-                raise NotMade(PICTURE_GONE)
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
                 # Stored by id, because the title may change and a repeated job belongs to the same thread.
@@ -109,9 +104,10 @@ class NewJobs:
                 bot_present=origin.bot_present,
                 file_limit=origin.file_limit,
                 created_at=now,
-                source_id=source_id,
-                mask_id=mask_id,
+                source_id=None if plan.options.source is None else plan.options.source.id,
+                mask_id=None if plan.options.mask is None else plan.options.mask.id,
             )
+            await self._use_pictures(tx, plan.options, now)
             job_id = await jobs.add_job(tx, job)
             if opened:
                 await threads.titled(tx, thread_id, job_id)
@@ -208,6 +204,12 @@ class NewJobs:
         async with self._database.read() as connection:
             return await jobs.jobs_with_status(connection, (JobStatus.PROPOSED,))
 
+    async def _use_pictures(self, tx: AsyncConnection, options: ImagineOptions, now: int) -> None:
+        """Keep the pictures that the job starts from. Raises UserError if one of them is gone."""
+        ids = [picture.id for picture in (options.source, options.mask) if picture is not None]
+        if ids and not await sources.touch(tx, ids, at=now):
+            raise NotMade(SOURCE_GONE)
+
     def _holds(self, requests: Sequence[ImageRequest]) -> list[int]:
         providers = [self._store.providers[self._store.engines[request.engine].provider] for request in requests]
         return [
@@ -230,7 +232,7 @@ class NewJobs:
                 request.engine,
                 self._store.engines[request.engine].provider,
                 encode_request(request),
-                request.operation.value,
+                _operation(request),
             )
             for request in requests
         ]
@@ -261,15 +263,9 @@ class NewJobs:
         return thread.id, False
 
 
-def pictures_of(requests: Iterable[ImageRequest]) -> tuple[int | None, int | None]:
-    """Return the ids of the stored picture and of the mask that a job's requests start from. All start from the same.
-
-    Raises ValueError if they do not.
-    """
-    used = {(request.source, request.mask) for request in requests if request.source is not None}
-    if len(used) > 1:
-        raise ValueError(f"requests of one job start from {len(used)} pictures")
-    return used.pop() if used else (None, None)
+def _operation(request: ImageRequest) -> str | None:
+    """The operation as it is stored: None for images from words."""
+    return request.operation.value if request.operation.has_source else None
 
 
 def continues(thread: Thread, now: int) -> bool:

@@ -20,6 +20,7 @@ from bot.jobs.provider_text import as_stored
 from bot.jobs.repeats import RecentResults
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, Handle, Provider
+from bot.providers.operations import Operation
 from bot.text import message
 from storage import jobs as rows
 from storage import ledger, reports, retention, sources, submissions
@@ -82,6 +83,7 @@ class JobStore:
         self.engines: dict[str, Engine] = {
             engine.id: engine for provider in providers.values() for engine in provider.engines
         }
+        """All engines by id, each for its first operation."""
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
@@ -90,6 +92,11 @@ class JobStore:
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
+
+    def engines_doing(self, operation: Operation) -> dict[str, Engine]:
+        """Return the engines that have this operation, for this operation, by id."""
+        able = {id_: engine.doing(operation) for id_, engine in self.engines.items()}
+        return {id_: engine for id_, engine in able.items() if engine is not None}
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage import lineage, sources
+from storage import jobs, lineage, sources
 from storage.database import AsyncConnection, Database
 from storage.lineage import Made
 from storage.records import JobStatus, SourceKind
@@ -98,6 +98,6 @@ async def test_a_circle_ends(database: Database) -> None:
     async with database.write() as tx:
         one = await add_job(tx)
         two = await add_job(tx, parent_id=one)
-        await tx.exec_driver_sql(f"UPDATE jobs SET parent_id = {two} WHERE id = {one}")
+        await jobs.update_job(tx, one, parent_id=two)
         assert {made.job_id for made in await lineage.ancestors(tx, one, limit=10)} == {one, two}
         assert [made.job_id for made in await lineage.descendants(tx, one, limit=10)] == [two]

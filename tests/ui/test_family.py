@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.jobs.lineage import Family, Member, Step
 from bot.pictures.family_tree import Sign
 from bot.pictures.tree_layout import chosen
@@ -46,7 +48,7 @@ def test_the_alt_text_says_who_made_what_from_what() -> None:
 
 def test_hidden_members_have_neither_name_nor_deed() -> None:
     shown = family(children=1)
-    hidden = Family(10, shown.chosen, {**shown.members, 11: Member(Step.PRIVATE, Sign.PRIVATE, count=3)}, True, False)
+    hidden = replace(shown, members={**shown.members, 11: Member(Step.PRIVATE, Sign.PRIVATE, count=3)})
     face = faces(hidden, NAMES)[11]
     assert (face.name, face.caption, face.picture) == ([str(PRIVATE(count=3))], "", Sign.PRIVATE)
     assert alt_text(hidden, NAMES).endswith(f"3. {PRIVATE(count=3)}, from 2.")
@@ -85,6 +87,7 @@ def test_a_spoiler_stays_one_and_the_way_back_is_there() -> None:
 
 
 def test_a_job_alone_says_so() -> None:
-    alone = Family(10, chosen([10], []), {10: Member(Step.NEW, Sign.NONE, made_by=1, job_id=10)}, True, False)
+    members = {10: Member(Step.NEW, Sign.NONE, made_by=1, job_id=10)}
+    alone = replace(family(), chosen=chosen([10], []), members=members)
     assert shows(said(family_sheet(alone, NAMES, b"").card), ALONE)
     assert not shows(said(family_sheet(family(), NAMES, b"").card), ALONE)
