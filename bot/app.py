@@ -39,6 +39,7 @@ from bot.domain.periods import milliseconds
 from bot.errors import SettingsError
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
+from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
 from bot.jobs.refusals import Refusals
@@ -76,6 +77,7 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.setup_check import SetupCheck
@@ -107,6 +109,7 @@ class Runtime:
     files: ImageFiles
     previews: Previews
     jobs: JobStore
+    sources: Sources
     worker: Worker
     new_jobs: NewJobs
     service: JobService
@@ -221,6 +224,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             files=files,
             previews=previews,
             jobs=jobs,
+            sources=sources,
             worker=worker,
             new_jobs=new_jobs,
             service=service,
@@ -278,10 +282,12 @@ def _cogs(parts: Runtime) -> list[Cog]:
         ack_first=ack_first,
         clock=clock,
     )
+    attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
         results=results,
+        lineage=Lineage(store=parts.jobs, previews=parts.previews, pools=parts.files.pools),
         cards=cards,
         starter=starter,
         ack_first=ack_first,
@@ -313,7 +319,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     setup_panel = SetupPanel(parts.servers, service, problems)
     setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
-        cogs.imagine.Imagine(service, starter, suggestions),
+        cogs.imagine.Imagine(service, starter, suggestions, attachments),
         cogs.compare.Compare(service, starter, suggestions),
         cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),

@@ -312,7 +312,7 @@ OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
 FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
 """The option that each flag sets."""
 ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
-SEED = OPTIONS["seed"]
+SEED, STRENGTH = OPTIONS["seed"], OPTIONS["strength"]
 
 
 def features() -> list[Feature]:

@@ -20,13 +20,14 @@ from bot.domain.areas import Area
 from bot.domain.edits import picture_size
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import Origin
-from bot.errors import NotMade, UserError
+from bot.errors import UserError
+from bot.jobs.image_files import remove_files
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.jobs.store import JobStore
 from bot.jobs.view import require_visible
 from bot.pictures import decoding, fitting, masks, normalising
 from bot.providers.base import ImageRequest
-from bot.providers.operations import PictureFile, PictureRules, Pictures, Size
+from bot.providers.operations import Fit, PictureFile, PictureRules, Pictures, Size
 from bot.text import Text, message
 from storage import images, sources
 from storage.errors import Fault, StorageError
@@ -93,7 +94,7 @@ class Sources:
             async with self._database.read() as connection:
                 known = await sources.by_digest(connection, digest, user_id=user_id, kind=kind, author_id=author_id)
             if known is not None:
-                return as_picture(known)
+                return await self._renewed(known)
             async with self._files.writing("picture") as aside:
                 try:
                     made = await normalising.normalise(pools, raw, aside)
@@ -133,7 +134,7 @@ class Sources:
         async with self._database.read() as connection:
             known = await sources.by_image(connection, image.id, user_id=origin.user_id)
         if known is not None:
-            return as_picture(known)
+            return await self._renewed(known)
         name = sources.new_name(image.media_type)
         async with self._files.writing(name) as aside:
             try:
@@ -160,10 +161,18 @@ class Sources:
             )
         )
 
+    async def _renewed(self, stored: StoredSource) -> SourcePicture:
+        async with self._database.write() as tx:
+            await sources.renew(tx, stored.id, at=self._clock.now())
+        return as_picture(stored)
+
     async def _add(self, new: sources.NewSource) -> SourcePicture:
         async with self._database.write() as tx:
             id_ = await sources.add(tx, new)
             stored = await sources.get(tx, id_)
+            oldest = await sources.unused_beyond(tx, new.user_id, keep=UNUSED_AT_MOST)
+            names = await sources.forget_files(tx, oldest)
+        await remove_files(self._database, self._files, names)
         if stored is None:
             raise RuntimeError("a record is gone within the transaction that added it")
         return as_picture(stored)
@@ -220,17 +229,16 @@ class Sources:
         engine = self._store.engines[request.engine].doing(request.operation)
         rules = replace((engine and engine.picture) or PictureRules(), exact=True)
         largest = (rules.bytes - _FORM_BYTES) // (2 if submission_id in self._shrunk else 1)
-        size = picture_size(request)
+        # If no fit was asked for, the shapes differ by a few pixels at most, which are cut off.
+        size, fit = picture_size(request), request.fit or Fit.CROP
         async with self._files.writing("upload") as upload, self._files.writing("mask") as mask:
             try:
                 stored = await self._stored(request.source)
-                placement = fitting.placement(Size(stored.width, stored.height), size, rules, request.fit)
                 path = self._files.path(stored.file or "")
-                fit = partial(
-                    fitting.fitted, size=size, rules=rules, fit=request.fit, transparent=False, largest=largest
-                )
-                picture = await self._decode(path, fit, path, upload)
-                pictures = Pictures(picture, await self._mask(request, mask, placement))
+                fitted = partial(fitting.fitted, size=size, rules=rules, fit=fit, transparent=False, largest=largest)
+                picture = await self._decode(path, fitted, path, upload)
+                marked = partial(self._mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
+                pictures = Pictures(picture, await marked(request, mask))
             except UserError as error:
                 raise PictureUnusable(error.problems[0]) from error
             except decoding.Undecodable as error:
@@ -241,24 +249,27 @@ class Sources:
             finally:
                 await self._files.pools.files.run(_remove, upload, mask)
 
-    async def _mask(self, request: ImageRequest, aside: Path, placement: fitting.Placement) -> PictureFile | None:
-        """Write the mask of the request. Raises UserError and Undecodable."""
+    async def _mask(
+        self, request: ImageRequest, aside: Path, *, source: Size, sent: Size, fit: Fit
+    ) -> PictureFile | None:
+        """Write the mask of the request, if it has one. Raises UserError and Undecodable."""
         if request.mask is not None:
             path = self._files.path((await self._stored(request.mask)).file or "")
-            made = await self._decode(path, masks.file_mask, path, aside, placement)
+            of_file = partial(masks.file_mask, source=source, sent=sent, fit=fit)
+            made = await self._decode(path, of_file, path, aside)
         elif request.area is not None:
-            made = await self._files.pools.pictures.run(masks.area_mask, Area.parse(request.area), aside, placement)
+            of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit)
+            made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
         else:
             return None
         if made.nothing_marked:
-            raise NotMade(NOTHING_MARKED)
+            raise UserError(NOTHING_MARKED)
         return made.file
 
     async def _check_mask(self, mask: Path, size: Size) -> None:
         """Refuse a mask that marks nothing. Raises UserError."""
-        placement = fitting.placement(size, size, PictureRules(ratio=None, exact=True), None)
         async with self._files.writing("mask") as aside:
-            made = await self._decode(mask, masks.file_mask, mask, aside, placement)
+            made = await self._decode(mask, partial(masks.file_mask, source=size, sent=size, fit=None), mask, aside)
             await self._files.pools.files.run(_remove, aside)
         if made.nothing_marked:
             raise UserError(NOTHING_MARKED)
@@ -301,6 +312,8 @@ def _link(file: Path, aside: Path) -> None:
     """Give a file a second name, or copy it where that is impossible. Raises OSError."""
     try:
         os.link(file, aside)
+        # Old files without a record are deleted, and this one has its record only after this.
+        os.utime(aside)
     except FileNotFoundError:
         raise
     except OSError:

@@ -23,7 +23,7 @@ from bot.providers.base import Cost, Engine, Handle, Provider
 from bot.providers.operations import Operation
 from bot.text import message
 from storage import jobs as rows
-from storage import ledger, reports, retention, submissions
+from storage import ledger, reports, retention, sources, submissions
 from storage.database import AsyncConnection, Database
 from storage.hints import Hint, record_shown
 from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
@@ -402,7 +402,8 @@ class JobStore:
     async def delete(self, job_id: int) -> list[str]:
         """Mark an ended job deleted, and erase its prompt and settings. Returns the names of the files to remove.
 
-        Raises UserError while the job is unfinished.
+        The picture that it started from is deleted too, unless another job needs it. Raises UserError while
+        the job is unfinished.
         """
         async with self.database.write() as tx:
             ended = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED)
@@ -422,6 +423,7 @@ class JobStore:
             await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
             await add_removals(tx, names)
+            names += await sources.release(tx, job_id)
         return names
 
     # --- reading ------------------------------------------------------------------------------------------------
