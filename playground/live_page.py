@@ -79,8 +79,8 @@ class Media(MediaWorker):
                     width, height = height, width
         except Exception:  # noqa: BLE001  Pillow raises many kinds of errors for damaged files
             return await super().validate(key, blob, media_time=media_time)
-        still = kind in {"PNG", "JPEG", "WEBP"} and frames == 1 and width * height <= MOST_PIXELS
-        if not still or media_time is not None:
+        fits = frames == 1 and width * height <= MOST_PIXELS
+        if kind not in {"PNG", "JPEG", "WEBP"} or not fits or media_time is not None:
             return await super().validate(key, blob, media_time=media_time)
         # "Limited" means that the memory is bounded without a separate process.
         return MediaInfo(kind, width, height, 1, width * height * 4, blob, Image.MIME[kind], memory_limited=True)

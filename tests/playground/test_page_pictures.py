@@ -18,9 +18,10 @@ from playground.page_server import Controls
 from playground.sample_pictures import HARBOUR, PHOTO, SAMPLES, WORDS, SamplePictures, post_photo, sample_named
 from playground.service_faults import Switch
 from playground.world import World, open_world
+from tests.playground.conftest import png
 from tests.playground.test_page import in_a_browser
 from tests.playground.test_page_features import overflows
-from tests.playground.test_sample_pictures import plain, png
+from tests.playground.test_sample_pictures import plain
 
 pytestmark = [pytest.mark.slow, in_a_browser]
 

@@ -24,7 +24,7 @@ from playground.sample_pictures import DRAWING, HARBOUR, MASK, PHOTO, SAMPLES, S
 from playground.service_faults import Switch
 from playground.studio import Studio, open_studio
 from playground.world import LONGEST_NAME
-from tests.playground.conftest import HastyClock
+from tests.playground.conftest import HastyClock, png
 from tests.playground.test_live_page import TOKEN, Client
 
 GPS, ORIENTATION = 0x8825, 0x0112
@@ -39,12 +39,6 @@ def image(data: bytes) -> Image.Image:
     loaded = Image.open(io.BytesIO(data))
     loaded.load()
     return loaded
-
-
-def png(size: tuple[int, int] = (40, 30)) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", size, "#c04020").save(out, "PNG")
-    return out.getvalue()
 
 
 @pytest.fixture
