@@ -102,6 +102,7 @@ class AiClient(Provider):
         self._downloads = downloads
         self._version_code = version_code
         self._credits_per_image = credits_per_image
+        self.retired: set[str] = set()
         self.engines = tuple(self._engine(model, styles) for model in models)
 
     @classmethod
