@@ -142,6 +142,7 @@ class Aithriving(Provider):
         self.credit_value = credit_value
         self.rate = rate
         self.jobs = jobs
+        self.retired = set()
         self._service = service
         self._largest = largest
         self.engines = (_basic(styles), _core(styles))

@@ -86,6 +86,7 @@ class ScriptedProvider(Provider):
         self.credit_value = Decimal(1)
         self.rate = 1000.0
         self.jobs = 100
+        self.retired: set[str] = set()
         self.polled = polled
         self.finds_lost_submits = polled
         self.history: list[tuple[str, Handle | None]] = []
