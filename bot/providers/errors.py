@@ -22,6 +22,8 @@ class Reason(StrEnum):
     """The service does not accept pictures of this size."""
     RETIRED = "retired"
     """The service no longer has this engine."""
+    NO_WORDS = "no_words"
+    """The prompt has only flags, and the engine needs words."""
     # Problems that only the bot's operator can fix.
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
