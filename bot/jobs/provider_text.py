@@ -24,6 +24,16 @@ TEXTS: Mapping[Reason, Message] = {
     ),
     Reason.RETIRED: message("provider.retired", "{label} no longer has this engine. Pick another one: see /engines."),
     Reason.NO_WORDS: message("provider.no_words", "This prompt has only flags. Add words that say what to draw."),
+    Reason.NO_PICTURE: message(
+        "provider.no_picture", "The picture to start from is missing. Nothing was sent or charged."
+    ),
+    Reason.NOTHING_MARKED: message(
+        "provider.nothing_marked", "Mark the part of the picture to change first. Nothing was sent or charged."
+    ),
+    Reason.WRONG_MARGINS: message(
+        "provider.wrong_margins",
+        "Extend the picture on at least one side, by up to {most} pixels each. Nothing was sent or charged.",
+    ),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),
@@ -95,6 +105,11 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "commas.",
     ),
     Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
+    Takes.PRICES: message(
+        "settings.takes_prices",
+        "{name} takes prices in credits by engine or operation, such as ultra=16, inpaint=6.5. docs/settings.md lists "
+        "them.",
+    ),
 }
 
 

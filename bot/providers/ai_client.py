@@ -190,7 +190,10 @@ class AiClient(Provider):
             "POST", f"/threads/{ticket.thread}/entry", paid=True, form=form, seconds=SUBMIT_SECONDS
         )
         if not answer.ok:
-            raise self._service.judge.about(request).by_status(answer, paid=True)
+            error = self._service.judge.about(request).by_status(answer, paid=True)
+            if error.reason is Reason.RETIRED:
+                self.retired.add(request.engine)  # The version's other engines may still work.
+            raise error
         try:
             entry = Opened.read(unwrap(await answer.json()))
         except Unreadable:

@@ -180,7 +180,8 @@ class GeneratedImage:
     """An image that the provider has made: at a URL, or as bytes that came with the response.
 
     ``size`` and ``expected_bytes`` are the provider's claims; only the file itself is reliable. ``filtered`` means that
-    the provider reports a blurred or withheld image.
+    the provider reports a blurred or withheld image. ``reshaped`` means that the image was made from a picture, and its
+    ratio is not the one that follows from the request.
     """
 
     url: str | None = None
@@ -189,6 +190,7 @@ class GeneratedImage:
     filtered: bool = False
     size: Size | None = None
     expected_bytes: int | None = None
+    reshaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,7 @@ class Takes(StrEnum):
     NAMES = "names"
     HOSTS = "hosts"
     VERSIONS = "versions"
+    PRICES = "prices"
 
 
 class WrongSetting(ValueError):

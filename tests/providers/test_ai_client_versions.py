@@ -289,6 +289,18 @@ async def test_all_models_of_a_code_are_switched_off_together(stand_in: StandIn)
     await provider.close()
 
 
+async def test_a_model_that_is_refused_with_its_request_is_switched_off_alone(stand_in: StandIn) -> None:
+    old, new = ("stable-diffusion-xl-1024-v0-9", "stable-diffusion-xl-1024-v1-0")
+    provider = make_ai_client(stand_in.url, versions=(stable_diffusion(models=(old, new)),))
+    stand_in.misbehave(Fault(ENTRY, Status(422, {"message": "This engine is no longer available."})))
+    for _ in range(2):
+        assert (await refusal(sent(provider, asked(XL)))).reason is Reason.RETIRED
+    assert provider.retired == {XL}
+    assert len(stand_in.calls_to(ENTRY)) == 1
+    await sent(provider, asked(f"ai-client/{new}"))
+    await provider.close()
+
+
 async def test_a_plain_404_may_be_a_restart_of_the_service(all_versions: AiClient, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(THREAD, Status(404), times=10))
     for _ in range(5):

@@ -95,6 +95,7 @@ DELETE = JobButton("delete", message("button.delete", "Delete"), icon="🗑️")
 PARENT = JobButton("walk", message("button.parent", "Made from job {job:plain}"), icon="⬆️")
 CHILD = JobButton("walk", message("button.child", "Led to job {job:plain}"), icon="⬇️")
 LOG = JobButton("log", message("button.log", "Log"), icon="📜")
+TREE = JobButton("tree", message("button.tree", "Tree"), icon="🌳")
 BACK_TO_DETAILS = JobButton("walk", message("button.back_to_details", "Back to details"), icon="🔍")
 
 JOB_BUTTONS = (
@@ -116,6 +117,7 @@ JOB_BUTTONS = (
     PARENT,
     CHILD,
     LOG,
+    TREE,
     BACK_TO_DETAILS,
 )
 JOB_ACTIONS = tuple(dict.fromkeys(button.name for button in JOB_BUTTONS))
@@ -196,6 +198,7 @@ BY_USER = ListButton("usageby", message("button.by_user", "People"))
 BY_ENGINE = ListButton("usageby", message("button.by_engine", "Engines"))
 BY_DAY = ListButton("usageby", message("button.by_day", "Days"))
 BY_CHANNEL = ListButton("usageby", message("button.by_channel", "Channels"))
+BY_OPERATION = ListButton("usageby", message("button.by_operation", "Operations"))
 CANCEL_JOB = ListButton("drop", message("button.cancel_job", "Cancel job {job:plain}"))
 KEEP_SETTINGS = ListButton("settings", KEEP)
 RESET_SETTINGS = ListButton("resetask", message("button.reset_settings", "Reset all"))
@@ -221,6 +224,7 @@ LIST_BUTTONS = (
     BY_ENGINE,
     BY_DAY,
     BY_CHANNEL,
+    BY_OPERATION,
     CANCEL_JOB,
     KEEP_SETTINGS,
     RESET_SETTINGS,

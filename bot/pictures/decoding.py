@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
-from bot.jobs.image_parts import PNG_SIGNATURE, png_chunks, read
+from bot.pictures.image_parts import PNG_SIGNATURE, png_chunks, read
 from bot.providers.image_headers import NotAnImage, decoded_bytes
 from storage.pools import Pools
 
@@ -34,10 +35,14 @@ Decoding and encoding an image takes up to ten times as much memory.
 LARGE = 12 * 2**20
 """The size in bytes of pixels above which an image is large. Large images are decoded one at a time."""
 
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""The formats of stored images, by Pillow's names."""
+
 # The chunks that are needed to decode a PNG. All others may decompress to any length.
 _PNG_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _METADATA_AT_MOST = 2**20
 _ORIENTATION = 0x0112
+_MIXABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
 
 class Undecodable(Exception):
@@ -64,26 +69,50 @@ def weight_of(file: Path) -> int:
 
 def decode(file: Path, *, side: int | None = None) -> Image:
     """Decode to RGB or RGBA; with ``side``, reduced to at most that many pixels a side. Raises Undecodable."""
+    weight_of(file)
+    if side is None:
+        return decoded(file, most=DECODED_AT_MOST // 3)
+    return decoded(file, most=DECODED_AT_MOST // 3, draft=2 * side, reduced=partial(_within, side))
+
+
+def _within(side: int, picture: Image) -> Image:
+    """Reduce a picture to at most this many pixels a side."""
+    from PIL import Image
+
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return picture
+
+
+def decoded(
+    file: Path,
+    *,
+    most: int,
+    formats: Sequence[str] = FORMATS,
+    draft: int | None = None,
+    reduced: Callable[[Image], Image] | None = None,
+) -> Image:
+    """Decode an image of at most ``most`` pixels to RGB or RGBA, upright and in sRGB. Raises Undecodable.
+
+    A JPEG is decoded at a fraction of its size as long as both sides have at least ``draft`` pixels. ``reduced`` is
+    called before the colours are converted and the image is turned, because both take long for many pixels.
+    """
     # Pillow takes a while to load.
     from PIL import Image
 
-    weight_of(file)
     try:
         with file.open("rb") as stream:
             source = _source(stream)
-            with Image.open(source.stream, formats=("PNG", "JPEG", "WEBP")) as opened:
-                if 3 * opened.width * opened.height > DECODED_AT_MOST:
+            with Image.open(source.stream, formats=formats) as opened:
+                if opened.width * opened.height > most:
                     raise Undecodable("it is larger than its header says")
-                if side is not None:
-                    opened.draft("RGB", (2 * side, 2 * side))
+                if draft is not None:
+                    opened.draft("RGB", (draft, draft))
                 opened.load()
                 exif = source.exif or opened.info.get("exif")
                 profile = source.profile or opened.info.get("icc_profile")
-                picture = _as_seen(opened, source.depth, profile)
+                picture = _as_seen(opened, source.depth, profile, reduced)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Undecodable(f"{type(error).__name__}: {error}") from error
-    if side is not None:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     picture = _turned(picture, exif)
     # Metadata of the original file must not be copied into new ones.
     picture.info = {}
@@ -130,7 +159,7 @@ def _unpacked_profile(body: bytes) -> bytes | None:
     return profile if unpacker.eof else None
 
 
-def _as_seen(opened: Image, depth: int, profile: bytes | None) -> Image:
+def _as_seen(opened: Image, depth: int, profile: bytes | None, reduced: Callable[[Image], Image] | None) -> Image:
     """Convert an image to 8 bits per channel, RGB or RGBA, in sRGB."""
     from PIL import Image
 
@@ -141,6 +170,10 @@ def _as_seen(opened: Image, depth: int, profile: bytes | None) -> Image:
         picture.info = dict(opened.info)
     _scale_transparency(picture, depth)
     mode = "RGBA" if picture.has_transparency_data else "RGB"
+    if reduced is not None:
+        # Colours from a palette, and pixels made transparent by their colour, cannot be mixed.
+        mixes = picture.mode in _MIXABLE and "transparency" not in picture.info
+        picture = reduced(picture if mixes else picture.convert(mode))
     seen = picture if picture.mode == mode else picture.convert(mode)
     return seen if profile is None else _in_srgb(seen, picture, profile)
 
