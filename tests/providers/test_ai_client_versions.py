@@ -292,7 +292,7 @@ async def test_all_models_of_a_code_are_switched_off_together(stand_in: StandIn)
 async def test_a_model_that_is_refused_with_its_request_is_switched_off_alone(stand_in: StandIn) -> None:
     old, new = ("stable-diffusion-xl-1024-v0-9", "stable-diffusion-xl-1024-v1-0")
     provider = make_ai_client(stand_in.url, versions=(stable_diffusion(models=(old, new)),))
-    stand_in.misbehave(Fault(ENTRY, Status(422, {"message": "This engine is no longer available."})))
+    stand_in.misbehave(Fault(ENTRY, Status(400, {"message": "This engine is no longer available."})))
     for _ in range(2):
         assert (await refusal(sent(provider, asked(XL)))).reason is Reason.RETIRED
     assert provider.retired == {XL}
