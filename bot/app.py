@@ -44,6 +44,7 @@ from bot.jobs.notifications import Notifications
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
@@ -52,6 +53,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
+from bot.providers.operations import Operation
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
@@ -74,6 +76,7 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.setup_check import SetupCheck
@@ -105,6 +108,7 @@ class Runtime:
     files: ImageFiles
     previews: Previews
     jobs: JobStore
+    sources: Sources
     worker: Worker
     new_jobs: NewJobs
     service: JobService
@@ -181,21 +185,24 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
 
         # What the bot does, in the order in which the parts need each other.
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        worker = Worker(jobs=jobs, files=files, clock=clock)
-        default_engine = settings.default_engine or next(iter(jobs.engines))
-        personal = UserSettingsStore(database, jobs.engines, default_engine, clock)
+        sources = Sources(jobs, files, clock)
+        worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
+        from_words = jobs.engines_doing(Operation.TEXT_TO_IMAGE)
+        default_engine = settings.default_engine or next(iter(from_words))
+        personal = UserSettingsStore(database, from_words, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
         new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
+            sources=sources,
             new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id), list(jobs.engines), default_engine
+                origin, personal.of(origin.user_id), list(from_words), default_engine
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,
@@ -216,6 +223,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             files=files,
             previews=previews,
             jobs=jobs,
+            sources=sources,
             worker=worker,
             new_jobs=new_jobs,
             service=service,
@@ -264,7 +272,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    refused = RefusedCommands(service.engines, clock)
+    refused = RefusedCommands(service.engines_doing, clock)
     starter = JobStarter(
         service=service,
         refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
@@ -273,6 +281,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         ack_first=ack_first,
         clock=clock,
     )
+    attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
     buttons = JobButtons(
         service=service,
@@ -297,7 +306,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     usage = ReportPages(
         reports=parts.reports,
         servers=parts.servers,
-        engines=service.engines.values(),
+        engines=service.all_engines.values(),
         charts=parts.charts,
         cards=cards,
     )
@@ -308,7 +317,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     setup_panel = SetupPanel(parts.servers, service, problems)
     setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
-        cogs.imagine.Imagine(service, starter, suggestions),
+        cogs.imagine.Imagine(service, starter, suggestions, attachments),
         cogs.compare.Compare(service, starter, suggestions),
         cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),

@@ -6,7 +6,7 @@ These are only candidates. The caller checks each of them as it would check a co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.engines import ImageSpec, Misfit, accepts, find_engine, misfits, similar_engines, similar_name
@@ -28,7 +28,7 @@ from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of,
 from bot.domain.sizes import Ratio, closest_size
 from bot.errors import UserError
 from bot.providers.base import Bounds, Engine, WeightedText
-from bot.providers.operations import Size
+from bot.providers.operations import Fit, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Changes:
 
     ``engines`` replace the named ones. ``values`` are features with their new values (of weights, the highest), and
     ``dropped`` the features that it no longer uses. ``images`` is the new number of images in all. ``flags`` are those
-    that were misspelt, as they were meant.
+    that were misspelt, as they were meant. ``fit`` is how the picture is brought into another ratio.
     """
 
     engines: tuple[Engine, ...] = ()
@@ -46,6 +46,7 @@ class Changes:
     images: int | None = None
     private: bool | None = None
     flags: tuple[str, ...] = ()
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,14 @@ def alternatives(
         yield kept
     yield from switched
     yield from (_adapted(asked, [engine] * len(names), switch=True) for engine in others if engine not in whole)
+
+
+def fitting(options: ImagineOptions, find: Callable[[ImagineOptions], Iterator[Alternative]]) -> Iterator[Alternative]:
+    """Yield the best alternative for each way of bringing the picture into another ratio. ``find`` yields them."""
+    for fit in Fit if options.fit is None else ():
+        first = next(find(replace(options, fit=fit)), None)
+        if first is not None:
+            yield replace(first, changes=replace(first.changes, fit=fit), engines_fit=False)
 
 
 def _comparisons(

@@ -15,6 +15,7 @@ from bot.domain.options import (
     OPTIONS,
     PROMPT_LIMIT,
     SIZE,
+    STRENGTH,
     WEIGHTS,
     Feature,
     Option,
@@ -37,6 +38,10 @@ IT = message("engines.it", "It")
 """The engine that the sentence before was about. The name of an engine is said once."""
 NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {features:or}.")
 NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "No engine here takes {features:or}.")
+STRENGTH_WITHOUT_PICTURE = message(
+    "engines.strength_without_picture",
+    "Strength says how much of a picture may change. Attach a picture to start from.",
+)
 USE_NO_FLAG = message("engines.use_no_flag", "To leave things out, use --no.")
 PROMPT_TOO_LONG = message(
     "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters, not {length}."
@@ -235,7 +240,11 @@ def problems_of(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) 
     found: list[Problem] = []
     if able:
         found.append(NOT_TAKEN(engine=engine.name, features=[feature.noun for feature in able]))
-    if unable := [feature for feature in missing if feature not in able]:
+    unable = [feature for feature in missing if feature not in able]
+    if STRENGTH in unable and not engine.operation.has_source:
+        unable.remove(STRENGTH)
+        found.append(STRENGTH_WITHOUT_PICTURE())
+    if unable:
         found.append(NOT_TAKEN_BY_ANY(features=[feature.noun for feature in unable]))
     if WEIGHTS in missing and any(part.weight < 0 for part in spec.parts) and NEGATIVE.taken_by(engine):
         found.append(USE_NO_FLAG())

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from bot.providers.operations import Size
+from storage.records import SourceKind
 
-
-class SourceKind(StrEnum):
-    """Where a picture comes from."""
-
-    ATTACHED = "attached"
-    """A person attached it to a command."""
-    MESSAGE = "message"
-    """It was in a message of somebody in Discord."""
-    RESULT = "result"
-    """It is an image that the bot made."""
-    MASK = "mask"
-    """A person attached it to mark a part of another picture."""
+__all__ = ["SourceKind", "SourcePicture"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from bot.domain.characters import clean, typed
+from bot.domain.characters import typed
+from bot.domain.edits import NAMES, with_picture
 from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, misfits, request_for
 from bot.domain.options import (
     ENGINE,
-    FIELDS,
     IMAGES,
     IMAGES_PER_JOB,
     NOT_A_SIZE,
@@ -21,13 +21,13 @@ from bot.domain.options import (
     PROMPT_LIMIT,
     SEED,
     SEED_AT_MOST,
+    SIZE,
     Defaults,
     ImagineOptions,
     Option,
     Value,
     Values,
     decoded,
-    value_text,
 )
 from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prompt
 from bot.domain.prompt.tokens import PromptError
@@ -125,6 +125,8 @@ See :func:`bot.domain.engine_choice.suited`.
 
 def read_command(options: ImagineOptions) -> Command:
     """Parse the prompt of a command, once for all that follows."""
+    if not options.operation.needs_prompt and typed(options.prompt) is None:
+        return Command(options, (ParsedPrompt(()),))
     try:
         return Command(options, read_prompt(options.prompt))
     except PromptError:
@@ -168,6 +170,8 @@ def completed(
     for option in OPTIONS.values():
         if not option.has_default or option is ENGINE or (option is IMAGES and compared is not None):
             continue
+        if option is SIZE and options.source is not None:
+            continue  # The shape of the picture decides.
         if option.name in command.flags or option.name in options.typed_values():
             continue
         values = (getattr(layer, option.name) for layer in layers)
@@ -201,6 +205,8 @@ def _fits(option: Option, field: str | float, engines: Sequence[Engine], prompts
 
 def _words_fit(words: str, prompts: Sequence[ParsedPrompt], engines: Sequence[Engine]) -> bool:
     """Return whether every prompt with these words is short enough, and they are not in all of them already."""
+    if not all(prompt.parts for prompt in prompts):
+        return False
     longer = [prompt.with_words(words) for prompt in prompts]
     limit = min(PROMPT_LIMIT, *(engine.prompt_limit for engine in engines))
     return longer != list(prompts) and all(sum(len(part.text) for part in each.parts) <= limit for each in longer)
@@ -224,7 +230,7 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
         if command.engine_unclear:
             break  # Only what holds for every engine can be checked.
         try:
-            drafts.append(request_for(spec, find_engine(name, engines), engines))
+            drafts.append(_draft(spec, options, find_engine(name, engines), engines))
         except UserError as error:
             problems += error.problems
     images = sum(spec.images for spec in specs)
@@ -236,7 +242,7 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     if problems:
         raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
-    return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
+    return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]) or str(NAMES[options.operation]))
 
 
 def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, Engine]) -> Plan:
@@ -262,7 +268,7 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
     drafts: list[ImageRequest] = []
     for engine in chosen.values():
         try:
-            drafts.append(request_for(fitted(spec, engine)[0], engine, engines))
+            drafts.append(_draft(fitted(spec, engine)[0], options, engine, engines))
         except UserError as error:
             problems += error.problems
     if command.error is not None:
@@ -271,6 +277,11 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
         raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
+
+
+def _draft(spec: ImageSpec, options: ImagineOptions, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
+    """One request for all images of a spec, with the picture that it starts from. Raises UserError."""
+    return with_picture(request_for(spec, engine, engines), options, engine, sized=SIZE.name in spec.values)
 
 
 def typed_names(text: str) -> list[str]:
@@ -384,21 +395,6 @@ def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOpti
     A thread belongs to one person, and so do added words: those become part of the prompt.
     """
     return replace(as_typed(options), thread=None, private=private)
-
-
-def command_line(options: ImagineOptions) -> str:
-    """The command that repeats this when pasted into Discord, without the thread, which is personal."""
-    options = as_typed(options)
-    words = ["/imagine" if options.engines is None else "/compare"]
-    for name in FIELDS:
-        value = getattr(options, name)
-        if value is None or value is False or name == "thread":
-            continue
-        if isinstance(value, tuple):
-            value = ", ".join(value)
-        text = value_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
-        words.append(f"{name}:{text}")
-    return " ".join(words)
 
 
 # --- requests -----------------------------------------------------------------------------------------------------

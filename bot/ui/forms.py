@@ -175,7 +175,9 @@ class EditForms:
         # A form has to be the first answer and cannot be deferred.
         job_id, draft = await looked_up(interaction, drafted())
         # If the server allows none of the existing engines, its rules refuse the form when it is submitted.
-        engines = {engine.id: engine for engine in self._service.offered(origin)} or self._service.engines
+        operation = draft.base.operation
+        offered = {engine.id: engine for engine in self._service.offered(origin, operation)}
+        engines = offered or self._service.engines_doing(operation)
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
         if interaction.response.is_done():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from bot.errors import NotMade, UserError
 from bot.jobs.refusals import Refusal
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
+from bot.providers.operations import Operation
 from bot.text import message, t
 from bot.ui.cards.layout import Card
 from bot.ui.cards.refusal import refused_card
@@ -58,8 +59,9 @@ class RefusedCommand:
 class RefusedCommands:
     """The refused commands of the last half hour, by a random key."""
 
-    def __init__(self, engines: Mapping[str, Engine], clock: Clock) -> None:
-        self._engines = engines
+    def __init__(self, engines_doing: Callable[[Operation], Mapping[str, Engine]], clock: Clock) -> None:
+        """``engines_doing`` returns the engines that have an operation, by id."""
+        self._engines_doing = engines_doing
         self._clock = clock
         self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
 
@@ -73,7 +75,9 @@ class RefusedCommands:
         for old in theirs[: max(0, len(theirs) - KEPT_OF_EACH + 1)]:
             del self._kept[old]
         key = secrets.token_hex(8)
-        draft = draft or draft_of_refused(refused.options, self._engines, complete=refused.complete)
+        draft = draft or draft_of_refused(
+            refused.options, self._engines_doing(refused.options.operation), complete=refused.complete
+        )
         self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic())
         return refused_card(refused.problems, refused.offers, key)
 
@@ -108,10 +112,11 @@ class RefusedButtons:
     async def edit(self, interaction: Interaction, key: str) -> None:
         """Open a form with the command as it was typed."""
         found = self._commands.of(key, interaction.user.id)
-        engines = {engine.id: engine for engine in self._service.offered(origin_of(interaction))}
+        operation = found.refused.options.operation
+        engines = {engine.id: engine for engine in self._service.offered(origin_of(interaction), operation)}
         form = EditForm(
             found.draft,
-            engines or self._service.engines,
+            engines or self._service.engines_doing(operation),
             self._starter,
             job_id=found.parent_id,
             title=str(t("Edit and try again")),

@@ -196,6 +196,7 @@ BY_USER = ListButton("usageby", message("button.by_user", "People"))
 BY_ENGINE = ListButton("usageby", message("button.by_engine", "Engines"))
 BY_DAY = ListButton("usageby", message("button.by_day", "Days"))
 BY_CHANNEL = ListButton("usageby", message("button.by_channel", "Channels"))
+BY_OPERATION = ListButton("usageby", message("button.by_operation", "Operations"))
 CANCEL_JOB = ListButton("drop", message("button.cancel_job", "Cancel job {job:plain}"))
 KEEP_SETTINGS = ListButton("settings", KEEP)
 RESET_SETTINGS = ListButton("resetask", message("button.reset_settings", "Reset all"))
@@ -221,6 +222,7 @@ LIST_BUTTONS = (
     BY_ENGINE,
     BY_DAY,
     BY_CHANNEL,
+    BY_OPERATION,
     CANCEL_JOB,
     KEEP_SETTINGS,
     RESET_SETTINGS,

@@ -7,8 +7,8 @@ from typing import Any
 
 from discord import ui
 
+from bot.domain.command_line import command_line
 from bot.domain.options import SEED
-from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
