@@ -110,13 +110,24 @@ def decoded(
                 opened.load()
                 exif = source.exif or opened.info.get("exif")
                 profile = source.profile or opened.info.get("icc_profile")
-                picture = _as_seen(opened, source.depth, profile, reduced)
+                picture = _eight_bits(opened, source.depth)
+                mode = "RGBA" if picture.has_transparency_data else "RGB"
+                if reduced is not None:
+                    # Colours from a palette, and pixels made transparent by their colour, cannot be mixed.
+                    mixes = picture.mode in _MIXABLE and "transparency" not in picture.info
+                    picture = reduced(picture if mixes else picture.convert(mode))
+        # The file's own pixels are no longer needed if the picture was reduced.
+        del opened, source
+        seen = picture if picture.mode == mode else picture.convert(mode)
+        if profile is not None:
+            seen = _in_srgb(seen, picture, profile)
+        del picture
+        seen = _turned(seen, exif)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Undecodable(f"{type(error).__name__}: {error}") from error
-    picture = _turned(picture, exif)
     # Metadata of the original file must not be copied into new ones.
-    picture.info = {}
-    return picture
+    seen.info = {}
+    return seen
 
 
 class _Source(NamedTuple):
@@ -159,8 +170,8 @@ def _unpacked_profile(body: bytes) -> bytes | None:
     return profile if unpacker.eof else None
 
 
-def _as_seen(opened: Image, depth: int, profile: bytes | None, reduced: Callable[[Image], Image] | None) -> Image:
-    """Convert an image to 8 bits per channel, RGB or RGBA, in sRGB."""
+def _eight_bits(opened: Image, depth: int) -> Image:
+    """Convert an image to 8 bits per channel."""
     from PIL import Image
 
     picture = opened
@@ -169,13 +180,7 @@ def _as_seen(opened: Image, depth: int, profile: bytes | None, reduced: Callable
         picture = Image.frombytes("L", opened.size, opened.tobytes("raw", "I;16B")[::2])
         picture.info = dict(opened.info)
     _scale_transparency(picture, depth)
-    mode = "RGBA" if picture.has_transparency_data else "RGB"
-    if reduced is not None:
-        # Colours from a palette, and pixels made transparent by their colour, cannot be mixed.
-        mixes = picture.mode in _MIXABLE and "transparency" not in picture.info
-        picture = reduced(picture if mixes else picture.convert(mode))
-    seen = picture if picture.mode == mode else picture.convert(mode)
-    return seen if profile is None else _in_srgb(seen, picture, profile)
+    return picture
 
 
 def _scale_transparency(picture: Image, depth: int) -> None:
@@ -197,10 +202,15 @@ def _in_srgb(seen: Image, picture: Image, profile: bytes) -> Image:
     base = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
     if base != ("L" if grey else "CMYK" if picture.mode == "CMYK" else "RGB"):
         return seen
-    before = picture if base == "CMYK" else seen.convert(base)
     try:
         described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        after = ImageCms.profileToProfile(before, described, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        srgb = ImageCms.createProfile("sRGB")
+        if base == seen.mode:
+            # A copy would need much memory.
+            ImageCms.profileToProfile(seen, described, srgb, outputMode="RGB", inPlace=True)
+            return seen
+        before = picture if base == "CMYK" else seen.convert(base)
+        after = ImageCms.profileToProfile(before, described, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         log.info("picture.profile_not_used", reason=str(error))
         return seen

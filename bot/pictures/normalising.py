@@ -63,6 +63,7 @@ JPEG_XL = message("pictures.kind.jpeg_xl", "a JPEG XL picture")
 JPEG_2000 = message("pictures.kind.jpeg_2000", "a JPEG 2000 picture")
 
 _SIGNATURES: tuple[tuple[bytes, Message], ...] = (
+    (b"%PDF", PDF),
     (b"\x1aE\xdf\xa3", VIDEO),
     (b"FLV", VIDEO),
     (b"\0\0\1\xba", VIDEO),
@@ -96,8 +97,10 @@ _PARTS_AT_MOST = 10_000
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 # Any marker but the ones within a scan.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture.
+# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture. A GIF needs two pictures.
 _WEBP_PIXEL = 16
+_MOST_PIXELS: Mapping[str, int] = {"image/webp": 12_582_912, "image/gif": 12_582_912}
+_STRIP = 256
 _JPEG_QUALITY = 95
 # Up to this many pixels, colours are stored as sharp as brightness. Cameras do not do so either.
 _SHARP_COLOURS = 4_194_304
@@ -186,13 +189,22 @@ def _decoded(file: Path, draft: int | None) -> Image:
 
 
 def _reduced(picture: Image) -> Image:
-    """Reduce a picture to PIXELS_AT_MOST."""
+    """Reduce a picture to PIXELS_AT_MOST, in strips, because the work on a whole one needs as much memory again."""
     from PIL import Image
 
     size = within(Size(*picture.size), PIXELS_AT_MOST)
     if (size.width, size.height) == picture.size:
         return picture
-    return picture.resize((size.width, size.height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # Transparency is applied to all pixels before each resizing.
+    strip = _STRIP if picture.mode in {"L", "RGB", "CMYK"} else size.height
+    small = Image.new(picture.mode, (size.width, size.height))
+    scale = picture.height / size.height
+    for top in range(0, size.height, strip):
+        bottom = min(size.height, top + strip)
+        box = (0, top * scale, picture.width, min(picture.height, bottom * scale))
+        part = picture.resize((size.width, bottom - top), Image.Resampling.LANCZOS, box=box)
+        small.paste(part, (0, top))
+    return small
 
 
 def within(size: Size, most: int) -> Size:
@@ -214,6 +226,9 @@ def _inspected(stream: BinaryIO) -> FetchedImage:
         found = inspect_upload(stream)
     except NotAnImage as error:
         raise UnusablePicture(_problem(stream, error)) from error
+    most = _MOST_PIXELS.get(found.media_type, MOST_PIXELS)
+    if found.size.pixels > most:
+        raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
     try:
         if found.media_type == "image/jpeg" and _too_many_scans(stream):
             raise ValueError("a JPEG of far too many scans")
@@ -228,7 +243,7 @@ def _problem(stream: BinaryIO, error: NotAnImage) -> Problem:
     head = stream.read(16)
     match error.reason:
         case Reason.IMAGE_TOO_MANY_PIXELS:
-            return TOO_MANY_PIXELS(**error.values, most=MOST_PIXELS // 1_000_000)
+            return _too_many(error.values["width"], error.values["height"], MOST_PIXELS)
         case Reason.IMAGE_CUT_SHORT:
             return CUT_SHORT if head else EMPTY
         case Reason.IMAGE_BROKEN:
@@ -242,6 +257,10 @@ def _problem(stream: BinaryIO, error: NotAnImage) -> Problem:
     if kind is None:
         return NO_PICTURE
     return HEIC if kind is HEIC else OTHER_KIND(kind=kind)
+
+
+def _too_many(width: int | str, height: int | str, most: int) -> Problem:
+    return TOO_MANY_PIXELS(width=width, height=height, most=most // 1_000_000)
 
 
 def _kind(head: bytes) -> Message | None:

@@ -33,9 +33,9 @@ def stored(tmp_path: Path) -> Path:
     return tmp_path / "stored"
 
 
-@pytest.mark.parametrize("size", [(3000, 2000), (2000, 3000), (1024, 1024), (200, 100), (1, 1), (5, 900)])
+@pytest.mark.parametrize("size", [(1500, 1000), (1000, 1500), (1024, 1024), (200, 100), (1, 1), (5, 900)])
 def test_the_picture_of_the_panel(stored: Path, size: tuple[int, int]) -> None:
-    stored.write_bytes(photo("PNG", scene(size)))
+    stored.write_bytes(photo("PNG", scene(size), compress_level=1))
     scale = min(1, SIDE_AT_MOST / max(size))
     assert drawn(panel_picture(stored)).size == tuple(max(1, round(side * scale)) for side in size)
 
