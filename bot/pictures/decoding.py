@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -87,7 +87,7 @@ def decoded(
     file: Path,
     *,
     most: int,
-    formats: Sequence[str] = FORMATS,
+    formats: tuple[str, ...] = FORMATS,
     draft: int | None = None,
     reduced: Callable[[Image], Image] | None = None,
 ) -> Image:

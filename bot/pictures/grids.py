@@ -59,7 +59,7 @@ class _Grid:
         self._columns = [size[0] * at // area.side for at in range(area.side + 1)]
         self._rows = [size[1] * at // area.side for at in range(area.side + 1)]
         cell_width, cell_height = size[0] / area.side, size[1] / area.side
-        self._font = _font(max(11, round(min(cell_width * 0.30, cell_height * 0.42, 54))))
+        self._font = _font(max(11, round(min(cell_width * 0.42, cell_height * 0.46, 46))))
 
     def draw(self) -> None:
         for cell in self._area.cells:

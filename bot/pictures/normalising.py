@@ -155,7 +155,7 @@ def normalised(file: Path, aside: Path) -> Normalised:
         lossy = _lossy(stream, found)
     draft = min(found.size.width, found.size.height) // 2 if _halved(found) else None
     picture = _decoded(file, draft)
-    transparent = picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] < 255
+    transparent = picture.mode == "RGBA" and sum(picture.getchannel("A").histogram()[:255]) > 0
     if picture.mode == "RGBA" and not transparent:
         picture = picture.convert("RGB")
     size = Size(*picture.size)

@@ -7,6 +7,7 @@ import random
 import struct
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from bot.pictures.normalising import (
     within,
 )
 from bot.providers.operations import Size
-from bot.text import Text
+from bot.text import Message, Text
 from storage.pools import Pools
 from tests.doubles import photos
 from tests.doubles.photos import encoded, exif, photo, quarters, scene
@@ -291,6 +292,8 @@ def test_what_takes_more_memory_may_have_fewer_pixels(data: bytes, tmp_path: Pat
 
 
 def test_the_decoders_size_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = normalising.inspect_upload
+    monkeypatch.setattr(normalising, "inspect_upload", lambda stream: replace(seen(stream), size=Size(2, 2)))
     monkeypatch.setattr(normalising, "MOST_PIXELS", 100)
     assert problem(encoded(scene((20, 20)), "PNG"), tmp_path).code == BROKEN.code
 
@@ -332,7 +335,7 @@ def _archive() -> bytes:
         (b"8BPS\0\1\0\0\0\0\0\0", normalising.PHOTOSHOP),
     ],
 )
-def test_another_kind_of_file_is_named(tmp_path: Path, data: bytes, kind: normalising.Message) -> None:
+def test_another_kind_of_file_is_named(tmp_path: Path, data: bytes, kind: Message) -> None:
     assert problem(data, tmp_path) == OTHER_KIND(kind=kind)
 
 
@@ -353,7 +356,7 @@ def test_another_kind_of_file_is_named(tmp_path: Path, data: bytes, kind: normal
         (encoded(scene((256, 256)), "JPEG")[:-2_000], BROKEN),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, data: bytes, code: normalising.Message) -> None:
+def test_other_files_are_refused(tmp_path: Path, data: bytes, code: Message) -> None:
     assert problem(data, tmp_path).code == code.code
 
 
