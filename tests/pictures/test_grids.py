@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot.domain.areas import Area
 from bot.pictures.decoding import Undecodable
-from bot.pictures.grids import SIDE_AT_MOST, grid_picture, panel_picture
+from bot.pictures.grids import SIDE_AT_MOST, grid_picture, marked_picture, panel_picture
 from tests.doubles import photos
 from tests.doubles.photos import encoded, photo, scene
 
@@ -78,6 +78,22 @@ def test_transparent_parts_show_a_chequerboard(stored: Path, draw: object) -> No
     assert callable(draw)
     shades = drawn(draw(stored)).convert("L").crop((20, 20, 120, 120)).getextrema()
     assert shades[1] - shades[0] > 20  # type: ignore[operator]  # grey
+
+
+@pytest.mark.parametrize("shade", [0, 128, 255])
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_the_white_parts_of_a_mask_are_tinted(stored: Path, tmp_path: Path, shade: int, mode: str) -> None:
+    stored.write_bytes(encoded(Image.new("RGB", (400, 200), (shade,) * 3), "PNG"))
+    mask = Image.new(mode, (100, 50), 0)
+    mask.paste("white", (0, 0, 50, 50))
+    (tmp_path / "mask").write_bytes(encoded(mask, "PNG"))
+    picture = drawn(marked_picture(stored, tmp_path / "mask"))
+    assert picture.size == (400, 200)
+    for place, tinted in (((100, 100), True), ((300, 100), False), ((230, 190), False)):
+        off = max(abs(value - shade) for value in picture.getpixel(place))  # type: ignore[union-attr]  # an RGB pixel
+        assert (off > 40) == tinted
+    rim = picture.crop((190, 90, 210, 110)).convert("L").getextrema()
+    assert rim[1] - rim[0] > 60  # type: ignore[operator]  # grey
 
 
 def test_a_file_that_is_no_picture(stored: Path) -> None:
