@@ -19,6 +19,7 @@ from bot.errors import Problem, UserError
 from bot.pictures import decoding
 from bot.pictures.decoding import Undecodable
 from bot.pictures.image_parts import jpeg_segments, webp_chunks
+from bot.pictures.png_strips import can_be_halved
 from bot.providers.base import FetchedImage
 from bot.providers.errors import Reason
 from bot.providers.image_headers import MOST_PIXELS, NotAnImage, inspect_upload
@@ -89,8 +90,8 @@ _BRANDS: Mapping[bytes, Message] = {
 }
 _CONTAINERS: Mapping[bytes, Message] = {b"AVI ": VIDEO, b"WAVE": SOUND}
 
-# A JPEG with more pixels than this is decoded at half its size. No service makes a larger result.
-_JPEG_WHOLE = 4 * 4_194_304
+# A JPEG or PNG with more pixels than this is decoded at half its size. No service makes a larger result.
+_WHOLE = 4 * 4_194_304
 # The decoder works through all pixels in each scan. Real pictures have about 10; a file of thousands takes minutes.
 _SCANS_AT_MOST = 64
 _PARTS_AT_MOST = 10_000
@@ -100,6 +101,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 # Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture. A GIF needs two pictures.
 _WEBP_PIXEL = 16
 _MOST_PIXELS: Mapping[str, int] = {"image/webp": 12_582_912, "image/gif": 12_582_912}
+_FORMATS = (*decoding.FORMATS, "GIF")
 _STRIP = 256
 _JPEG_QUALITY = 95
 # Up to this many pixels, colours are stored as sharp as brightness. Cameras do not do so either.
@@ -153,8 +155,7 @@ def normalised(file: Path, aside: Path) -> Normalised:
     with file.open("rb") as stream:
         found = _inspected(stream)
         lossy = _lossy(stream, found)
-    draft = min(found.size.width, found.size.height) // 2 if _halved(found) else None
-    picture = _decoded(file, draft)
+    picture = _decoded(file, found)
     transparent = picture.mode == "RGBA" and sum(picture.getchannel("A").histogram()[:255]) > 0
     if picture.mode == "RGBA" and not transparent:
         picture = picture.convert("RGB")
@@ -171,12 +172,13 @@ def normalised(file: Path, aside: Path) -> Normalised:
     return Normalised(media_type, size, transparent, length)
 
 
-def _decoded(file: Path, draft: int | None) -> Image:
+def _decoded(file: Path, found: FetchedImage) -> Image:
     """Decode the uploaded file. Raises UnusablePicture."""
+    half = _halved(found)
+    draft = max(1, min(found.size.width, found.size.height) // 2) if half else None
+    strips = half and found.media_type == "image/png"
     try:
-        return decoding.decoded(
-            file, most=MOST_PIXELS, formats=(*decoding.FORMATS, "GIF"), draft=draft, reduced=_reduced
-        )
+        return decoding.decoded(file, most=MOST_PIXELS, formats=_FORMATS, draft=draft, strips=strips, reduced=_reduced)
     except Undecodable as error:
         log.info("picture.undecodable", reason=str(error))
         raise UnusablePicture(BROKEN) from error
@@ -227,6 +229,8 @@ def _inspected(stream: BinaryIO) -> FetchedImage:
     except NotAnImage as error:
         raise UnusablePicture(_problem(stream, error)) from error
     most = _MOST_PIXELS.get(found.media_type, MOST_PIXELS)
+    if found.media_type == "image/png" and not can_be_halved(stream):
+        most = _WHOLE
     if found.size.pixels > most:
         raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
     try:
@@ -273,7 +277,7 @@ def _kind(head: bytes) -> Message | None:
 
 
 def _halved(found: FetchedImage) -> bool:
-    return found.media_type == "image/jpeg" and found.size.pixels > _JPEG_WHOLE
+    return found.media_type in {"image/jpeg", "image/png"} and found.size.pixels > _WHOLE
 
 
 def _lossy(stream: BinaryIO, found: FetchedImage) -> bool:

@@ -260,6 +260,26 @@ def test_a_reduced_picture_looks_the_same(made: Made, monkeypatch: pytest.Monkey
     assert max(ImageStat.Stat(difference).mean) < 4
 
 
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA"])
+def test_a_very_large_png_is_decoded_in_strips(
+    made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    monkeypatch.setattr(normalising, "_WHOLE", 10_000)
+    found, stored, written = made(photo("PNG", quarters((400, 300)).convert(mode), orientation=3))
+    assert (found.size, found.media_type) == (Size(200, 150), "image/png")
+    assert weight_of(tmp_path / NAME) == 4 * found.size.pixels
+    wanted = quarters((200, 150)).transpose(Image.Transpose.ROTATE_180).convert(mode).convert("RGB")
+    assert max(ImageStat.Stat(ImageChops.difference(stored.convert("RGB"), wanted)).mean) < 3
+    assert not [trace for trace in photos.METADATA if trace in written]
+
+
+@pytest.mark.parametrize(
+    "data", [photos.png_claiming(5_000, 4_000, depth=16), photos.png_claiming(5_000, 4_000, depth=1)]
+)
+def test_a_very_large_png_that_cannot_be_decoded_in_strips(data: bytes, tmp_path: Path) -> None:
+    assert problem(data, tmp_path) == TOO_MANY_PIXELS(width=5_000, height=4_000, most=16)
+
+
 @pytest.mark.slow
 def test_a_very_large_jpeg_is_decoded_at_half_its_size(made: Made, tmp_path: Path) -> None:
     data = encoded(Image.new("RGB", (7000, 5000), (90, 120, 200)), "JPEG")
