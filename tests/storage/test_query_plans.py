@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import hints, images, jobs, ledger, notifications, retention, sources, submissions, threads
+from storage import hints, images, jobs, ledger, lineage, notifications, retention, sources, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SourceKind, SubmissionStatus
@@ -32,6 +32,9 @@ HOT: dict[str, tuple[Ask, str]] = {
     "images_of": (lambda conn: images.images_of(conn, 1), "(submission_id=?)"),
     "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
     "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "ancestors": (lambda conn: lineage.ancestors(conn, 1, limit=9), "INTEGER PRIMARY KEY (rowid=?)"),
+    "descendants by parent": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_jobs_parent_id (parent_id=?)"),
+    "descendants by picture": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_sources_job_id (job_id=?)"),
     "unfinished_of_message": (lambda conn: jobs.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
     "notifications that are due": (notifications.due, "ix_jobs_notification"),
     "hints": (
