@@ -179,6 +179,8 @@ async def test_a_picture_that_is_attached_again_is_stored_once_and_kept_for_anot
     picture = await attached(workshop, shade=9)
     workshop.clock.advance(0.9 * 86_400)
     assert await attached(workshop, shade=9) == picture
+    name = await name_of(workshop, picture)
+    assert await workshop.files.pools.files.run(os.listdir, workshop.files.path(name).parent) == [name]
     assert (await tidied(workshop, after_days=0.9)).pictures == 0
     assert (await tidied(workshop, after_days=0.2)).pictures == 1
     assert (await attached(workshop, shade=9)).id != picture.id
