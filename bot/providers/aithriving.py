@@ -11,6 +11,7 @@ from bot.providers.aithriving_endpoints import SD3_PATHS, Call, Endpoint, endpoi
 from bot.providers.aithriving_prices import Prices
 from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
+    Engine,
     FetchedImage,
     Finished,
     GeneratedImage,
@@ -95,6 +96,9 @@ class Aithriving(Provider):
             rate=float(settings.number("AITHRIVING_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("AITHRIVING_JOBS", 100, low=1, high=10_000)),
         )
+
+    def has_retired(self, engine: Engine) -> bool:
+        return (engine.id, engine.operation) in self._retired
 
     def quote(self, request: ImageRequest) -> Quote:
         return self._prices.quote(self._endpoint(request), request)
