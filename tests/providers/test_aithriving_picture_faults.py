@@ -175,11 +175,11 @@ async def test_a_retired_engine_is_switched_off(
     provider: Aithriving, server: FormServer, message: object, status: int
 ) -> None:
     server.answers = [failure(message, status)]
-    for _ in range(2):
+    for again in (False, True):
         error = await refusal(made_from(provider, asked(BASIC), None))
         assert isinstance(error, Refused)
         assert error.reason is Reason.RETIRED
-        assert not error.operator
+        assert error.operator is not again
     assert provider.retired == {BASIC}
     assert len(server.calls) == 1
     await made_from(provider, asked(CORE), None)
