@@ -362,7 +362,9 @@ class JobService:
 
     def price(self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""
-        engine = self.engines_doing(operation)[engine_id]
+        engine = self._store.engines[engine_id].doing(operation)  # A retired engine still has its price.
+        if engine is None:
+            raise KeyError(engine_id)
         provider = self._store.providers[engine.provider]
         asked = ImageRequest(engine_id, (WeightedText("a"),), engine.default_size, operation=operation)
         quote = engine.price or provider.quote(asked)
