@@ -48,6 +48,11 @@ def safe(text: str, limit: int) -> str:
     return _cut(parts, limit)
 
 
+def style_name(style: str) -> str:
+    """A style as people write it: ``Neon punk`` for ``neon-punk``. Names in another form stay as they are."""
+    return style.replace("-", " ").capitalize() if _SLUG.fullmatch(style) else style
+
+
 def _one_line(text: str) -> str:
     kept: list[str] = []
     accents = 0
