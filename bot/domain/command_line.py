@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bot.domain.characters import clean
 from bot.domain.options import FIELDS, ImagineOptions, value_text
-from bot.domain.pictures import SourcePicture
+from bot.domain.pictures import SourcePicture, StoredReference
 from bot.domain.requests import as_typed
 from bot.providers.operations import Operation
 
@@ -44,7 +44,7 @@ def command_line(options: ImagineOptions) -> str:
 
 def reference(source: SourcePicture) -> str:
     """The name of a stored picture in commands. It is the same for each command that starts from it."""
-    return f"p{source.id}"
+    return str(StoredReference(source.id))
 
 
 def _command(options: ImagineOptions) -> str:

@@ -302,5 +302,5 @@ def _encoded(image: Image) -> bytes:
     framed.paste(image.crop((2, 2, image.width - 2, image.height - 2)), (2, 2), _corners(inner, 26))
     framed.putalpha(_corners(image.size, 28))
     stream = io.BytesIO()
-    framed.save(stream, "WEBP", quality=_QUALITY, method=4)
+    framed.save(stream, "WEBP", quality=_QUALITY, method=2)
     return stream.getvalue()

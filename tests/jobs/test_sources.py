@@ -4,51 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bot.domain.options import ImagineOptions
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import CardAddress, Origin
 from bot.errors import UserError
+from bot.jobs import sources as jobs_sources
 from bot.jobs.image_files import Previews
 from bot.jobs.new_jobs import SOURCE_GONE
-from bot.jobs.sources import Sources
 from bot.providers.operations import Operation
 from bot.retention import Ages, Deleted, apply_retention
 from storage import images, jobs, ledger, sources
 from storage.ledger import Scope
 from storage.records import JobStatus, StoredSource
-from storage.sources import NewSource
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 
 WEEK = Ages(image_days=7, job_days=40)
 
 
-@pytest.fixture(autouse=True)
-def _uploads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How pictures are prepared is tested elsewhere."""
+async def attached(
+    workshop: Workshop, origin: Origin = ADA, kind: SourceKind = SourceKind.ATTACHED, *, shade: int | None = None
+) -> SourcePicture:
+    """Store a picture that a person attaches now. Two are the same only if they have the same ``shade``."""
+    size = (320, 256)
+    picture = Image.effect_noise(size, 90) if shade is None else Image.new("L", size, shade)
 
-    @asynccontextmanager
-    async def prepared(*_: object) -> AsyncIterator[None]:
-        yield None
+    async def download(path: Path) -> None:
+        await asyncio.to_thread(picture.save, path, "PNG")
 
-    monkeypatch.setattr(Sources, "prepared", prepared)
-
-
-async def attached(workshop: Workshop, origin: Origin = ADA, kind: SourceKind = SourceKind.ATTACHED) -> SourcePicture:
-    """Store a picture as if a person had attached it now."""
-    name = sources.new_name("image/jpeg")
     await workshop.files.prepare()
-    await asyncio.to_thread(workshop.files.path(name).write_bytes, b"a picture")
-    now = workshop.clock.now()
-    async with workshop.database.write() as tx:
-        id_ = await sources.add(tx, NewSource(origin.user_id, kind, name, "image/jpeg", 640, 480, 9, name, now))
-    return SourcePicture(id_, kind, 640, 480)
+    return await workshop.sources.receive(origin.user_id, download, kind=kind)
 
 
 async def start_from(
@@ -61,8 +52,10 @@ async def start_from(
 ) -> int:
     """Add a job that starts from this picture."""
     plan = workshop.service.check(origin, ImagineOptions(prompt="a lighthouse", images=images))
-    pictures = {"source": source.id, "mask": None if mask is None else mask.id}
-    requests = tuple(replace(request, operation=Operation.INPAINT, **pictures) for request in plan.requests)
+    mask_id = None if mask is None else mask.id
+    requests = tuple(
+        replace(request, operation=Operation.INPAINT, source=source.id, mask=mask_id) for request in plan.requests
+    )
     options = replace(plan.options, operation=Operation.INPAINT, source=source, mask=mask)
     card = CardAddress(origin.channel_id, 1000, "token", workshop.clock.now() + 900_000)
     return await workshop.service.imagine(origin, replace(plan, options=options, requests=requests), card)
@@ -180,3 +173,27 @@ async def test_the_picture_of_an_old_result_is_no_stray(workshop: Workshop) -> N
     # As if its record had not been added yet.
     before = int((long_ago + 1) * 1000)
     assert await name_of(workshop, picture) not in await workshop.files.strays(set(), before)
+
+
+async def test_a_picture_that_is_attached_again_is_stored_once_and_kept_for_another_day(workshop: Workshop) -> None:
+    picture = await attached(workshop, shade=9)
+    workshop.clock.advance(0.9 * 86_400)
+    assert await attached(workshop, shade=9) == picture
+    assert (await tidied(workshop, after_days=0.9)).pictures == 0
+    assert (await tidied(workshop, after_days=0.2)).pictures == 1
+    assert (await attached(workshop, shade=9)).id != picture.id
+
+
+async def test_the_oldest_unused_picture_of_a_person_makes_room(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs_sources, "UNUSED_AT_MOST", 2)
+    used = await attached(workshop)
+    await start_from(workshop, used)
+    other = await attached(workshop, BEN)
+    mine = [await attached(workshop) for _ in range(2)]
+    name = await name_of(workshop, mine[0])
+    mine.append(await attached(workshop))
+    left = [each for each in (used, other, *mine) if await stored(workshop, each) is not None]
+    assert left == [used, other, *mine[1:]]
+    assert not await has_file(workshop, name)

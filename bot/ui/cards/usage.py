@@ -300,7 +300,8 @@ def person(user_id: int) -> str:
 def _name(line: Line, by: By, names: Names) -> str:
     if by is By.OPERATION:
         # A newer version may have stored other operations.
-        return str(OPERATION_NAMES[Operation(line.key)] if line.key in OPERATION_NAMES else line.key)
+        code = str(line.key)
+        return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
     if isinstance(line.key, str):
         return names.engines.get(line.key, line.key)
     if line.key is None:
