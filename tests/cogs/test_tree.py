@@ -7,6 +7,7 @@ import io
 from PIL import Image
 
 from bot.jobs import view as job_view
+from bot.jobs.lineage import Step
 from bot.ui.cards import details as details_cards
 from bot.ui.cards import family as family_cards
 from storage import jobs as rows
@@ -31,8 +32,8 @@ async def test_the_tree_takes_the_place_of_the_details_and_goes_back(studio: Stu
     assert tree.private
     (item,) = tree.images
     alt = item["description"]
-    assert f"ada: {family_cards.HOW[family_cards.Step.NEW]}" in alt
-    assert f"ben: {family_cards.HOW[family_cards.Step.REPEATED]}" in alt
+    assert f"ada: {family_cards.HOW[Step.NEW]}" in alt
+    assert f"ben: {family_cards.HOW[Step.REPEATED]}" in alt
     (file,) = tree.raw.attachments
     back = card(await studio.press(studio.ada, tree, "Back to details"))
     assert shows(back.text, details_cards.NUMBER(job=2))
