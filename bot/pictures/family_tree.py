@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot.pictures.lettering import Lettering
 from bot.pictures.tree_layout import Chosen, Layout, Link, Place, laid_out
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
+
+log = structlog.get_logger(__name__)
 
 # A dark panel with a frame is readable on dark and on light pages.
 _PANEL, _FRAME, _BOX = "#1f2329", "#3a414b", "#2a3038"
@@ -225,8 +229,13 @@ def _pictured(picture: bytes | Sign) -> Image:
     if isinstance(picture, Sign):
         _sign(ground, picture)
         return ground
-    with Image.open(io.BytesIO(picture), formats=("WEBP", "JPEG", "PNG")) as opened:
-        small = opened.convert("RGBA")
+    try:
+        with Image.open(io.BytesIO(picture), formats=("WEBP", "JPEG", "PNG")) as opened:
+            small = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError) as error:
+        log.warning("family_tree.picture_unusable", kind=type(error).__name__)
+        _sign(ground, Sign.NONE)
+        return ground
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     scale = side / max(small.size)
     if scale > 1:
