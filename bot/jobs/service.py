@@ -26,6 +26,7 @@ from bot.domain.requests import (
     private_by_default,
     read_command,
 )
+from bot.domain.sizes import Ratio, closest_size
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.durations import USUALLY
@@ -39,7 +40,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from bot.providers.operations import Operation
+from bot.providers.operations import Operation, Size
 from bot.text import Text, message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason, Submission
@@ -360,12 +361,20 @@ class JobService:
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
         return [engine for engine in self.offered(origin, operation) if engine.provider not in out]
 
-    def price(self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE) -> Price:
-        """Return the price of one image of the engine, from its smallest to its largest request."""
+    def price(
+        self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE, *, picture: Size | None = None
+    ) -> Price:
+        """Return the price of one image of the engine, from its smallest to its largest request.
+
+        With ``picture``, it is the price of one image that is made from a picture of this size.
+        """
         engine = self.engines_doing(operation)[engine_id]
         provider = self._store.providers[engine.provider]
-        asked = ImageRequest(engine_id, (WeightedText("a"),), engine.default_size, operation=operation)
-        quote = engine.price or provider.quote(asked)
+        size = engine.default_size if picture is None else picture
+        if picture is not None and engine.sized:
+            size = closest_size(engine, Ratio(picture.width, picture.height))
+        asked = ImageRequest(engine_id, (WeightedText("a"),), size, operation=operation)
+        quote = (engine.price if picture is None else None) or provider.quote(asked)
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
 

@@ -34,6 +34,7 @@ from bot.ui.interactions import (
     tell,
 )
 from bot.ui.job_starter import AckFirst, JobStarter
+from bot.ui.picture_panel import PicturePanel
 from bot.ui.price_buttons import PriceButtons
 from bot.ui.questions import Confirmation
 from bot.ui.repeat_buttons import RepeatButtons
@@ -69,6 +70,7 @@ class JobButtons:
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
+        panel: PicturePanel,
         clock: Clock,
     ) -> None:
         self._service = service
@@ -87,6 +89,7 @@ class JobButtons:
             "walk": self._walk,
             "log": self._log,
             "edit": forms.edit,
+            "picture": panel.open_single,
             "share": sharing.share,
             "confirm": prices.confirm,
             "post": prices.post,

@@ -150,6 +150,15 @@ class FormOffer(ui.LayoutView):
         await interaction.response.send_modal(self._form.copy())
 
 
+async def show_form(interaction: Interaction, form: Form) -> None:
+    """Open the form. If the answer was deferred, because a lookup was slow, offer the form by a button."""
+    if interaction.response.is_done():
+        offer = FormOffer([t("It took a while to look this up.")], form, label=t("Open the form"), accent=CALM)
+        await tell(interaction, offer)
+    else:
+        await interaction.response.send_modal(form.copy())
+
+
 class EditForms:
     """Opens forms that are filled from a job."""
 
@@ -180,11 +189,7 @@ class EditForms:
         engines = offered or self._service.engines_doing(operation)
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
-        if interaction.response.is_done():
-            offer = FormOffer([t("It took a while to look this up.")], form, label=t("Open the form"), accent=CALM)
-            await tell(interaction, offer)
-        else:
-            await interaction.response.send_modal(form)
+        await show_form(interaction, form)
 
 
 async def _known(job_id: int) -> int:
