@@ -39,6 +39,7 @@ from bot.domain.periods import milliseconds
 from bot.errors import SettingsError
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
+from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
 from bot.jobs.panel_pictures import PanelPictures
@@ -297,6 +298,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     buttons = JobButtons(
         service=service,
         results=results,
+        lineage=Lineage(store=parts.jobs, previews=parts.previews, pools=parts.files.pools),
         cards=cards,
         starter=starter,
         ack_first=ack_first,

@@ -97,6 +97,8 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
     about = type_coerce(log.c.details, Text).contains(f'"{user_id}"', autoescape=True)
     acts = select(*(column for column in log.c if column is not log.c.user_id)).where(about, log.c.user_id != user_id)
     found["admin_log"] += await _rows(conn, log, acts)
+    for job in found["jobs"]:
+        job["options"] = _without_authors(job["options"])
     used = select(*_OF_OTHERS).where(_SOURCES.author_id == user_id, _SOURCES.user_id != user_id)
     found["sources"] += await _rows(conn, tables.sources, used)
     found["images"] = await _rows(conn, tables.images, _images_of(user_id))
@@ -121,13 +123,29 @@ async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[
     files += (await tx.execute(theirs)).scalars()
     for table in _OF_A_PERSON:
         await tx.execute(delete(table).where(table.c.user_id == user_id))
-    await tx.execute(update(tables.sources).where(_SOURCES.author_id == user_id).values(author_id=None))
+    await _forget_author(tx, user_id)
     await tx.execute(update(tables.ledger).where(_LEDGER.user_id == user_id).values(note=None))
     last = (await tx.execute(select(func.max(_LEDGER.id)).where(_LEDGER.user_id == user_id))).scalar_one()
     if last is not None:
         await _anonymise_later(tx, user_id, last_entry=last, due_at=due_at)
     await _mark_compact_due(tx)
     return files
+
+
+async def _forget_author(tx: AsyncConnection, user_id: int) -> None:
+    """Erase this person's id from what others started from pictures of theirs."""
+    pictures = select(_SOURCES.id).where(_SOURCES.author_id == user_id)
+    started = select(_JOBS.id, _JOBS.options).where(or_(_JOBS.source_id.in_(pictures), _JOBS.mask_id.in_(pictures)))
+    for job in (await tx.execute(started)).all():
+        changed = update(tables.jobs).where(_JOBS.id == job.id).values(options=_without_authors(job.options))
+        await tx.execute(changed)
+    await tx.execute(update(tables.sources).where(_SOURCES.author_id == user_id).values(author_id=None))
+
+
+def _without_authors(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a job, without the id of the person whose picture it starts from."""
+    pictures = {name: options[name] for name in ("source", "mask") if options.get(name)}
+    return options | {name: picture | {"author_id": None} for name, picture in pictures.items()}
 
 
 async def _anonymise_later(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at: int) -> None:

@@ -349,7 +349,8 @@ class StoredSource:
 
     ``file`` is the name of its file in the image folder, or None after the file was deleted. ``image_id`` and
     ``job_id`` are set for an image that the bot made, until it is deleted. ``author_id`` is the person whose picture it
-    is. ``digest`` is the SHA-256 of the original bytes in hexadecimal. ``used_at`` is when a job last started from it.
+    is. ``digest`` is the SHA-256 of the original bytes in hexadecimal. ``created_at`` is when the person last brought
+    it, ``used_at`` when a job last started from it.
     """
 
     id: int

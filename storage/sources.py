@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -22,6 +22,8 @@ _SOURCES = tables.sources.c
 _JOBS = tables.jobs.c
 
 _SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+
+_AT_ONCE = 200
 
 # Built once: building a statement takes longer than running it.
 _ADD = insert(tables.sources).returning(_SOURCES.id)
@@ -70,6 +72,8 @@ async def get(conn: AsyncConnection, source_id: int) -> StoredSource | None:
 
 async def get_all(conn: AsyncConnection, ids: Collection[int]) -> dict[int, StoredSource]:
     """Return the pictures with these ids that exist, by id."""
+    if not ids:
+        return {}
     statement = select(tables.sources).where(_SOURCES.id.in_(ids))
     return {row["id"]: _record(row) for row in (await conn.execute(statement)).mappings()}
 
@@ -119,9 +123,10 @@ async def latest(conn: AsyncConnection, user_id: int, *, limit: int) -> list[Sto
 async def of_job(conn: AsyncConnection, job_id: int) -> tuple[StoredSource | None, StoredSource | None]:
     """Return the picture that the job starts from, and the mask for it."""
     row = (await conn.execute(select(_JOBS.source_id, _JOBS.mask_id).where(_JOBS.id == job_id))).first()
-    source_id, mask_id = (None, None) if row is None else row
-    found = await get_all(conn, [each for each in (source_id, mask_id) if each is not None])
-    return found.get(source_id), found.get(mask_id)
+    if row is None:
+        return None, None
+    found = await get_all(conn, [each for each in row if each is not None])
+    return found.get(row.source_id), found.get(row.mask_id)
 
 
 async def touch(tx: AsyncConnection, ids: Collection[int], *, at: int) -> bool:
@@ -137,21 +142,26 @@ async def touch(tx: AsyncConnection, ids: Collection[int], *, at: int) -> bool:
     return True
 
 
+async def renew(tx: AsyncConnection, source_id: int, *, at: int) -> None:
+    """Record that its person has brought or picked this picture again, so that its file is kept as if it were new."""
+    await tx.execute(update(tables.sources).where(_SOURCES.id == source_id).values(created_at=at))
+
+
 # --- deletion --------------------------------------------------------------------------------------------------------
 
 
 async def due(conn: AsyncConnection, *, used_before: int, added_before: int, limit: int) -> list[StoredSource]:
-    """Return pictures with a file that were last used before ``used_before``, or added and never used.
+    """Return pictures with a file that were last used before ``used_before`` or never.
 
-    Those that were never used must have been added before ``added_before``. Pictures of a job that is unfinished or
-    must still be shown are excluded.
+    All were last added before ``added_before``. Pictures of a job that is unfinished or must still be shown are
+    excluded.
     """
-    never = and_(_SOURCES.used_at.is_(None), _SOURCES.created_at < added_before)
     statement = (
         select(tables.sources)
         .where(
             _SOURCES.file.is_not(None),
-            or_(never, _SOURCES.used_at < used_before),
+            _SOURCES.created_at < added_before,
+            or_(_SOURCES.used_at.is_(None), _SOURCES.used_at < used_before),
             ~_needed(_JOBS.source_id),
             ~_needed(_JOBS.mask_id),
         )
@@ -160,11 +170,25 @@ async def due(conn: AsyncConnection, *, used_before: int, added_before: int, lim
     return [_record(row) for row in (await conn.execute(statement)).mappings()]
 
 
+async def unused_beyond(conn: AsyncConnection, user_id: int, *, keep: int) -> list[int]:
+    """Return the ids of the person's pictures that no job has used and that have a file, except the latest ``keep``."""
+    statement = (
+        select(_SOURCES.id)
+        .where(_SOURCES.user_id == user_id, _SOURCES.file.is_not(None), _SOURCES.used_at.is_(None))
+        .order_by(_SOURCES.created_at.desc(), _SOURCES.id.desc())
+        .limit(_AT_ONCE)
+        .offset(keep)
+    )
+    return list((await conn.execute(statement)).scalars())
+
+
 async def forget_files(tx: AsyncConnection, ids: Collection[int]) -> list[str]:
     """Record that the files of these pictures are deleted, and list them for removal. Returns their names.
 
     A record that no job refers to is deleted.
     """
+    if not ids:
+        return []
     wanted = _SOURCES.id.in_(ids)
     names = list((await tx.execute(select(_SOURCES.file).where(wanted, _SOURCES.file.is_not(None)))).scalars())
     await tx.execute(update(tables.sources).where(wanted).values(file=None, digest=None))

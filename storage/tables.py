@@ -246,8 +246,8 @@ sources = Table(
     Column("transparent", Flag, nullable=False, server_default=NO),
     # The SHA-256 of the original bytes, to recognise the same picture; NULL after the file was deleted.
     Column("digest", Text),
+    # When the person last brought it, and when a job last started from it (NULL: never).
     Column("created_at", Int64, nullable=False),
-    # When a job last started from it; NULL: never.
     Column("used_at", Int64),
     Index(None, "user_id", "digest"),
     # For foreign keys.
@@ -256,7 +256,7 @@ sources = Table(
     # For a deletion by the person whose pictures they are.
     Index(None, "author_id", sqlite_where=text("author_id IS NOT NULL")),
     # Only the rows whose file is still there.
-    Index(None, "used_at", "created_at", sqlite_where=text("file IS NOT NULL")),
+    Index(None, "created_at", "used_at", sqlite_where=text("file IS NOT NULL")),
     **STRICT,
     **NEVER_REUSED,
 )

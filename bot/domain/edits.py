@@ -83,8 +83,8 @@ EXTENSIONS = {
     for each in (
         Extension("wider", t("Wider"), left_and_right=0.25),
         Extension("taller", t("Taller"), up_and_down=0.25),
-        Extension("zoom out 1.5x", t("Zoom out 1.5x"), left_and_right=0.25, up_and_down=0.25),
-        Extension("zoom out 2x", t("Zoom out 2x"), left_and_right=0.5, up_and_down=0.5),
+        Extension("zoom-1.5x", t("Zoom out 1.5x"), left_and_right=0.25, up_and_down=0.25),
+        Extension("zoom-2x", t("Zoom out 2x"), left_and_right=0.5, up_and_down=0.5),
         Extension("square", t("Make square"), square=True),
     )
 }
@@ -94,8 +94,9 @@ EXTENSIONS = {
 def margins_of(text: str, size: Size, *, most: int) -> Margins:
     """Read an extension: a name such as ``wider``, or pixels such as ``left 256 down 64``. Raises UserError."""
     wanted = " ".join(text.casefold().split())
-    if wanted in EXTENSIONS:
-        margins = EXTENSIONS[wanted].margins(size, most)
+    name = "-".join(word for word in wanted.split() if word != "out")
+    if name in EXTENSIONS:
+        margins = EXTENSIONS[name].margins(size, most)
         if not margins.largest:
             raise UserError(SQUARE_ALREADY)
         return margins

@@ -65,8 +65,8 @@ EXTEND_TOOLS = tuple(
     for name, extension in (
         ("wider", "wider"),
         ("taller", "taller"),
-        ("zoom-15", "zoom out 1.5x"),
-        ("zoom-20", "zoom out 2x"),
+        ("zoom-15", "zoom-1.5x"),
+        ("zoom-20", "zoom-2x"),
         ("square", "square"),
     )
 )

@@ -23,6 +23,16 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.upload_too_large", "{label} doesn't accept this picture, because its file is too large."
     ),
     Reason.RETIRED: message("provider.retired", "{label} no longer has this engine. Pick another one: see /engines."),
+    Reason.NO_PICTURE: message(
+        "provider.no_picture", "The picture to start from is missing. Nothing was sent or charged."
+    ),
+    Reason.NOTHING_MARKED: message(
+        "provider.nothing_marked", "Mark the part of the picture to change first. Nothing was sent or charged."
+    ),
+    Reason.WRONG_MARGINS: message(
+        "provider.wrong_margins",
+        "Extend the picture on at least one side, by up to {most} pixels each. Nothing was sent or charged.",
+    ),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),
@@ -91,6 +101,11 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "settings.takes_hosts",
         "{name} takes host names such as images.example.com, or cdn.lan:9000 where a port is needed, separated by "
         "commas.",
+    ),
+    Takes.PRICES: message(
+        "settings.takes_prices",
+        "{name} takes prices in credits by engine or operation, such as ultra=16, inpaint=6.5. docs/settings.md lists "
+        "them.",
     ),
 }
 

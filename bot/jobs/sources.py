@@ -21,6 +21,7 @@ from bot.domain.edits import picture_size
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import Origin
 from bot.errors import UserError
+from bot.jobs.image_files import remove_files
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.jobs.store import JobStore
 from bot.jobs.view import require_visible
@@ -93,7 +94,7 @@ class Sources:
             async with self._database.read() as connection:
                 known = await sources.by_digest(connection, digest, user_id=user_id, kind=kind, author_id=author_id)
             if known is not None:
-                return as_picture(known)
+                return await self._renewed(known)
             async with self._files.writing("picture") as aside:
                 try:
                     made = await normalising.normalise(pools, raw, aside)
@@ -133,7 +134,7 @@ class Sources:
         async with self._database.read() as connection:
             known = await sources.by_image(connection, image.id, user_id=origin.user_id)
         if known is not None:
-            return as_picture(known)
+            return await self._renewed(known)
         name = sources.new_name(image.media_type)
         async with self._files.writing(name) as aside:
             try:
@@ -160,10 +161,18 @@ class Sources:
             )
         )
 
+    async def _renewed(self, stored: StoredSource) -> SourcePicture:
+        async with self._database.write() as tx:
+            await sources.renew(tx, stored.id, at=self._clock.now())
+        return as_picture(stored)
+
     async def _add(self, new: sources.NewSource) -> SourcePicture:
         async with self._database.write() as tx:
             id_ = await sources.add(tx, new)
             stored = await sources.get(tx, id_)
+            oldest = await sources.unused_beyond(tx, new.user_id, keep=UNUSED_AT_MOST)
+            names = await sources.forget_files(tx, oldest)
+        await remove_files(self._database, self._files, names)
         if stored is None:
             raise RuntimeError("a record is gone within the transaction that added it")
         return as_picture(stored)
@@ -303,6 +312,8 @@ def _link(file: Path, aside: Path) -> None:
     """Give a file a second name, or copy it where that is impossible. Raises OSError."""
     try:
         os.link(file, aside)
+        # Old files without a record are deleted, and this one has its record only after this.
+        os.utime(aside)
     except FileNotFoundError:
         raise
     except OSError:

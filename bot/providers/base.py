@@ -178,7 +178,8 @@ class GeneratedImage:
     """An image that the provider has made: at a URL, or as bytes that came with the response.
 
     ``size`` and ``expected_bytes`` are the provider's claims; only the file itself is reliable. ``filtered`` means that
-    the provider reports a blurred or withheld image.
+    the provider reports a blurred or withheld image. ``reshaped`` means that the image was made from a picture, and its
+    ratio is not the one that follows from the request.
     """
 
     url: str | None = None
@@ -187,6 +188,7 @@ class GeneratedImage:
     filtered: bool = False
     size: Size | None = None
     expected_bytes: int | None = None
+    reshaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,7 @@ class Takes(StrEnum):
 
     NAMES = "names"
     HOSTS = "hosts"
+    PRICES = "prices"
 
 
 class WrongSetting(ValueError):
@@ -301,6 +304,8 @@ class Provider(ABC):
     label: str
     """The display name."""
     engines: tuple[Engine, ...]
+    retired: set[str]
+    """The ids of engines that the service no longer has; empty at start."""
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float

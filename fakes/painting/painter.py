@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 
 import numpy as np
+from PIL import Image
 
 from fakes.painting.animals import birds, cat, deer, dog, fox, whale
-from fakes.painting.brief import GROUNDS, read
+from fakes.painting.brief import GROUNDS, Brief, read
 from fakes.painting.built import castle, house, lighthouse, pyramid, temple
 from fakes.painting.city import bridge, clock, paint_skyline, paint_street
 from fakes.painting.fields import Chance, Colour, Field, screen, soften, to_image
 from fakes.painting.growth import bushes, mushroom, paint_flowers, paint_forest, palm, tree
 from fakes.painting.light import light_of
 from fakes.painting.people import astronaut, person, robot
-from fakes.painting.scene import Scene
+from fakes.painting.scene import Scene, chance_of
 from fakes.painting.sky import paint_sky
 from fakes.painting.styles import styled
 from fakes.painting.terrain import paint_bank, paint_cliff, paint_dunes, paint_hills, paint_mountains
@@ -45,6 +46,16 @@ ON_LAND: Mapping[str, tuple[Thing, float]] = {
 }
 """What stands on the ground, and its height in units. The first are painted first, behind the others."""
 
+ALONE: Mapping[str, Thing] = {
+    **{thing: draw for thing, (draw, _) in ON_LAND.items()},
+    "clock": clock,
+    "balloon": balloon,
+    "rocket": rocket,
+    "boat": boat,
+    "whale": whale,
+}
+"""What can be painted anywhere."""
+
 BUILDINGS = frozenset({"castle", "temple", "pyramid", "house", "lighthouse"})
 
 
@@ -56,8 +67,14 @@ def paint(
     It shows what the prompt names and leaves out what the negative prompt names, in one of the services' styles. The
     same arguments always give the same bytes; another seed gives another composition.
     """
-    width, height = size
     brief = read(prompt, negative, seed)
+    picture = styled(composed(brief, size), style, chance_of(brief, "style"))
+    return encoded(picture, style, brief)
+
+
+def composed(brief: Brief, size: tuple[int, int]) -> Field:
+    """The picture for a brief, without a style."""
+    width, height = size
     chance = np.random.default_rng([brief.key & 0xFFFFFFFF, 1])
     light = light_of(brief, chance)
     low = 0.54 if brief.has("hill", "desert", "forest") and not brief.has("sea") else 0.6
@@ -70,8 +87,17 @@ def paint(
     else:
         _world(scene)
         paint_weather(scene)
-    picture = styled(_finish(scene), style, scene.chance("style"))
-    return _encoded(picture, style, np.random.default_rng([brief.key & 0xFFFFFFFF, 2]))
+    return _finish(scene)
+
+
+def things_in(brief: Brief) -> list[str]:
+    """The things of a brief that can be painted alone, each in its place."""
+    return [thing for thing in brief.things if thing in ALONE]
+
+
+def paint_thing(scene: Scene, thing: str, x: float, y: float, size: float) -> None:
+    """Paint one thing that stands (or floats) at this place; x, y and ``size``, its height, are pixels."""
+    ALONE[thing](scene, x, y, size, scene.own_colour(thing))
 
 
 def _world(scene: Scene) -> None:
@@ -201,11 +227,17 @@ def _finish(scene: Scene) -> Field:
     return np.asarray(picture * corners[..., None], dtype=np.float32)
 
 
-def _encoded(picture: Field, style: str, chance: np.random.Generator) -> bytes:
-    image = to_image(picture if style == "pixel-art" else picture + _grain(picture, style, chance))
+def encoded(picture: Field, style: str, brief: Brief) -> bytes:
+    """The picture as the bytes of a PNG."""
     out = BytesIO()
-    image.save(out, "PNG", compress_level=3)
+    grained(picture, style, brief).save(out, "PNG", compress_level=3)
     return out.getvalue()
+
+
+def grained(picture: Field, style: str, brief: Brief) -> Image.Image:
+    """The picture with the grain of its style."""
+    chance = np.random.default_rng([brief.key & 0xFFFFFFFF, 2])
+    return to_image(picture if style == "pixel-art" else picture + _grain(picture, style, chance))
 
 
 def _grain(picture: Field, style: str, chance: np.random.Generator) -> Field:

@@ -44,7 +44,7 @@ class Scene:
 
     def chance(self, part: str) -> Chance:
         """Random numbers for one part of the picture, independent of all other parts."""
-        return np.random.default_rng([self.brief.key & 0xFFFFFFFF, self.brief.key >> 32, zlib.crc32(part.encode())])
+        return chance_of(self.brief, part)
 
     def own_colour(self, thing: str) -> Colour | None:
         """The colour that the prompt gives a thing, if any."""
@@ -140,6 +140,11 @@ class Scene:
         """Lay an RGBA layer over the picture."""
         data = from_image(layer)
         self.lay(data[..., 3], data[..., :3], top, left)
+
+
+def chance_of(brief: Brief, part: str) -> Chance:
+    """Random numbers for one part of the picture of a brief."""
+    return np.random.default_rng([brief.key & 0xFFFFFFFF, brief.key >> 32, zlib.crc32(part.encode())])
 
 
 def disc(x: float, y: float, radius: float, squash: float = 1.0, points: int = 28) -> list[Point]:

@@ -8,30 +8,37 @@
     assert [bill.amount for bill in services.bills] == [6_000]         # what was charged, in millicredits
 
 * ``seconds=None``: a rendering ends at ``finish_all()`` or ``finish(guid)``; ``services.renderings`` lists them all.
-* Acts of a ``Fault``: Status, Reset, Hang, Half, Slow, Endless, Rewrite (``answer_edits.py``), Spoil
+* ``services.calls_to("aithriving.inpaint")[0].files["image"]``: an upload with its bytes and the metadata in it.
+* Acts of a ``Fault``: Status, Reset, Hang, Half, Slow, Endless, Ignore, Rewrite (``answer_edits.py``), Spoil
   (``image_variants.py``), a ``Fate`` (how the rendering goes), ``malformed(name)``, ``Echo``, ``InTurn``.
 * ``python -m fakes.services`` runs it as a process. It accepts the same faults as JSON at ``/_control``.
 """
 
+from fakes.services.aithriving_faults import absent, retired
 from fakes.services.call_log import Bill, Call
 from fakes.services.faults import Fault
 from fakes.services.malformed_answers import MALFORMED, Echo, InTurn, deploy, malformed
-from fakes.services.pictures import Picture, flat, painted
+from fakes.services.pictures import Edit, Picture, flat, painted
 from fakes.services.rendering import Fate
 from fakes.services.server import StandIn
+from fakes.services.uploads import Upload
 
 __all__ = [
     "MALFORMED",
     "Bill",
     "Call",
     "Echo",
+    "Edit",
     "Fate",
     "Fault",
     "InTurn",
     "Picture",
     "StandIn",
+    "Upload",
+    "absent",
     "deploy",
     "flat",
     "malformed",
     "painted",
+    "retired",
 ]

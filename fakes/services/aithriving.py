@@ -1,28 +1,22 @@
-"""The two services that answer in one call: JSON in, the picture as base64 out."""
+"""The service that answers in one call: JSON or a multipart form in, the picture as base64 out."""
 
 from __future__ import annotations
 
+import math
 from base64 import b64encode
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from fakes.services.aithriving_endpoints import ENDPOINTS, MOST_PIXELS, SIDES, Endpoint, read_fields, wrong_fields
 from fakes.services.call_log import Json
-from fakes.services.contract import (
-    ASPECT_RATIOS,
-    CLIP_GUIDANCE,
-    CORE,
-    SAMPLERS,
-    SEED_LIMIT,
-    STEPS,
-    STYLES,
-    basic_price,
-    fits_grid,
-)
+from fakes.services.contract import basic_price
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
-from fakes.services.pictures import Picture
+from fakes.services.pictures import Edit, Picture
+from fakes.services.uploaded_pictures import UnusableUpload, is_transparent, size_of
+from fakes.services.uploads import Upload
 
-BASIC_PROMPT_LIMIT = 2_000
-CORE_PROMPT_LIMIT = 10_000
+NOT_FOUND_PAGE = "<!DOCTYPE html><html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 
 
 class Aithriving:
@@ -30,67 +24,127 @@ class Aithriving:
         self._services = services
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/api/generate/basic/textToImage", self.basic, name="aithriving.basic")
-        router.add_post("/api/generate/core", self.core, name="aithriving.core")
+        for endpoint in ENDPOINTS:
+            router.add_post(endpoint.path, self._handler(endpoint), name=endpoint.route)
 
-    async def basic(self, request: web.Request) -> web.Response:
+    def _handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            if endpoint.version is not None and endpoint.version not in self._services.sd3_versions:
+                return web.Response(status=404, text=NOT_FOUND_PAGE, content_type="text/html")
+            try:
+                if endpoint.source is None:
+                    picture = self._described(request, endpoint)
+                else:
+                    picture = await self._edited(request, endpoint, endpoint.source)
+                return await self._make(request, endpoint, picture)
+            except Refusal as refusal:
+                return refuse(request, str(refusal), status=refusal.status)
+
+        return handle
+
+    def _described(self, request: web.Request, endpoint: Endpoint) -> Picture:
+        """Read a request for a picture from words. Raises Refusal."""
         body = request[EXCHANGE].call.body
-        if not isinstance(body, dict):
-            return refuse(request, "The request body is not a JSON object.")
-        wrong = [*wrong_basics(body, BASIC_PROMPT_LIMIT), *wrong_diffusion(body)]
+        if not isinstance(body, dict) or request[EXCHANGE].multipart is not None:
+            raise Refusal("The request body is not a JSON object.")
+        wrong = wrong_fields(endpoint, body)
         if wrong:
-            return refuse(request, " ".join(wrong))
-        picture = self._picture(body, negative="")
-        steps = body.get("steps") or 30
-        assert isinstance(steps, int)
-        return await self._make(request, "sd-1.6", picture, basic_price(picture.width, picture.height, steps))
+            raise Refusal(" ".join(wrong))
+        return self._picture(body, _whole(body, "width"), _whole(body, "height"))
 
-    async def core(self, request: web.Request) -> web.Response:
-        body = request[EXCHANGE].call.body
-        if not isinstance(body, dict):
-            return refuse(request, "The request body is not a JSON object.")
-        wrong = wrong_basics(body, CORE_PROMPT_LIMIT)
-        wrong += wrong_choice(body, "aspect_ratio", ASPECT_RATIOS)
-        negative = body.get("negative_prompt") or ""
-        if not isinstance(negative, str) or len(negative) > CORE_PROMPT_LIMIT:
-            wrong.append("negative_prompt is not a text that can be used.")
+    async def _edited(self, request: web.Request, endpoint: Endpoint, field: str) -> Picture:
+        """Read a request for a picture that starts from the one in this field of the form. Raises Refusal."""
+        form = request[EXCHANGE].multipart
+        if form is None:
+            raise Refusal("The request body is not multipart/form-data.")
+        if form.too_large:
+            raise Refusal("Payload Too Large", status=413)
+        if form.problem:
+            raise Refusal(form.problem)
+        files = (field, "mask") if endpoint.masked else (field,)
+        fields = read_fields(endpoint, form.fields)
+        wrong = wrong_fields(endpoint, {name: value for name, value in fields.items() if name not in files})
+        wrong += [f"{name} is not a file of this service." for name in form.files if name not in files]
+        wrong += [f"{name} must be a file." for name in files if name in form.fields]
+        if not wrong and field not in form.files:
+            wrong.append(f"{field} is required.")
         if wrong:
-            return refuse(request, " ".join(wrong))
-        return await self._make(request, "core", self._picture(body, str(negative)), CORE)
+            raise Refusal(" ".join(wrong))
+        source, mask = form.files[field], form.files.get("mask")
+        try:
+            width, height = size_of(source)
+            if mask is not None:
+                size_of(mask)
+            opaque = (
+                endpoint.masked and mask is None and not await self._services.in_thread(is_transparent, source.data)
+            )
+        except UnusableUpload as error:
+            raise Refusal(f"{field} or mask {error}.") from error
+        if (problem := endpoint.limits.problem(field, width, height)) is not None:
+            raise Refusal(problem)
+        if opaque:
+            raise Refusal("mask is required: no part of image is transparent.")
+        edit = _edit(endpoint.operation, source, mask, fields)
+        return self._picture(fields, *self._size(edit, fields, width, height), edit=edit)
 
-    def _picture(self, body: dict[str, Json], negative: str) -> Picture:
-        width, height = body["width"], body["height"]
-        seed = body.get("seed") or self._services.renderings.new_seed()
-        assert isinstance(width, int)
-        assert isinstance(height, int)
-        assert isinstance(seed, int)
+    def _size(self, edit: Edit, fields: Mapping[str, Json], width: int, height: int) -> tuple[int, int]:
+        """The size of the result of an edit, from the size of its source."""
+        if edit.operation == "image_to_image":
+            return _whole(fields, "width"), _whole(fields, "height")
+        if edit.operation in {"sketch", "structure"}:
+            return width, height
+        if edit.operation == "outpaint":
+            left, right, up, down = edit.margins
+            width, height = left + width + right, up + height + down
+            return scaled(width, height, MOST_PIXELS) if width * height > MOST_PIXELS else (width, height)
+        return scaled(width, height, self._services.edit_pixels) if self._services.edit_pixels else (width, height)
+
+    def _picture(self, fields: Mapping[str, Json], width: int, height: int, edit: Edit | None = None) -> Picture:
+        turbo = fields.get("model") == "sd3-large-turbo"
         return Picture(
-            prompt=str(body["prompt"]),
-            negative=negative,
-            style=str(body.get("style_preset") or ""),
-            seed=seed,
+            prompt=str(fields.get("prompt") or ""),
+            negative="" if turbo else str(fields.get("negative_prompt") or ""),
+            style=str(fields.get("style_preset") or ""),
+            seed=_whole(fields, "seed") or self._services.renderings.new_seed(),
             width=width,
             height=height,
+            edit=edit,
         )
 
-    async def _make(self, request: web.Request, engine: str, picture: Picture, price: int) -> web.Response:
+    async def _make(self, request: web.Request, endpoint: Endpoint, picture: Picture) -> web.Response:
+        exchange = request[EXCHANGE]
         renderings = self._services.renderings
+        body = exchange.call.body if isinstance(exchange.call.body, dict) else {}
+        price = endpoint.price
+        if price is None:
+            price = basic_price(picture.width, picture.height, int(str(body.get("steps") or 30)))
         if not renderings.affords(price):
-            return refuse(request, "Insufficient credits.")
-        if self._services.is_filtered([picture.prompt]):
-            return refuse(request, "The prompt was flagged by our content moderation system.")
-        fate = request[EXCHANGE].fate
-        rendering = renderings.start("aithriving", engine, (picture,), price, fate)
-        await renderings.ended(rendering)
-        if rendering.error is not None:
-            return refuse(request, rendering.error)
-        if not rendering.lengths:
-            return web.json_response({"code": 0, "message": "success", "data": {}})
-        painted = await self._services.gallery.paint(rendering.plates[0])
+            raise Refusal("Insufficient credits.")
+        if self._services.is_filtered([picture.prompt, picture.edit.search if picture.edit else ""]):
+            raise Refusal("The prompt was flagged by our content moderation system.")
+        engine = str(body.get("model") or "sd3-large") if endpoint.version else endpoint.engine
+        rendering = renderings.start("aithriving", engine, (picture,), price, exchange.fate)
+        try:
+            await renderings.ended(rendering)
+            if rendering.error is not None:
+                raise Refusal(rendering.error)
+            if not rendering.lengths:
+                return web.json_response({"code": 0, "message": "success", "data": {}})
+            painted = await self._services.gallery.paint(rendering.plates[0])
+        finally:
+            rendering.drop_uploads()
         data: dict[str, Json] = {"image": b64encode(painted).decode(), "seed": picture.seed}
-        if fate.finish_reason is not None:
-            data["finish_reason"] = fate.finish_reason
+        if exchange.fate.finish_reason is not None:
+            data["finish_reason"] = exchange.fate.finish_reason
         return web.json_response({"code": 0, "message": "success", "data": data})
+
+
+class Refusal(Exception):
+    """The service does not carry out a request. Nothing is charged."""
+
+    def __init__(self, reason: str, status: int = 200) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 def refuse(request: web.Request, reason: str, status: int = 200) -> web.Response:
@@ -99,44 +153,37 @@ def refuse(request: web.Request, reason: str, status: int = 200) -> web.Response
     return web.json_response({"code": -1, "message": reason, "data": None}, status=status)
 
 
-def wrong_basics(body: dict[str, Json], prompt_limit: int) -> list[str]:
-    """The faults in the fields that both services share, a sentence each."""
-    wrong = []
-    prompt = body.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        wrong.append("prompt is required.")
-    elif len(prompt) > prompt_limit:
-        wrong.append(f"prompt is longer than {prompt_limit} characters.")
-    for side in ("width", "height"):
-        if body.get(side) is None:
-            wrong.append(f"{side} is required.")
-        elif not fits_grid(body[side]):
-            wrong.append(f"{side} must be between 320 and 1536 and divisible by 64.")
-    wrong += wrong_number(body, "seed", 0, SEED_LIMIT, whole=True)
-    wrong += wrong_choice(body, "style_preset", STYLES)
-    return wrong
+def scaled(width: int, height: int, pixels: int) -> tuple[int, int]:
+    """The size with the same ratio and about this many pixels."""
+    factor = math.sqrt(pixels / (width * height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def wrong_diffusion(body: dict[str, Json]) -> list[str]:
-    """The faults in the fields that only the basic service has."""
-    return [
-        *wrong_number(body, "cfg_scale", 0, 35, whole=False),
-        *wrong_number(body, "steps", STEPS.start, STEPS.stop - 1, whole=True),
-        *wrong_choice(body, "sampler", SAMPLERS),
-        *wrong_choice(body, "clip_guidance_preset", CLIP_GUIDANCE),
-    ]
+def _edit(operation: str, source: Upload, mask: Upload | None, fields: Mapping[str, Json]) -> Edit:
+    # The services' own strengths run against each other: image_strength and control_strength hold on to the picture.
+    change = 0.5
+    if operation == "image_to_image":
+        kept = fields.get("image_strength", 0.35)
+        change = _fraction(fields["strength"]) if "strength" in fields else 1 - _fraction(kept)
+    elif operation in {"sketch", "structure"}:
+        change = 1 - _fraction(fields.get("control_strength", 0.7))
+    left, right, up, down = (_whole(fields, side) for side in SIDES)
+    return Edit(
+        operation,
+        source,
+        mask,
+        change=change,
+        search=str(fields.get("search_prompt") or ""),
+        margins=(left, right, up, down),
+        output=str(fields.get("output_format") or "png"),
+    )
 
 
-def wrong_number(body: dict[str, Json], name: str, low: int, high: int, *, whole: bool) -> list[str]:
-    value = body.get(name)
-    if value is None:
-        return []
-    kind = int if whole else (int, float)
-    if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
-        return [f"{name} must be {'an integer' if whole else 'a number'} between {low} and {high}."]
-    return []
+def _whole(fields: Mapping[str, Json], name: str) -> int:
+    value = fields.get(name)
+    return value if isinstance(value, int) else 0
 
 
-def wrong_choice(body: dict[str, Json], name: str, allowed: list[str]) -> list[str]:
-    value = body.get(name)
-    return [] if value is None or value in allowed else [f"{name} must be one of {' '.join(allowed)}."]
+def _fraction(value: Json) -> float:
+    assert isinstance(value, int | float)
+    return float(value)

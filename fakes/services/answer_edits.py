@@ -147,9 +147,28 @@ def code_is(code: Json) -> Change:
     return each_object(lambda item: item | {"code": code} if "code" in item else item)
 
 
-def refused(message: str) -> Change:
-    """Return the code -1, this reason, and no data."""
+def refused(message: Json) -> Change:
+    """Return the code -1, this reason, and no data. The reason may also be a list or an object."""
     return lambda answer: {"code": -1, "message": message}
+
+
+def upstream_error(name: str, *errors: str) -> Json:
+    """An error of the models' maker, which the service may hand on as its ``message``."""
+    return {"id": "4212a4b66fbe1cedca4bf2133d35dca5", "name": name, "errors": list(errors)}
+
+
+def finish_reason_is(reason: str, beside: bool = False) -> Change:
+    """Add a ``finish_reason`` to the image, or ``beside`` the data."""
+
+    def change(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        if beside:
+            return answer | {"finish_reason": reason}
+        data = answer["data"]
+        assert isinstance(data, dict)
+        return answer | {"data": data | {"finish_reason": reason}}
+
+    return change
 
 
 def replaced(answer: Json) -> Change:

@@ -11,6 +11,7 @@ from typing import Protocol
 from aiohttp import web
 
 from fakes.services.call_log import Bill, Call, Json
+from fakes.services.exchange import Services
 from fakes.services.fault_json import fault_from, pair
 from fakes.services.faults import Fault
 from fakes.services.rendering import Renderings
@@ -32,6 +33,9 @@ class Controlled(Protocol):
 
     @property
     def renderings(self) -> Renderings: ...
+
+    @property
+    def services(self) -> Services: ...
 
     def misbehave(self, *faults: Fault) -> None: ...
 
@@ -99,6 +103,7 @@ class Control:
             "rate": self._set_rate,
             "keys": self._set_keys,
             "balance": self._set_balance,
+            "sd3_versions": self._set_sd3_versions,
             "misbehave": self._misbehave,
             "finish": self._finish,
         }
@@ -128,6 +133,11 @@ class Control:
         if value is not None and not isinstance(value, int):
             raise ValueError("balance must be whole millicredits, or null")
         self._stand_in.renderings.balance = value
+
+    def _set_sd3_versions(self, value: Json) -> None:
+        if not isinstance(value, list) or not {"sdv3", "sd3"}.issuperset(map(str, value)):
+            raise ValueError("sd3_versions must be a list of sdv3 and sd3")
+        self._stand_in.services.sd3_versions = frozenset(map(str, value))
 
     def _misbehave(self, value: Json) -> int:
         faults = [fault_from(order) for order in (value if isinstance(value, list) else [value])]

@@ -14,21 +14,24 @@ from typing import TypeVar
 from aiohttp import web
 
 from fakes.services.call_log import Call
+from fakes.services.forms import Form
 from fakes.services.pictures import Gallery
 from fakes.services.rendering import Fate, Renderings
 
 T = TypeVar("T")
 
 FILTERED_WORDS = frozenset({"gore", "nsfw"})
+SD3_VERSIONS = frozenset({"sdv3"})
+EDIT_PIXELS = 4_194_304
 
 
 @dataclass(slots=True)
 class Services:
     """The shared state of one stand-in's services.
 
-    ``url`` is known once the server listens. ``remember`` is how many threads are kept; None: all.
-
-    ``remember`` is how many threads are kept; None: all.
+    ``url`` is known once the server listens. ``remember`` is how many threads are kept; None: all. ``sd3_versions``
+    are the versions in the paths of aithriving's SD3 that exist: ``sdv3``, ``sd3``, both or none. ``edit_pixels`` is
+    the size of the results of its edits, in pixels; None: the size of the source.
     """
 
     renderings: Renderings
@@ -39,6 +42,8 @@ class Services:
     filtered_words: frozenset[str] = FILTERED_WORDS
     url: str = ""
     remember: int | None = None
+    sd3_versions: frozenset[str] = SD3_VERSIONS
+    edit_pixels: int | None = EDIT_PIXELS
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -74,7 +79,10 @@ class RateLimit:
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A request, its record in the log, and its handler."""
+    """A request, its record in the log, and its handler.
+
+    ``form`` are the fields of a form of ai-client, ``multipart`` the form of a service that takes files.
+    """
 
     request: web.Request
     call: Call
@@ -82,6 +90,7 @@ class Exchange:
     form: Mapping[str, str]
     released: asyncio.Event
     do: Callable[[web.Request], Awaitable[web.Response]]
+    multipart: Form | None = None
 
     async def proceed(self) -> web.Response:
         """Carry out the request as a healthy service does, and record whether it was accepted."""

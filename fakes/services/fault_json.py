@@ -14,6 +14,7 @@ from fakes.services.faults import (
     Fault,
     Half,
     Hang,
+    Ignore,
     Redirect,
     Reset,
     Rewrite,
@@ -35,6 +36,7 @@ ACTS: Mapping[str, Callable[..., Act | Fate]] = {
     "endless": Endless,
     "malformed": malformed,
     "echo": Echo,
+    "ignore": lambda names: Ignore(tuple(map(str, names))),
 }
 SHAPES: Mapping[str, Callable[..., Any]] = {
     name: getattr(answer_edits, name)
@@ -61,6 +63,7 @@ SHAPES_OF: Mapping[str, Callable[..., Any]] = {
         "data_url",
         "code_is",
         "refused",
+        "finish_reason_is",
         "replaced",
     )
 }
@@ -78,6 +81,8 @@ SPOILT = {
         "webp",
         "gif",
         "blurred",
+        "halved",
+        "squared",
     )
 }
 

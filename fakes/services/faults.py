@@ -11,7 +11,7 @@ import json
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from socket import SO_LINGER, SOL_SOCKET
 
@@ -212,6 +212,23 @@ class Spoil:
         body = whole.body
         assert isinstance(body, bytes | bytearray)
         return web.Response(body=self.alter(bytes(body)), content_type=self.content_type or whole.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Carries out the request as if the form did not have these fields or files."""
+
+    names: tuple[str, ...]
+
+    async def __call__(self, exchange: Exchange) -> web.StreamResponse:
+        form = exchange.multipart
+        assert form is not None
+        exchange.multipart = replace(
+            form,
+            fields={name: text for name, text in form.fields.items() if name not in self.names},
+            files={name: upload for name, upload in form.files.items() if name not in self.names},
+        )
+        return await exchange.proceed()
 
 
 def cut(request: web.Request, *, reset: bool) -> web.StreamResponse:

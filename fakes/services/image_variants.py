@@ -87,16 +87,27 @@ def blurred(data: bytes) -> bytes:
 def resized(width: int, height: int) -> Alteration:
     """The image in a different size than requested."""
 
-    def alter(data: bytes) -> bytes:
-        from PIL import Image  # slow to import, and rarely needed
+    return lambda data: _resized(data, lambda *_: (width, height))
 
-        with Image.open(BytesIO(data)) as picture:
-            other = picture.convert("RGB").resize((width, height))
-        out = BytesIO()
-        other.save(out, "PNG")
-        return out.getvalue()
 
-    return alter
+def _resized(data: bytes, size: Callable[[int, int], tuple[int, int]]) -> bytes:
+    from PIL import Image  # slow to import, and rarely needed
+
+    with Image.open(BytesIO(data)) as picture:
+        other = picture.convert("RGB").resize(size(*picture.size))
+    out = BytesIO()
+    other.save(out, "PNG")
+    return out.getvalue()
+
+
+def halved(data: bytes) -> bytes:
+    """The image at half the width and height."""
+    return _resized(data, lambda width, height: (max(1, width // 2), max(1, height // 2)))
+
+
+def squared(data: bytes) -> bytes:
+    """The image squeezed into a square: another ratio than requested, unless a square was."""
+    return _resized(data, lambda width, height: (min(width, height), min(width, height)))
 
 
 def _saved(data: bytes, kind: str) -> bytes:

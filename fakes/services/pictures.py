@@ -10,14 +10,40 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from fakes.services import plain_files
+from fakes.services.plain_files import Box, Rgb, png_chunk
+from fakes.services.uploads import Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """How a requested picture follows from an uploaded one.
+
+    ``operation`` is ``image_to_image``, ``inpaint``, ``erase``, ``outpaint``, ``search_and_replace``, ``sketch`` or
+    ``structure``. ``change`` is how much may change, from 0 (nothing) to 1; ``search`` are the words for what is to be
+    replaced; ``margins`` are the pixels added on the left, on the right, above and below. ``output`` is the type of
+    the result: png, jpeg or webp.
+    """
+
+    operation: str
+    source: Upload
+    mask: Upload | None = None
+    change: float = 0.5
+    search: str = ""
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0)
+    output: str = "png"
+
+    def dropped(self) -> Edit:
+        """The same without the bytes of the uploads."""
+        return replace(self, source=self.source.dropped(), mask=self.mask.dropped() if self.mask else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A requested picture; width and height in pixels."""
+    """A requested picture; width and height, in pixels, are those of the result."""
 
     prompt: str
     negative: str
@@ -25,6 +51,17 @@ class Picture:
     seed: int
     width: int
     height: int
+    edit: Edit | None = None
+
+    @property
+    def operation(self) -> str:
+        return self.edit.operation if self.edit else "text_to_image"
+
+    @property
+    def uploaded(self) -> int:
+        """The bytes of the uploads that it holds."""
+        edit = self.edit
+        return 0 if edit is None else len(edit.source.data) + (len(edit.mask.data) if edit.mask else 0)
 
 
 Painter: TypeAlias = Callable[[Picture], bytes]
@@ -36,8 +73,20 @@ Alteration: TypeAlias = Callable[[bytes], bytes]
 
 def painted(picture: Picture) -> bytes:
     """Paint the picture well; about a second for 1024x1024."""
-    from fakes.painting import paint
+    from fakes.painting import Wanted, edit, paint
 
+    if (asked := picture.edit) is not None:
+        wanted = Wanted(
+            prompt=picture.prompt,
+            size=(picture.width, picture.height),
+            negative=picture.negative,
+            style=picture.style,
+            seed=picture.seed,
+            mask=asked.mask.data if asked.mask else None,
+            change=asked.change,
+            margins=asked.margins,
+        )
+        return edit(asked.operation, asked.source.data, wanted, asked.output)
     return paint(
         picture.prompt,
         negative=picture.negative,
@@ -48,20 +97,46 @@ def painted(picture: Picture) -> bytes:
 
 
 def flat(picture: Picture) -> bytes:
-    """A valid PNG in one colour, in about a millisecond; its text ``Description`` contains the prompt and the seed."""
-    told = f"{picture.prompt} [{picture.seed}]".encode()
-    colour = hashlib.blake2b(repr(picture).encode(), digest_size=3).digest()
-    header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 3, 0, 0, 0)
-    return b"".join(
-        (
-            b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", header),
-            _chunk(b"PLTE", colour),
-            _chunk(b"iTXt", b"Description\0\0\0\0\0" + told),
-            _chunk(b"IDAT", _blank_rows(picture.width, picture.height)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    """A valid image in one or two colours, in about a millisecond.
+
+    Its description contains the prompt and the seed, and after an edit the operation and the digest of the source.
+    After an edit, a PNG shows the operation: the colour of the source, and another where the picture changed.
+    """
+    if picture.edit is not None:
+        return _flat_edit(picture, picture.edit)
+    told = f"{picture.prompt} [{picture.seed}]"
+    return plain_files.png(picture.width, picture.height, _colour(repr(picture)), text=told)
+
+
+def _flat_edit(picture: Picture, edit: Edit) -> bytes:
+    width, height = picture.width, picture.height
+    told = f"{picture.prompt} [{picture.seed}] {edit.operation} of {edit.source.digest}"
+    old, new = _colour(edit.source.digest), _colour(repr(picture))
+    match edit.output:
+        case "webp":
+            return plain_files.webp(width, height, new, told)
+        case "jpeg":
+            return plain_files.jpeg(width, height, new, told)
+    if edit.operation == "outpaint":
+        return plain_files.png(width, height, new, old, _kept_box(picture, edit), told)
+    if edit.operation in {"inpaint", "erase", "search_and_replace"}:
+        box = (width // 4, height // 4, width - width // 4, height - height // 4)
+        return plain_files.png(width, height, old, new, box, told)
+    return plain_files.png(width, height, new, old, (0, 0, width, max(1, height // 8)), told)
+
+
+def _kept_box(picture: Picture, edit: Edit) -> Box:
+    """Where the source is in an extended picture."""
+    left, right, up, down = edit.margins
+    box = (left, up, picture.width - right, picture.height - down)
+    if box[0] < box[2] and box[1] < box[3]:
+        return box
+    return (picture.width // 4, picture.height // 4, picture.width * 3 // 4, picture.height * 3 // 4)
+
+
+def _colour(text: str) -> Rgb:
+    red, green, blue = hashlib.blake2b(text.encode(), digest_size=3).digest()
+    return red, green, blue
 
 
 def noise(picture: Picture) -> bytes:
@@ -74,20 +149,11 @@ def noise(picture: Picture) -> bytes:
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
-            _chunk(b"IHDR", header),
-            _chunk(b"IDAT", zlib.compress(rows, 0)),
-            _chunk(b"IEND", b""),
+            png_chunk(b"IHDR", header),
+            png_chunk(b"IDAT", zlib.compress(rows, 0)),
+            png_chunk(b"IEND", b""),
         )
     )
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-@lru_cache(maxsize=64)
-def _blank_rows(width: int, height: int) -> bytes:
-    return zlib.compress(bytes((width + 1) * height), 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +163,17 @@ class Plate:
     picture: Picture
     alter: Alteration | None = None
 
+    def dropped(self) -> Plate:
+        """An equal plate without the bytes of uploads."""
+        edit = self.picture.edit
+        return self if edit is None else replace(self, picture=replace(self.picture, edit=edit.dropped()))
+
 
 class Gallery:
     """Paints in threads and keeps the latest results, at most ``budget`` bytes.
 
-    A dropped result is painted again on demand: the same plate always gives the same bytes.
+    A dropped result is painted again on demand: the same plate always gives the same bytes. The gallery keeps no
+    uploads.
     """
 
     def __init__(self, painter: Painter, executor: Executor, budget: int = 256_000_000) -> None:
@@ -118,7 +190,7 @@ class Gallery:
             return self._kept[plate]
         data = await asyncio.get_running_loop().run_in_executor(self._executor, self._paint, plate)
         if plate not in self._kept:
-            self._kept[plate] = data
+            self._kept[plate.dropped()] = data
             self._held += len(data)
         while self._held > self._budget and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)

@@ -41,8 +41,6 @@ class Rendering:
 
     ``price`` is in millicredits per image; ``started`` is the loop's time; ``lengths`` are the sizes of the images in
     bytes.
-
-    ``price`` is millicredits an image; ``started`` is the loop's time; ``lengths`` are the bytes of each image made.
     """
 
     guid: str
@@ -58,6 +56,7 @@ class Rendering:
     lengths: tuple[int, ...] = ()
     over: bool = False
     ended_at: float = 0.0
+    operation: str = "text_to_image"
 
     def __getstate__(self) -> dict[str, object]:
         """Everything but the event; ``started`` becomes the seconds that have passed since."""
@@ -65,6 +64,7 @@ class Rendering:
         return state | {"started": asyncio.get_running_loop().time() - self.started}
 
     def __setstate__(self, state: dict[str, object]) -> None:
+        self.operation = "text_to_image"
         for name, value in state.items():
             setattr(self, name, value)
         self.started = asyncio.get_running_loop().time() - self.started
@@ -79,6 +79,10 @@ class Rendering:
     def credits(self) -> int:
         """The charge in millicredits: 0 until it is over, and 0 for a failure."""
         return self.price * len(self.lengths)
+
+    def drop_uploads(self) -> None:
+        """Drop the bytes of uploads, which are no longer needed after the answer."""
+        self.plates = tuple(plate.dropped() for plate in self.plates)
 
     def percent(self, now: float) -> int:
         """Its progress by elapsed time, 0 to 99."""
@@ -138,6 +142,7 @@ class Renderings:
             fate=fate,
             started=loop.time(),
             seconds=self._duration(fate),
+            operation=pictures[0].operation,
         )
         self._forget_over()
         self.take_up(rendering)
@@ -192,6 +197,7 @@ class Renderings:
                     rendering=rendering.guid,
                     prompt=rendering.prompt,
                     at=int(rendering.ended_at * 1000),
+                    operation=rendering.operation,
                 )
             )
             self._charged_before += sum(bill.amount for bill in drop_oldest(self.bills, self._remember))

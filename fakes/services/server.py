@@ -19,16 +19,18 @@ from aiohttp import web
 from fakes.services import aithriving
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
-from fakes.services.call_log import Bill, Call, Json, drop_oldest
+from fakes.services.call_log import Bill, Call, Json, KeptUploads, drop_oldest
 from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
+from fakes.services.forms import Form, read_form
 from fakes.services.pictures import Gallery, Painter, painted
 from fakes.services.rendering import Fate, Renderings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+MULTIPART = "multipart/form-data"
+FORMS = ("application/x-www-form-urlencoded", MULTIPART)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 FREE_ROUTES = frozenset({"ai-client.image", "ai-client.thumbnail", "ai-client.login"})
 """Routes that need no key and are not rate-limited."""
@@ -90,6 +92,7 @@ class StandIn:
         self.keys = keys
         self.calls: list[Call] = []
         self._called = 0
+        self._uploads = KeptUploads()
         self._control = control
         self._hosts = LOOPBACK
         self._limits: dict[str, RateLimit] = {}
@@ -131,8 +134,6 @@ class StandIn:
 
     async def called(self, route: str, count: int = 1, *, within: float = 30.0) -> list[Call]:
         """Wait until a route has been called ``count`` times, and return these calls.
-
-        Raises TimeoutError after ``within`` seconds.
 
         Raises TimeoutError if that takes more than ``within`` seconds.
         """
@@ -224,6 +225,8 @@ class StandIn:
         call = exchange.call
         self.calls.append(call)
         drop_oldest(self.calls, self._services.remember)
+        if call.files:
+            self._uploads.add(call)
         self._news.set()
         self._news = asyncio.Event()
         if self.latency[1] > 0:
@@ -244,7 +247,11 @@ class StandIn:
     async def _exchange(self, request: web.Request, route: str, handler: Handler) -> Exchange:
         form: dict[str, str] = {}
         body: Json = None
-        if route.startswith("ai-client.") and request.content_type in FORMS:
+        multipart: Form | None = None
+        if route.startswith("aithriving.") and request.content_type == MULTIPART:
+            multipart = await read_form(request)
+            body = dict(multipart.fields)
+        elif route.startswith("ai-client.") and request.content_type in FORMS:
             form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
             body = dict(form)
         elif request.can_read_body:
@@ -262,6 +269,7 @@ class StandIn:
             body=body,
             headers=dict(request.headers),
             at=int(time.time() * 1000),
+            files=multipart.files if multipart is not None else {},
         )
 
         async def do(request: web.Request) -> web.Response:
@@ -272,7 +280,7 @@ class StandIn:
             assert isinstance(response, web.Response)
             return response
 
-        return Exchange(request, call, self._services.fate, form, self._released, do)
+        return Exchange(request, call, self._services.fate, form, self._released, do, multipart)
 
     def _pick(self, call: Call) -> Fault | None:
         for armed in self._armed:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Any
 
 import pytest
 import simcord
 
-from bot.domain.edits import NOT_OFFERED
-from bot.domain.pictures import ImageReference, Reference, StoredReference
 from bot.domain.requests import decode_request
-from bot.jobs.sources import IMAGE_GONE, NO_SUCH_PICTURE
-from bot.jobs.view import OTHER_CHANNEL, PRIVATE_JOB
 from bot.providers.base import ImageRequest
-from bot.providers.operations import Margins, Operation, Size
-from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.picture_buttons import OPEN_PICTURE, SWITCH_PICTURE, picture_id
-from bot.ui.cards.picture_panel import FINISHING, HOW_TO_EXTEND, NO_TOOLS
-from bot.ui.picture_forms import NOT_A_STRENGTH
-from bot.ui.picture_panel import TOO_LARGE_HERE
+from bot.providers.operations import Operation
+from bot.ui.cards.picture_panel import NO_TOOLS
 from storage import submissions
-from storage.records import JobStatus
 from tests.cogs.conftest import MakeStudio, Shown, Studio, card, told
-from tests.doubles.forms import filled, offered, send
 from tests.doubles.provider import EDITS, ScriptedProvider
 from tests.doubles.texts import shows
 

@@ -13,6 +13,7 @@ import discord
 import pytest
 import simcord
 
+from bot.domain.edits import NAMES
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
@@ -37,7 +38,7 @@ from bot.ui.cards.usage import (
     WENT_WRONG,
     spent_text,
 )
-from bot.ui.cards.wording import IMAGES, JOBS, OPERATION_NAMES
+from bot.ui.cards.wording import IMAGES, JOBS
 from fakes.services import Fault
 from fakes.services.faults import Act, Status
 from storage import ledger
@@ -109,7 +110,7 @@ async def test_a_report_can_be_grouped_otherwise(studio: Studio, by: str, line: 
     await studio.imagine(studio.ben, images=2)
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage report", by=by)).text
-    new = OPERATION_NAMES[Operation.TEXT_TO_IMAGE]()
+    new = NAMES[Operation.TEXT_TO_IMAGE]
     assert line.format(channel=studio.channel.id, operation=new) in said
 
 
@@ -131,7 +132,7 @@ async def test_the_buttons_of_a_report_work_after_a_restart(studio: Studio) -> N
     turned = await studio.press(studio.admin, card(result), "Engines")
     assert "**Stable Image Core**: 6 credits" in card(turned).text
     turned = await studio.press(studio.admin, card(turned), "Operations")
-    assert f"**{OPERATION_NAMES[Operation.TEXT_TO_IMAGE]()}**: 6 credits" in card(turned).text
+    assert f"**{NAMES[Operation.TEXT_TO_IMAGE]}**: 6 credits" in card(turned).text
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,7 @@ class ScriptedProvider(Provider):
             seed=Bounds(0, 2**32 - 2),
             weights=Bounds(-10, 10),
         )
+        self.retired: set[str] = set()
         self.engines = (replace(brush, others=tuple(_edits(brush, operation) for operation in edits)),)
         self.price = price
         self.credit_value = Decimal(1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 import aiohttp
+from PIL import Image
 
 from fakes.services import StandIn
 
@@ -50,3 +54,34 @@ async def list_entries(http: aiohttp.ClientSession, stand_in: StandIn, thread: s
 async def generate(http: aiohttp.ClientSession, stand_in: StandIn, path: str, body: object) -> tuple[int, Any]:
     async with http.post(f"{stand_in.url}/api/generate/{path}", json=body, headers=KEY) as response:
         return response.status, await response.json()
+
+
+def picture(width: int = 512, height: int = 512, kind: str = "PNG", mode: str = "RGB", **saving: Any) -> bytes:
+    """A picture to upload, with a dark half and a light one."""
+    image = Image.new(mode, (width, height), "navy")
+    image.paste("khaki", (width // 2, 0, width, height))
+    out = BytesIO()
+    image.save(out, kind, **saving)
+    return out.getvalue()
+
+
+async def edit(
+    http: aiohttp.ClientSession,
+    stand_in: StandIn,
+    path: str,
+    files: Mapping[str, bytes],
+    media_type: str = "image/png",
+    **fields: str,
+) -> tuple[int, Any]:
+    """Post a multipart form; return the status and the JSON, or the text of another body."""
+    form = aiohttp.FormData(fields)
+    for name, data in files.items():
+        form.add_field(name, BytesIO(data), filename=f"{name}.png", content_type=media_type)
+    async with http.post(f"{stand_in.url}/api/{path}", data=form, headers=KEY) as response:
+        json = response.content_type == "application/json"
+        return response.status, await (response.json() if json else response.text())
+
+
+def decoded(answer: Any) -> Image.Image:
+    """The image of a response."""
+    return Image.open(BytesIO(b64decode(answer["data"]["image"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.answers import Answer
-from bot.providers.base import Failed, Finished, Gone, Provider, Waiting
+from bot.providers.base import Failed, Finished, Gone, ImageRequest, Provider, Waiting
 from bot.providers.errors import OutcomeUnknown, ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
+from bot.providers.operations import Operation, PictureFile, Pictures, Size
 from tests.providers.workbench import BASIC, CORE, SECRET, XL, asked
 
 NAMES = (
@@ -119,9 +121,19 @@ async def test_ai_client(status: int, body: bytes) -> None:
         assert 0 <= polled.percent <= 100
 
 
-@given(status=statuses, body=bodies, engine=st.sampled_from([BASIC, CORE]))
-async def test_aithriving(status: int, body: bytes, engine: str) -> None:
-    result = await outcome(Aithriving(Told(status, body)).submit({}, asked(engine)))
+PICTURE = PictureFile(Path("picture.png"), "image/png", Size(64, 64), 100)
+REQUESTS = [
+    asked(BASIC),
+    asked(CORE),
+    asked("aithriving/sd3-large"),
+    asked("aithriving/sd3-large", operation=Operation.IMAGE_TO_IMAGE),
+    asked("aithriving/edit", operation=Operation.ERASE),
+]
+
+
+@given(status=statuses, body=bodies, request=st.sampled_from(REQUESTS))
+async def test_aithriving(status: int, body: bytes, request: ImageRequest) -> None:
+    result = await outcome(Aithriving(Told(status, body)).submit({}, request, Pictures(PICTURE, PICTURE)))
     assert isinstance(result, Finished | ProviderError)
     if isinstance(result, Finished):
         assert result.images[0].data

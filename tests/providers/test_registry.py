@@ -64,6 +64,7 @@ class Easels(Provider):
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.retired: set[str] = set()
         self.service = Service(self.label, "https://easels.invalid", secret=key)
         self.asked: list[ImageRequest] = []
 
@@ -135,11 +136,17 @@ def test_engines_are_named_by_their_provider() -> None:
         "ai-client/stable-diffusion-xl-1024-v0-9",
         "aithriving/sd-1.6",
         "aithriving/core",
+        "aithriving/ultra",
+        "aithriving/sd3-large",
+        "aithriving/sd3-large-turbo",
+        "aithriving/sd3-medium",
+        "aithriving/edit",
+        "aithriving/control",
     ]
     for engine in engines:
         assert engine.price is not None
         assert engine.price.low <= engine.price.high <= engine.price.hold
-        assert engine.takes_size(engine.default_size)
+        assert engine.takes_size(engine.default_size) or not engine.sized
         assert engine.model in engine.id
 
 
@@ -166,6 +173,7 @@ def test_all_settings_are_applied() -> None:
         AI_CLIENT_RATE="0.5",
         AI_CLIENT_JOBS="7",
         AITHRIVING_CREDIT_VALUE="3",
+        AITHRIVING_PRICES="core=7",
         AITHRIVING_RATE="4",
         AITHRIVING_JOBS="8",
     )
@@ -175,6 +183,7 @@ def test_all_settings_are_applied() -> None:
     assert client.engines[0].styles == ("anime",)
     assert client.quote(asked(images=2)).hold == 5_000
     assert (client.credit_value, client.rate, client.jobs) == (Decimal("0.25"), 0.5, 7)
+    assert thriving.quote(asked("aithriving/core")).hold == 7_000
     assert (thriving.credit_value, thriving.rate, thriving.jobs) == (Decimal(3), 4.0, 8)
 
 
@@ -218,6 +227,8 @@ async def test_the_maximum_image_size_is_configurable(tmp_path: Path, largest: s
         ("AITHRIVING_URL", "ftp://x"),
         ("AITHRIVING_STYLES", "-"),
         ("AITHRIVING_RATE", "1e9"),
+        ("AITHRIVING_PRICES", "ultra=many"),
+        ("AITHRIVING_SD3_PATHS", "sd3/"),
         ("IMAGE_HOSTS", "https://x.example/"),
         ("IMAGE_HOSTS", "*.example.com"),
         ("IMAGE_MAX_MIB", "0"),

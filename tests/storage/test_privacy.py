@@ -141,6 +141,10 @@ async def test_pictures_of_a_user_that_others_started_from_stay_without_the_user
         of_mine = await add_source(tx, "s1.jpg", user_id=OTHER, author_id=USER)
         mine = await add_source(tx, "s2.jpg", author_id=OTHER)
         await add_job(tx, user_id=OTHER, status=JobStatus.DELIVERED, source_id=mine)
+        options = {"prompt": "a hat", "source": {"id": of_mine, "author_id": USER}}
+        started = await add_job(tx, user_id=OTHER, options=options, source_id=of_mine)
+        (exported,) = (row for row in (await privacy.everything(tx, OTHER))["jobs"] if row["id"] == started)
+        assert exported["options"] == options | {"source": {"id": of_mine, "author_id": None}}
         used, own = sorted((await privacy.everything(tx, USER))["sources"], key=lambda row: "id" in row)
         assert own["id"] == mine
         assert str(OTHER) not in repr((used, own)), "what another person did is exported without the person"
@@ -153,8 +157,9 @@ async def test_pictures_of_a_user_that_others_started_from_stay_without_the_user
         left = await sources.get(tx, of_mine)
         assert left is not None
         assert (left.file, left.author_id) == ("s1.jpg", None)
-        (job,) = (await tx.execute(select(tables.jobs.c.source_id))).scalars()
-        assert job is None
+        found = {row.source_id: row.options for row in await tx.execute(select(tables.jobs))}
+        assert found.keys() == {None, of_mine}
+        assert found[of_mine]["source"] == {"id": of_mine, "author_id": None}
 
 
 async def test_unfinished_jobs_are_counted(database: Database) -> None:

@@ -143,6 +143,26 @@ async def test_unused_pictures_are_due_after_a_day_and_used_ones_later(database:
         assert await count(tx, tables.sources) == 0
 
 
+async def test_a_picture_that_is_brought_again_is_kept_as_if_it_were_new(database: Database) -> None:
+    async with database.write() as tx:
+        unused, used = await add_source(tx, "s1.jpg"), await add_source(tx, "s2.jpg")
+        await sources.touch(tx, [used], at=NOW)
+        for source_id in (unused, used):
+            await sources.renew(tx, source_id, at=NOW + 20 * DAY)
+        assert await due(tx, now=NOW + 21 * DAY) == []
+        assert await due(tx, now=NOW + 21 * DAY + 1) == [unused, used]
+
+
+async def test_only_so_many_unused_pictures_of_a_person_are_kept(database: Database) -> None:
+    async with database.write() as tx:
+        ids = [await add_source(tx, f"s{number}.jpg", created_at=NOW + number) for number in range(5)]
+        await add_source(tx, "s9.jpg", user_id=OTHER)
+        await sources.touch(tx, [ids[0]], at=NOW)
+        await sources.forget_files(tx, [ids[1]])
+        assert await sources.unused_beyond(tx, USER, keep=3) == []
+        assert await sources.unused_beyond(tx, USER, keep=1) == [ids[3], ids[2]]
+
+
 @pytest.mark.parametrize("column", ["source_id", "mask_id"])
 @pytest.mark.parametrize("status", list(JobStatus))
 async def test_no_file_is_deleted_while_a_job_needs_it(database: Database, status: JobStatus, column: str) -> None:

@@ -104,6 +104,7 @@ DELETE = JobButton("delete", message("button.delete", "Delete"), icon="🗑️")
 PARENT = JobButton("walk", message("button.parent", "Made from job {job:plain}"), icon="⬆️")
 CHILD = JobButton("walk", message("button.child", "Led to job {job:plain}"), icon="⬇️")
 LOG = JobButton("log", message("button.log", "Log"), icon="📜")
+TREE = JobButton("tree", message("button.tree", "Tree"), icon="🌳")
 BACK_TO_DETAILS = JobButton("walk", message("button.back_to_details", "Back to details"), icon="🔍")
 
 JOB_BUTTONS = (
@@ -126,6 +127,7 @@ JOB_BUTTONS = (
     PARENT,
     CHILD,
     LOG,
+    TREE,
     BACK_TO_DETAILS,
 )
 JOB_ACTIONS = tuple(dict.fromkeys(button.name for button in JOB_BUTTONS))

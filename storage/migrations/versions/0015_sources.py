@@ -66,7 +66,7 @@ def _create_sources() -> None:
     op.create_index("ix_sources_user_id_digest", "sources", ["user_id", "digest"])
     for name in ("image_id", "job_id", "author_id"):
         _index(f"ix_sources_{name}", "sources", [name], sa.text(f"{name} IS NOT NULL"))
-    _index("ix_sources_used_at_created_at", "sources", ["used_at", "created_at"], sa.text("file IS NOT NULL"))
+    _index("ix_sources_created_at_used_at", "sources", ["created_at", "used_at"], sa.text("file IS NOT NULL"))
 
 
 def _index(name: str, table: str, columns: list[str], where: sa.TextClause) -> None:
