@@ -27,6 +27,7 @@ NOT_A_STRENGTH = message(
 FIND_AT_MOST = 200
 """The maximum length of the words for what is to be replaced."""
 _ENGINES_AT_MOST = 25
+_STRENGTH_AT_MOST = 10
 
 Start: TypeAlias = Callable[[Interaction, ImagineOptions], Awaitable[None]]
 """Starts a job with these options."""
@@ -78,7 +79,7 @@ class PictureForm(ui.Modal):
         self._add(question.words, None, self._prompt)
         if question.strength:
             strength = "" if options.strength is None else str(options.strength)
-            self._strength = _line(strength, t("0 to 100"), most=3, required=False)
+            self._strength = _line(strength, t("0 to 100"), most=_STRENGTH_AT_MOST, required=False)
             self._add(STRENGTH.label, STRENGTH.description, self._strength)
         if len(self._offers) > 1:
             self._engine = _engine_select(self._offers, options.engine)

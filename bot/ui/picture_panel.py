@@ -158,7 +158,7 @@ class PicturePanel:
             size = (await self._pools.files.run(picture.file.stat)).st_size
         except FileNotFoundError:
             raise UserError(IMAGE_GONE) from None
-        most = interaction.filesize_limit
+        most = origin_of(interaction).file_limit
         if size > most:
             raise UserError(TOO_LARGE_HERE(mib=-(-size // _MIB), most=most // _MIB))
         name = f"easel-{reference}{picture.file.suffix}"
@@ -179,16 +179,16 @@ class PicturePanel:
         picture, offer = await self._offered(tool, interaction, reference)
         options = self._tools.options(origin_of(interaction), picture, offer)
         if tool.own_words and not options.prompt:
-            await self._show_form(tool, interaction, picture, offer, price)
+            await self._show_form(tool, interaction, picture, offer)
             return
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
         await self._run(interaction, picture, options, complete=True, named_price=price)
 
-    async def _ask(self, tool: Tool, interaction: Interaction, reference: Reference, price: int | None) -> None:
+    async def _ask(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Open the form of a tool."""
         picture, offer = await self._offered(tool, interaction, reference)
-        await self._show_form(tool, interaction, picture, offer, price)
+        await self._show_form(tool, interaction, picture, offer)
 
     async def _pick(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Let the person mark the part of the picture."""
@@ -205,19 +205,20 @@ class PicturePanel:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))
         return picture, offer
 
-    async def _show_form(
-        self, tool: Tool, interaction: Interaction, picture: EditedPicture, offer: Offer, price: int | None
-    ) -> None:
+    async def _show_form(self, tool: Tool, interaction: Interaction, picture: EditedPicture, offer: Offer) -> None:
         origin = origin_of(interaction)
         options = self._tools.options(origin, picture, offer)
         if tool is START:
             options = self._tools.with_words(options, picture, offer.engine)
 
-        async def start(interaction: Interaction, completed: ImagineOptions) -> None:
-            named_price = price if completed.engine == offer.engine.id else None
-            await self._run(interaction, picture, completed, complete=False, named_price=named_price)
-
         offers = self._tools.engines(origin, picture, tool)
+        named = {each.engine.id: each.price.high for each in offers}
+
+        async def start(interaction: Interaction, completed: ImagineOptions) -> None:
+            await self._run(
+                interaction, picture, completed, complete=False, named_price=named.get(completed.engine or "")
+            )
+
         form = PictureForm(_QUESTIONS[tool.name], options, offers, start, job_id=picture.job_id)
         await show_form(interaction, form)
 
