@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bot.domain.edits import EXTENSIONS
@@ -16,6 +17,7 @@ from bot.domain.options import NEGATIVE, STYLE, ImagineOptions
 from bot.domain.pictures import ImageReference, Reference, SourceKind, SourcePicture
 from bot.domain.place import Origin
 from bot.domain.prompt.parser import ParsedPrompt
+from bot.domain.requests import read_command
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.jobs.sources import IMAGE_GONE, Sources
@@ -270,6 +272,11 @@ class PictureTools:
             extend=tool.extend,
         )
         return self.with_words(options, picture, offer.engine) if tool.own_words else options
+
+    async def without_flagged(self, options: ImagineOptions) -> ImagineOptions:
+        """The options without those that a flag in the typed prompt sets, because the flag was typed later."""
+        command = await self._service.in_thread_if_long(options, partial(read_command, options))
+        return options.setting(dict.fromkeys(command.flags))
 
     def with_words(self, options: ImagineOptions, picture: EditedPicture, engine: Engine) -> ImagineOptions:
         """The options with the image's words, negative prompt and style, as far as the engine takes them."""

@@ -215,9 +215,9 @@ class PicturePanel:
         named = {each.engine.id: each.price.high for each in offers}
 
         async def start(interaction: Interaction, completed: ImagineOptions) -> None:
-            await self._run(
-                interaction, picture, completed, complete=False, named_price=named.get(completed.engine or "")
-            )
+            completed = await self._tools.without_flagged(completed)
+            named_price = named.get(completed.engine or "")
+            await self._run(interaction, picture, completed, complete=False, named_price=named_price)
 
         form = PictureForm(_QUESTIONS[tool.name], options, offers, start, job_id=picture.job_id)
         await show_form(interaction, form)
