@@ -13,6 +13,7 @@ from bot.domain.engines import ImageSpec, Misfit, accepts, find_engine, misfits,
 from bot.domain.options import (
     ENGINE,
     IMAGES,
+    IMAGES_PER_JOB,
     NEGATIVE,
     OPTIONS,
     SEED,
@@ -248,6 +249,9 @@ def _replacement(feature: Feature, value: Value, engine: Engine) -> Value | None
         return closest_size(engine, value)
     if isinstance(value, str):
         return similar_name(feature, value, engine) if isinstance(feature, Option) else None
+    if feature is IMAGES:
+        batches = min(math.ceil(value / engine.batch), IMAGES_PER_JOB // engine.batch)
+        return batches * engine.batch
     bounds = feature.bounds(engine)
     if bounds is None or feature is SEED or math.isnan(value):
         return None

@@ -196,7 +196,9 @@ def _size(
         if sent is None:
             problems.append(FIT_NEEDED(engine=engine.name, shape=ratio_name(source)))
         return sent or source
-    size = request.size if sized else closest_size(engine, Ratio(source.width, source.height))
+    # A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    shape = source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
+    size = request.size if sized else closest_size(engine, shape)
     if options.fit is None and not same_shape(source, size):
         if sized:
             problems.append(OTHER_SHAPE(shape=ratio_name(source), wanted=ratio_name(size)))

@@ -10,6 +10,7 @@ from bot.domain.characters import typed
 from bot.domain.options import (
     ENGINE,
     IMAGES,
+    IMAGES_PER_JOB,
     NEGATIVE,
     NOT_A_SIZE,
     OPTIONS,
@@ -58,6 +59,9 @@ SIZE_OFF_GRID = message(
     "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
 )
 NO_ENGINE_MAKES = message("engines.no_engine_makes", "No engine here can make {size}. Sizes: {sizes}.")
+IMAGES_TOGETHER = message(
+    "engines.images_together", "{engine} makes {batch} images at a time, so ask for {numbers:or} images, not {value}."
+)
 UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available. /engines lists what each engine has.")
 NAME_MISSPELT = message("engines.name_misspelt", "{label} “{text}” isn't available. Did you mean {near}?")
 
@@ -204,7 +208,14 @@ def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | N
         return value if size_for(engine, value) is None else None
     if isinstance(value, str):
         return value if feature.names(engine) and own_name(feature, value, engine) is None else None
+    if feature is IMAGES and isinstance(value, int):
+        return value if value > 0 and value % engine.batch else None
     return value if bounds is not None and value not in bounds else None
+
+
+def images_for(spec: ImageSpec, engine: Engine) -> int:
+    """Return the number of images that the engine makes for a spec. If none is set, it makes as few as it can."""
+    return spec.images if IMAGES.name in spec.values else engine.batch
 
 
 def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
@@ -221,6 +232,7 @@ def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) 
         if name != ENGINE.name and value != OPTIONS[name].any_value
     }
     values.setdefault(SIZE.name, engine.default_size)
+    values[IMAGES.name] = images_for(spec, engine)
     return ImageRequest(engine=engine.id, prompts=spec.parts, **values)  # type: ignore[arg-type]  # by the table's names
 
 
@@ -286,6 +298,9 @@ def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Proble
     if isinstance(feature, Option) and isinstance(value, str):
         near = similar_name(feature, value, engine)
         return (UNKNOWN_NAME if near is None else NAME_MISSPELT)(label=feature.label, text=value, near=near or "")
+    if feature is IMAGES:
+        numbers = [str(number) for number in range(engine.batch, IMAGES_PER_JOB + 1, engine.batch)]
+        return IMAGES_TOGETHER(engine=engine.name, batch=engine.batch, numbers=numbers, value=value_text(value))
     bounds = feature.bounds(engine) or Bounds(0, 0)
     low, high = value_text(bounds.low), value_text(bounds.high)
     return OUT_OF_RANGE(label=feature.label, low=low, high=high, value=value_text(value))

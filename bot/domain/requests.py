@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
 from bot.domain.characters import typed
 from bot.domain.edits import NAMES, with_picture
-from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, misfits, request_for
+from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, images_for, misfits, request_for
 from bot.domain.options import (
     ENGINE,
     IMAGES,
@@ -226,14 +227,16 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     prompts = command.prompts or command.readable or (ParsedPrompt(()),)
     drafts: list[ImageRequest] = []
     specs = specs_of(options, prompts, problems)
+    images = sum(spec.images for spec in specs)
     for spec, name in zip(specs, engines_of(options, prompts, default_engine), strict=True):
         if command.engine_unclear:
             break  # Only what holds for every engine can be checked.
         try:
-            drafts.append(_draft(spec, options, find_engine(name, engines), engines))
+            engine = find_engine(name, engines)
+            images += images_for(spec, engine) - spec.images
+            drafts.append(_draft(spec, options, engine, engines))
         except UserError as error:
             problems += error.problems
-    images = sum(spec.images for spec in specs)
     if images > IMAGES_PER_JOB:
         problem = TOO_MANY_IMAGES_OF_PROMPTS if len(specs) > 1 else TOO_MANY_IMAGES
         problems.append(problem(images=images, prompts=len(specs), most=IMAGES_PER_JOB))
@@ -263,12 +266,13 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
             problems += error.problems
     if len(chosen) < ENGINES_AT_LEAST and not problems:
         problems.append(TOO_FEW_ENGINES(least=ENGINES_AT_LEAST))
-    if (images := len(chosen) * spec.images) > IMAGES_PER_JOB:
+    fitting = [(fitted(spec, engine)[0], engine) for engine in chosen.values()]
+    if (images := sum(images_for(*each) for each in fitting)) > IMAGES_PER_JOB:
         problems.append(TOO_MANY_IMAGES_OF_ENGINES(images=images, engines=len(chosen), most=IMAGES_PER_JOB))
     drafts: list[ImageRequest] = []
-    for engine in chosen.values():
+    for own, engine in fitting:
         try:
-            drafts.append(_draft(fitted(spec, engine)[0], options, engine, engines))
+            drafts.append(_draft(own, options, engine, engines))
         except UserError as error:
             problems += error.problems
     if command.error is not None:
@@ -295,7 +299,10 @@ def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str,
     Only as many as one job can hold, the first ones.
     """
     names = [name for part in typed_names(text or "") if (name := typed(part)) is not None]
-    return tuple(names or list(engines)[:IMAGES_PER_JOB])
+    if names:
+        return tuple(names)
+    images = accumulate(engine.batch for engine in engines.values())
+    return tuple(name for name, so_far in zip(engines, images, strict=True) if so_far <= IMAGES_PER_JOB)
 
 
 def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tuple[Text, ...]]:

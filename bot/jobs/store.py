@@ -94,8 +94,9 @@ class JobStore:
         self._ready_before: frozenset[int] = frozenset()
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
-        """Return the engines that have this operation, for this operation, by id."""
-        able = {id_: engine.doing(operation) for id_, engine in self.engines.items()}
+        """Return the engines that have this operation and are not retired, for this operation, by id."""
+        retired = {engine for provider in self.providers.values() for engine in provider.retired}
+        able = {id_: engine.doing(operation) for id_, engine in self.engines.items() if id_ not in retired}
         return {id_: engine for id_, engine in able.items() if engine is not None}
 
     # --- the steps of a submission ------------------------------------------------------------------------------

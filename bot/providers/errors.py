@@ -23,6 +23,8 @@ class Reason(StrEnum):
     RETIRED = "retired"
     """The service no longer has this engine."""
     # Problems of a request that were found before it was sent.
+    NO_WORDS = "no_words"
+    """The prompt has only flags, and the engine needs words."""
     NO_PICTURE = "no_picture"
     NOTHING_MARKED = "nothing_marked"
     """No part of the picture is marked."""

@@ -187,6 +187,37 @@ def test_all_settings_are_applied() -> None:
     assert (thriving.credit_value, thriving.rate, thriving.jobs) == (Decimal(3), 4.0, 8)
 
 
+def test_the_services_of_ai_client_are_configurable() -> None:
+    def engines(**settings: str) -> list[str]:
+        provider = AiClient.configure(reader(AI_CLIENT_TOKEN="x", **settings))
+        assert provider is not None
+        return [engine.model for engine in provider.engines]
+
+    sd = "stable-diffusion-xl-1024-v0-9"
+    assert engines() == [sd]
+    assert engines(AI_CLIENT_VERSIONS="midjourney") == ["midjourney"]
+    assert engines(AI_CLIENT_VERSIONS="dalle2_text2img,stablediffusion_text2img, midjourney,dalle2_text2img") == [
+        "dalle-2",
+        sd,
+        "midjourney",
+    ]
+
+
+def test_the_prices_of_ai_client_are_configurable() -> None:
+    provider = AiClient.configure(
+        reader(
+            AI_CLIENT_TOKEN="x",
+            AI_CLIENT_VERSIONS="stablediffusion_text2img,midjourney,dalle2_text2img",
+            AI_CLIENT_CREDITS_PER_IMAGE="2",
+            AI_CLIENT_MIDJOURNEY_CREDITS="6",
+            AI_CLIENT_DALLE_CREDITS="1.5",
+        )
+    )
+    assert provider is not None
+    prices = [engine.price.hold for engine in provider.engines if engine.price is not None]
+    assert prices == [2_000, 1_500, 1_500]
+
+
 async def test_the_version_code_is_configurable() -> None:
     async with StandIn(seconds=(0, 0), painter=flat) as stand_in:
         provider = AiClient.configure(
@@ -224,6 +255,11 @@ async def test_the_maximum_image_size_is_configurable(tmp_path: Path, largest: s
         ("AI_CLIENT_LOST_AFTER", "1"),
         ("AI_CLIENT_ENGINES", "a/b"),
         ("AI_CLIENT_STYLES", "<b>"),
+        ("AI_CLIENT_VERSIONS", "stable-diffusion"),
+        ("AI_CLIENT_VERSIONS", "midjourney, dalle3"),
+        ("AI_CLIENT_VERSIONS", "a/b"),
+        ("AI_CLIENT_MIDJOURNEY_CREDITS", "free"),
+        ("AI_CLIENT_DALLE_CREDITS", "-1"),
         ("AITHRIVING_URL", "ftp://x"),
         ("AITHRIVING_STYLES", "-"),
         ("AITHRIVING_RATE", "1e9"),

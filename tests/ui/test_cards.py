@@ -21,7 +21,7 @@ from bot.text import Text
 from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, TOGETHER, engine_card, engines_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
@@ -278,6 +278,14 @@ def test_the_engines_are_listed_with_options_and_prices() -> None:
     assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
     assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
+
+
+def test_an_engine_that_makes_several_images_at_a_time_says_so() -> None:
+    price = Price(2500, 2500, exact=False)
+    fours = replace(ENGINE, batch=4)
+    assert shows(said(engines_card([fours], lambda _: price, default="")), TOGETHER(count=4))
+    assert shows(said(engine_card(fours, price, default=False)), TOGETHER(count=4))
+    assert not shows(said(engine_card(ENGINE, price, default=False)), TOGETHER(count=1))
 
 
 def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
