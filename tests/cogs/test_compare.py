@@ -149,7 +149,7 @@ async def test_again_edit_and_details_work_on_a_comparison(studio: Studio) -> No
     assert str(IMAGES(count=2)) in card(again).text
     details = told(await studio.press(studio.ben, card(result), "Details"))
     assert f"```/compare prompt:a fox seed:7 engines:{CORE}, {BASIC}```" in details.text
-    form = await studio.press(studio.ada, card(result), "Edit")
+    form = await studio.press(studio.ada, card(result), "Edit prompt")
     assert set(filled(form)["Engines to compare"]) == {CORE, BASIC}
     assert fields(form)["Engines to compare"]["min_values"] == 2
     edited = await send(studio.ada, form, Prompt="a bear", Engines_to_compare=[CORE, XL])
