@@ -35,9 +35,9 @@ _RIM = 7
 _BADGE, _BADGE_MARKED, _DIGITS = (16, 16, 20, 178), (214, 20, 118, 255), (255, 255, 255, 255)
 
 
-def panel_picture(file: Path) -> bytes:
-    """Draw the picture in at most SIDE_AT_MOST pixels a side. Blocks. Raises Undecodable."""
-    return _jpeg(_opaque(decoding.decode(file, side=SIDE_AT_MOST)))
+def panel_picture(file: Path, side: int = SIDE_AT_MOST) -> bytes:
+    """Draw the picture in at most ``side`` pixels a side. Blocks. Raises Undecodable."""
+    return _jpeg(_opaque(decoding.decode(file, side=side)))
 
 
 def grid_picture(file: Path, area: Area) -> bytes:
