@@ -158,7 +158,7 @@ def extended(picture: Field, margins: tuple[int, int, int, int], chance: Chance,
     height, width = picture.shape[:2]
     left, right, up, down = margins
     x, away_x = _mirrored(width, left, right, share)
-    y, away_y = _mirrored(height, up, down, 0.16)
+    y, away_y = _mirrored(height, up, down, 0.1)
     size = (up + height + down, left + width + right)
     bend = ramp(away_x[None, :] / width, 0.0, 0.35) * ramp(away_y[:, None] / height, 0.05, 0.0)
     bend = bend * (0.07 * min(width, height))
