@@ -291,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
                 default="this month",
                 help='for example today, "last month", 2026-03 or all',
             )
-            subparser.add_argument("--by", choices=("user", "engine", "day", "channel"), default="user")
+            subparser.add_argument("--by", choices=("user", "engine", "operation", "day", "channel"), default="user")
             subparser.add_argument("--server", type=int, metavar="ID", help="only this server")
         if name == "restore":
             subparser.add_argument("file", metavar="FILE", type=Path, help="the backup")

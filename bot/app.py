@@ -39,11 +39,15 @@ from bot.domain.periods import milliseconds
 from bot.errors import SettingsError
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
+from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
+from bot.jobs.panel_pictures import PanelPictures
+from bot.jobs.picture_tools import PictureTools
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
@@ -52,6 +56,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
+from bot.providers.operations import Operation
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
 from bot.servers.reports import Reports
@@ -74,6 +79,8 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.picture_panel import PicturePanel
+from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
 from bot.ui.setup_check import SetupCheck
@@ -105,6 +112,7 @@ class Runtime:
     files: ImageFiles
     previews: Previews
     jobs: JobStore
+    sources: Sources
     worker: Worker
     new_jobs: NewJobs
     service: JobService
@@ -181,21 +189,24 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
 
         # What the bot does, in the order in which the parts need each other.
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
-        worker = Worker(jobs=jobs, files=files, clock=clock)
-        default_engine = settings.default_engine or next(iter(jobs.engines))
-        personal = UserSettingsStore(database, jobs.engines, default_engine, clock)
+        sources = Sources(jobs, files, clock)
+        worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
+        from_words = jobs.engines_doing(Operation.TEXT_TO_IMAGE)
+        default_engine = settings.default_engine or next(iter(from_words))
+        personal = UserSettingsStore(database, from_words, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
         await servers.load()
         new_jobs = NewJobs(jobs, limits, clock)
         service = JobService(
             store=jobs,
+            sources=sources,
             new_jobs=new_jobs,
             worker=worker,
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id), list(jobs.engines), default_engine
+                origin, personal.of(origin.user_id), list(from_words), default_engine
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,
@@ -216,6 +227,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             files=files,
             previews=previews,
             jobs=jobs,
+            sources=sources,
             worker=worker,
             new_jobs=new_jobs,
             service=service,
@@ -264,7 +276,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
     suggestions = Suggestions(service, parts.threads)
-    refused = RefusedCommands(service.engines, clock)
+    refused = RefusedCommands(service.engines_doing, clock)
     starter = JobStarter(
         service=service,
         refusals=Refusals(checks=service, new_jobs=parts.new_jobs, providers=parts.providers),
@@ -273,10 +285,20 @@ def _cogs(parts: Runtime) -> list[Cog]:
         ack_first=ack_first,
         clock=clock,
     )
+    attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
+    panel = PicturePanel(
+        tools=PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files),
+        sources=parts.sources,
+        starter=starter,
+        pictures=PanelPictures(parts.files.pools),
+        pools=parts.files.pools,
+        mention=parts.commands.mention,
+    )
     buttons = JobButtons(
         service=service,
         results=results,
+        lineage=Lineage(store=parts.jobs, previews=parts.previews, pools=parts.files.pools),
         cards=cards,
         starter=starter,
         ack_first=ack_first,
@@ -292,12 +314,13 @@ def _cogs(parts: Runtime) -> list[Cog]:
         undelivered=UndeliveredResults(
             store=parts.jobs, results=results, files=parts.files, view=service.view, settings_of=settings_of
         ),
+        panel=panel,
         clock=clock,
     )
     usage = ReportPages(
         reports=parts.reports,
         servers=parts.servers,
-        engines=service.engines.values(),
+        engines=service.all_engines.values(),
         charts=parts.charts,
         cards=cards,
     )
@@ -308,7 +331,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     setup_panel = SetupPanel(parts.servers, service, problems)
     setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
-        cogs.imagine.Imagine(service, starter, suggestions),
+        cogs.imagine.Imagine(service, starter, suggestions, attachments),
         cogs.compare.Compare(service, starter, suggestions),
         cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
         cogs.threads.Threads(parts.threads, suggestions),
@@ -327,6 +350,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             buttons,
             pages,
             RefusedButtons(service=service, starter=starter, commands=refused),
+            panel,
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
             of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},

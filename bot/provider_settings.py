@@ -8,6 +8,7 @@ from bot.config import Reader, Settings
 from bot.errors import SettingsError
 from bot.jobs.provider_text import wrong_setting_text
 from bot.providers.base import Provider, WrongSetting
+from bot.providers.operations import Operation
 from bot.providers.registry import PROVIDERS, configure
 from bot.text import Text, message
 
@@ -48,7 +49,12 @@ def read_providers(settings: Settings) -> ConfiguredProviders:
             (invalid if wrong else providers)[kind.name] = _demo(found) if settings.demo_provider else found
         elif wrong:
             wrong_keys.add(kind.name)
-    engines = [engine.id for provider in (*providers.values(), *invalid.values()) for engine in provider.engines]
+    engines = [
+        engine.id
+        for provider in (*providers.values(), *invalid.values())
+        for engine in provider.engines
+        if engine.doing(Operation.TEXT_TO_IMAGE) is not None
+    ]
     default = settings.default_engine
     # The engines of a provider with an invalid setting may be others.
     perhaps = default is None or default in engines or default.partition("/")[0] in {*invalid, *wrong_keys}

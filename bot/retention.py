@@ -1,15 +1,15 @@
-"""Deletes what is old: image files, previews, jobs with their records, expired interaction tokens."""
+"""Deletes what is old: image files, previews, pictures that jobs started from, jobs, expired interaction tokens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import structlog
 
 from bot.clock import Clock, ReferenceClock
 from bot.jobs.image_files import Previews, remove_due_files, remove_files
 from bot.people.privacy import anonymise_due, compact_if_due
-from storage import images, retention
+from storage import images, retention, sources
 from storage.database import Database
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -22,6 +22,8 @@ TRUSTED_WITHIN = 300.0
 """Seconds by which the clock may differ from Discord's. With a larger difference, ages cannot be trusted."""
 DOUBTED_SECONDS = 900.0
 """Seconds until an unconfirmed clock is checked again."""
+UNUSED_DAYS = 1
+"""Days for which a picture is kept that no job has started from."""
 # Rows in one transaction: few, so that other writers need not wait.
 AT_ONCE = 200
 
@@ -30,8 +32,9 @@ AT_ONCE = 200
 class Ages:
     """Retention in days: image files and previews from when they were made, jobs from when they ended.
 
-    A job is kept at least as long as its files. Previews are kept no longer than the job. The files of an undelivered
-    result are kept as long as its job. Ledger entries are kept forever.
+    A picture that jobs start from is kept as long as an image, from when a job last started from it. A job is kept at
+    least as long as its files. Previews are kept no longer than the job. The files of an undelivered result are kept
+    as long as its job. Ledger entries are kept forever.
     """
 
     image_days: int
@@ -51,6 +54,7 @@ class Deleted:
     images: int
     jobs: int
     tokens: int
+    pictures: int = 0
 
 
 async def apply_retention(
@@ -68,6 +72,7 @@ async def apply_retention(
         # On a full disk, freeing the files' space matters more than keeping their previews.
         log.warning("retention.previews_not_made", reason=str(error))
     gone = await _forget_images(database, files, old, now - ages.undelivered_days * DAY)
+    pictures = await _forget_pictures(database, files, used_before=old, added_before=now - UNUSED_DAYS * DAY)
     # A preview is never deleted before its file, because it would be made again.
     await _forget_previews(database, files, now - max(ages.preview_days, ages.image_days) * DAY)
     while await _forget_lapsed(database, now - DAY):
@@ -80,7 +85,7 @@ async def apply_retention(
     async with database.read() as connection:
         known = await images.image_files(connection)
     await remove_files(database, files, await files.strays(known, old))
-    return Deleted(images=gone, jobs=jobs, tokens=tokens)
+    return Deleted(images=gone, jobs=jobs, tokens=tokens, pictures=pictures)
 
 
 async def run_retention(
@@ -98,7 +103,7 @@ async def run_retention(
             if ahead is not None and abs(ahead) <= TRUSTED_WITHIN:
                 doubted = False
                 deleted = await apply_retention(database, files, previews, clock, ages)
-                log.info("retention.done", images=deleted.images, jobs=deleted.jobs, tokens=deleted.tokens)
+                log.info("retention.done", **asdict(deleted))
             else:
                 wait = DOUBTED_SECONDS
                 if not doubted:
@@ -130,6 +135,22 @@ async def _forget_images(database: Database, files: ImageFiles, before: int, kep
             await images.forget_files(tx, [image.id for image in old])
             names = [image.file for image in old if image.file is not None]
             await images.add_removals(tx, names)
+        await remove_files(database, files, names)
+        count += len(old)
+        if not old:
+            return count
+
+
+async def _forget_pictures(database: Database, files: ImageFiles, *, used_before: int, added_before: int) -> int:
+    """Delete the files of pictures that jobs last started from before ``used_before``, or never (Unix milliseconds).
+
+    The latter must have been added before ``added_before``. Returns the number of pictures.
+    """
+    count = 0
+    while True:
+        async with database.write() as tx:
+            old = await sources.due(tx, used_before=used_before, added_before=added_before, limit=AT_ONCE)
+            names = await sources.forget_files(tx, [source.id for source in old])
         await remove_files(database, files, names)
         count += len(old)
         if not old:

@@ -163,7 +163,8 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     known = {ask.number for ask in asks}
     strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
     table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
-    table.must("lost", [_told(ask) for ask, one in fates.items() if one is Fate.OPEN])
+    lost = [ask for ask, one in fates.items() if one is Fate.OPEN]
+    table.must("lost", [_lost(ask, every[ask.number], books.of[ask.number]) for ask in lost])
     results = {ask: _to_its_author(ask, every[ask.number]) for ask in asks}
     table.must("shown twice", [_places(ask, shown) for ask, shown in results.items() if len(shown) > 1])
     shares = {ask: [seen for seen in every[ask.number].shown if is_public(seen)] for ask in asks if ask.private}
@@ -286,6 +287,16 @@ def _places(ask: Ask, shown: Iterable[Seen]) -> str:
         where = f"#{seen.message.channel.name}" if seen.message.channel.guild else "direct messages"
         places.append(f"{by} in {where}{', deleted since' if seen.message.deleted else ''}")
     return f"{_told(ask)}: {'; '.join(places)}"
+
+
+def _lost(ask: Ask, its: Traces, booked: Booked) -> str:
+    """A lost command, with what its author sees and how its submissions ended."""
+    card = ask.card
+    now = "no card" if card is None else "deleted" if card.message.deleted else f"{card.text!r} {card.labels}"
+    pressed = [press.interaction.late for press in ask.presses]
+    older = [f"{seen.text!r}{' (deleted)' if seen.message.deleted else ''}" for seen in its.working]
+    ended = ", ".join(booked.ended) or "none"
+    return f"{_told(ask)}; submissions: {ended}; card: {now}; late presses: {pressed}; working: {older}"
 
 
 def _told(ask: Ask) -> str:

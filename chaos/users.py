@@ -45,6 +45,8 @@ class Ask:
     """Its price is asked for first."""
     presses: list[Handle] = field(default_factory=list, repr=False)
     """Its author's presses of Confirm."""
+    hung: set[int] = field(default_factory=set)
+    """The ids of presses after which the bot died, and the price still has its button: they are repeated."""
     asked_at: float = field(default_factory=time.monotonic)
     deleted: bool = False
     """Its author deleted the card."""
@@ -75,7 +77,9 @@ class Ask:
         """Whether the price waits for its author."""
         question = self.question
         waits = question is not None and not question.message.deleted and _confirm(question) is not None
-        return waits and not any(press.interaction.answer is not None for press in self.presses)
+        return waits and not any(
+            press.interaction.answer is not None and press.interaction.id not in self.hung for press in self.presses
+        )
 
     @property
     def unfinished(self) -> bool:
@@ -155,7 +159,8 @@ class Crowd:
     async def confirm(self) -> None:
         """Press Confirm on every price that is asked for. A press that the dead bot did not answer is repeated."""
         for ask in self.asks:
-            if ask.unconfirmed and not any(not press.interaction.late for press in ask.presses):
+            waiting = [press for press in ask.presses if press.interaction.id not in ask.hung]
+            if ask.unconfirmed and all(press.interaction.late for press in waiting):
                 question = ask.question
                 button = None if question is None else _confirm(question)
                 if question is not None and button is not None:
@@ -170,7 +175,8 @@ class Crowd:
             fate = chance.random()
             if card is None or card.loading or ask.unconfirmed:
                 continue
-            if fate < 0.03 and not ask.private:
+            # A refusal is private even if its command is not, and belongs to no job.
+            if fate < 0.03 and not card.private:
                 ask.deleted = True
                 self._discord.delete(card)
             elif fate < 0.10:
@@ -202,10 +208,17 @@ class Crowd:
                 await self.share(ask)
 
     def give_up_unanswered(self) -> None:
-        """Let the three seconds pass for every command that the bot did not answer before it died."""
+        """Let the three seconds pass for everything that the bot did not answer before it died.
+
+        A price that still has its button was not confirmed, although the press may have been acknowledged.
+        """
         for interaction in self._discord.world.interactions.values():
             if interaction.answer is None:
                 interaction.late = True
+        for ask in self.asks:
+            question = ask.question
+            if question is not None and _confirm(question) is not None:
+                ask.hung |= {press.interaction.id for press in ask.presses}
 
 
 def _confirm(card: Seen) -> str | None:

@@ -33,7 +33,7 @@ class Credits(commands.Cog):
         report = await self._reports.credits(origin_of(interaction), period)
         chart = credits_chart(report)
         files = await drawn(self._charts, chart)
-        names = {engine.id: engine.name for engine in self._service.engines.values()}
+        names = {engine.id: engine.name for engine in self._service.all_engines.values()}
         await fill(interaction, Sheet(credits_card(report, names=names, chart=chart if files else None), files))
 
     @show.autocomplete("period")

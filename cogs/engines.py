@@ -30,8 +30,8 @@ class Engines(commands.Cog):
         if engine is None:
             card = engines_card(service.engines.values(), service.price, default=default)
         else:
-            found = find_engine(engine, service.engines)
-            card = engine_card(found, service.price(found.id), default=found.id == default)
+            found = find_engine(engine, service.all_engines)
+            card = engine_card(found, service.price(found.id, found.operation), default=found.id == default)
         await tell(interaction, card)
 
     @show.autocomplete("engine")

@@ -48,7 +48,7 @@ class History(commands.Cog):
         engine: Range[str, 1, NAME_AT_MOST] | None = None,
         thread: Range[str, 1, NAME_AT_MOST] | None = None,
     ) -> None:
-        engines = self._service.engines
+        engines = self._service.all_engines
         words = typed(search)
         if search is not None and words is None:
             raise UserError(NO_WORDS)

@@ -15,11 +15,17 @@ from bot.ui.client import Interaction
 from bot.ui.questions import Confirmation
 from storage.privacy import Summary
 
-SUMMARY = message("privacy.summary", "{jobs} (prompts, settings, history), {images} and {threads}")
-SUMMARY_WITH_SETTINGS = message(
-    "privacy.summary_with_settings", "{jobs} (prompts, settings, history), {images}, {threads} and your own settings"
-)
+STORED_JOBS = message("privacy.stored_jobs", "{jobs} (prompts, settings, history)")
 STORED_IMAGES = message("privacy.stored_images", "{count} stored image", "{count} stored images")
+STORED_PICTURES = message(
+    "privacy.stored_pictures", "{count} picture that you started from", "{count} pictures that you started from"
+)
+OWN_SETTINGS = message("privacy.own_settings", "your own settings")
+LEFT_OUT = message(
+    "privacy.pictures_left_out",
+    "{count} of your pictures was too large for this file. Ask the bot's operator for it.",
+    "{count} of your pictures were too large for this file. Ask the bot's operator for them.",
+)
 PERMANENT = message("privacy.permanent", "This permanently deletes {stored}. It can't be undone.")
 LIMITS_STAY = message(
     "privacy.spending_stays",
@@ -44,10 +50,16 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_
     async def export(self, interaction: Interaction) -> None:
         await answer_later(interaction)
         export = await self._privacy.export(interaction.user.id, file_limit=interaction.filesize_limit)
+        kind = t("The file is JSON; any text editor opens it.")
+        if export.pictures:
+            kind = t("The file is a ZIP archive with a JSON file and the pictures that you started from.")
+        notes = [t("Images are not in it; find those that are still stored in /history.")]
+        if export.left_out:
+            notes.append(LEFT_OUT(count=export.left_out))
         card = Card(
-            text(heading(t("Everything stored about you")), t("The file is JSON; any text editor opens it.")),
+            text(heading(t("Everything stored about you")), kind),
             ui.File(f"attachment://{export.name}"),
-            text(quiet(t("Images are not in it; find those that are still stored in /history."))),
+            text(*map(quiet, notes)),
         )
         await fill(interaction, Sheet(card, ((export.name, export.data),)))
 
@@ -69,7 +81,7 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_
                 t("What stays:"),
                 LIMITS_STAY,
                 t("• Messages in Discord. Use their Delete button first if you want them gone."),
-                t("• What others have made from your prompts."),
+                t("• What others have made from your prompts and pictures."),
                 t("• Limits that a server's admins have set for you, and what you did as an admin."),
                 t("• Backups of the database that the bot's operator has made."),
             ),
@@ -80,9 +92,10 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_
         await question.ask(interaction)
 
 
-def _counts(stored: Summary) -> Text:
-    return (SUMMARY_WITH_SETTINGS if stored.has_settings else SUMMARY)(
-        jobs=JOBS(count=stored.jobs),
-        images=STORED_IMAGES(count=stored.images),
-        threads=THREADS(count=stored.threads),
-    )
+def _counts(stored: Summary) -> list[Text]:
+    """What is stored, for a list in a sentence."""
+    counts = [STORED_JOBS(jobs=JOBS(count=stored.jobs)), STORED_IMAGES(count=stored.images)]
+    if stored.pictures:
+        counts.append(STORED_PICTURES(count=stored.pictures))
+    counts.append(THREADS(count=stored.threads))
+    return [*counts, OWN_SETTINGS()] if stored.has_settings else counts

@@ -118,7 +118,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self._service.engines
+        known = self._service.all_engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -164,7 +164,7 @@ class Server(
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
         rules = self._servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.engines)))
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.all_engines)))
 
     @app_commands.command(name="test", description=locale_str("What a member can do in this channel, and why not"))
     @app_commands.describe(member=locale_str("The member"))

@@ -24,6 +24,7 @@ BY = [
     Choice(name=locale_str("engines"), value=By.ENGINE.value),
     Choice(name=locale_str("days"), value=By.DAY.value),
     Choice(name=locale_str("channels"), value=By.CHANNEL.value),
+    Choice(name=locale_str("operations"), value=By.OPERATION.value),
 ]
 JOB_AT_MOST = 2**53 - 1
 

@@ -153,9 +153,10 @@ async def images_of(conn: AsyncConnection, *job_ids: int) -> list[StoredImage]:
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:
-    """Return the names of all files that should exist, including previews."""
-    both = union(*(select(column).where(column.is_not(None)) for column in (_IMAGES.file, _IMAGES.preview)))
-    return set((await conn.execute(both)).scalars())
+    """Return the names of all files that should exist, including previews and the pictures that jobs start from."""
+    columns = (_IMAGES.file, _IMAGES.preview, tables.sources.c.file)
+    every = union(*(select(column).where(column.is_not(None)) for column in columns))
+    return set((await conn.execute(every)).scalars())
 
 
 async def old_images(

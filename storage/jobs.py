@@ -95,6 +95,8 @@ class NewJob:
     interaction_token: str | None = field(default=None, repr=False)
     token_expires_at: int | None = None
     bot_present: bool = True
+    source_id: int | None = None
+    mask_id: int | None = None
 
 
 class JobColumns(TypedDict, total=False):
@@ -121,6 +123,8 @@ class JobColumns(TypedDict, total=False):
     notification: NotificationState | None
     notification_channel_id: int | None
     notification_message_id: int | None
+    source_id: int | None
+    mask_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ class LedgerEntry:
     """One entry. ``amount`` is signed. ``raw_amount`` is in the provider's own millicredits.
 
     The person's grants pay for the ``granted`` part of the amount. ``images`` is set for a capture. ``outcome`` is set
-    for a release without a capture, and is how the submission ended.
+    for a release without a capture, and is how the submission ended. ``operation`` is what the request does; None
+    stands for text to image, and for entries without a request.
     """
 
     id: int
@@ -123,6 +124,7 @@ class LedgerEntry:
     position: int | None = None
     images: int | None = None
     outcome: str | None = None
+    operation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +170,16 @@ class Totals:
 
 
 class Hold(NamedTuple):
-    """The amount to hold for a submission. ``granted`` is the part that is paid from grants."""
+    """The amount to hold for a submission. ``granted`` is the part that is paid from grants.
+
+    ``operation`` is what the request does. None stands for text to image.
+    """
 
     submission_id: int
     engine: str
     amount: int
     granted: int = 0
+    operation: str | None = None
 
 
 async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int | None, at: int) -> None:
@@ -184,13 +190,13 @@ async def hold(tx: AsyncConnection, *holds: Hold, user_id: int, server_id: int |
     looked_up = {"job_id", "position", "channel_id"}
     rows = []
     for each in holds:
-        id_, engine, amount, granted = each
+        id_, engine, amount, granted, operation = each
         _not_negative(amount)
         if not 0 <= granted <= amount:
             raise ValueError(f"{granted} of {amount} cannot come out of grants")
         entry = _entry(EntryKind.HOLD, id_, user_id, server_id, engine, amount, counted_at=at, at=at)
         given = {name: value for name, value in entry.items() if name not in looked_up}
-        rows.append(given | {"granted": granted, "of": id_})
+        rows.append(given | {"granted": granted, "operation": operation, "of": id_})
     with _refusing(f"Submission {', '.join(str(each.submission_id) for each in holds)} has its hold already."):
         await tx.execute(_HOLD_ENTRY, rows)
 
@@ -394,13 +400,15 @@ def _entry(
         "position": None,
         "images": None,
         "outcome": None,
+        "operation": None,
     }
 
 
 def _following(held: LedgerEntry, kind: EntryKind, amount: int, at: int) -> dict[str, Any]:
     """Return another entry for the submission of this hold."""
     facts = (held.submission_id, held.user_id, held.server_id, held.engine)
-    known = {"job_id": held.job_id, "channel_id": held.channel_id, "position": held.position}
+    names = ("job_id", "channel_id", "position", "operation")
+    known = {name: getattr(held, name) for name in names}
     return _entry(kind, *facts, amount, counted_at=held.counted_at, at=at) | known
 
 

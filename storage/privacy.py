@@ -21,30 +21,46 @@ from storage.settings import Subject
 _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 _IMAGES = tables.images.c
+_SOURCES = tables.sources.c
 _EVENTS = tables.events.c
 _LEDGER = tables.ledger.c
 _DEPARTURES = tables.departures.c
 
 _UNFINISHED = (JobStatus.WORKING.value, JobStatus.READY.value)
 _COMPACT_DUE = "compact due"
-# A credential of the bot, not data about the person.
-_CREDENTIALS = frozenset({_JOBS.interaction_token})
+# A credential of the bot, and the id of another person.
+_NOT_THEIRS = frozenset({_JOBS.interaction_token, _SOURCES.author_id})
+# What a person may know of pictures of theirs that others started from.
+_OF_OTHERS = (_SOURCES.kind, _SOURCES.width, _SOURCES.height, _SOURCES.bytes, _SOURCES.created_at, _SOURCES.used_at)
+_OF_A_PERSON = (
+    tables.jobs,
+    tables.sources,
+    tables.threads,
+    tables.current_threads,
+    tables.user_settings,
+    tables.hints,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The amount of data about a person. `unfinished` jobs are in progress or about to be delivered."""
+    """The amount of data about a person.
+
+    `unfinished` jobs are in progress or about to be delivered. `pictures` are those that they started from.
+    """
 
     jobs: int
     unfinished: int
     images: int
+    pictures: int
     threads: int
     has_settings: bool
     has_hints: bool
 
     @property
     def anything(self) -> bool:
-        return bool(self.jobs or self.images or self.threads or self.has_settings or self.has_hints)
+        counts = self.jobs, self.images, self.pictures, self.threads
+        return any(counts) or self.has_settings or self.has_hints
 
 
 async def summary(conn: AsyncConnection, user_id: int) -> Summary:
@@ -58,6 +74,7 @@ async def summary(conn: AsyncConnection, user_id: int) -> Summary:
         jobs=await count(theirs),
         unfinished=await count(theirs.where(_JOBS.status.in_(_UNFINISHED))),
         images=await count(_images_of(user_id).where(or_(_IMAGES.file.is_not(None), _IMAGES.preview.is_not(None)))),
+        pictures=await count(select(_SOURCES.id).where(_SOURCES.user_id == user_id)),
         threads=await count(select(tables.threads.c.id).where(tables.threads.c.user_id == user_id)),
         has_settings=await count(select(tables.user_settings).where(tables.user_settings.c.user_id == user_id)) > 0,
         has_hints=await count(select(tables.hints).where(tables.hints.c.user_id == user_id)) > 0,
@@ -65,7 +82,10 @@ async def summary(conn: AsyncConnection, user_id: int) -> Summary:
 
 
 async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict[str, Any]]]:
-    """Return every row about this person, by table: rows with their id, and parts of their jobs. Oldest first."""
+    """Return every row about this person, by table: rows with their id, and parts of their jobs. Oldest first.
+
+    What others did with pictures of theirs, or as admins, is returned without the others' ids.
+    """
     found = {}
     for table in tables.metadata.sorted_tables:
         if "user_id" in table.c:
@@ -77,6 +97,10 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
     about = type_coerce(log.c.details, Text).contains(f'"{user_id}"', autoescape=True)
     acts = select(*(column for column in log.c if column is not log.c.user_id)).where(about, log.c.user_id != user_id)
     found["admin_log"] += await _rows(conn, log, acts)
+    for job in found["jobs"]:
+        job["options"] = _without_authors(job["options"])
+    used = select(*_OF_OTHERS).where(_SOURCES.author_id == user_id, _SOURCES.user_id != user_id)
+    found["sources"] += await _rows(conn, tables.sources, used)
     found["images"] = await _rows(conn, tables.images, _images_of(user_id))
     events = select(tables.events).join(tables.submissions).where(_SUBMISSIONS.user_id == user_id)
     found["events"] = await _rows(conn, tables.events, events)
@@ -84,10 +108,10 @@ async def everything(conn: AsyncConnection, user_id: int) -> dict[str, list[dict
 
 
 async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[str]:
-    """Delete the person's jobs, threads, settings and hints. Returns the names of the files to remove now.
+    """Delete the person's jobs, pictures, threads, settings and hints. Returns the names of the files to remove now.
 
-    Their ledger entries lose their notes now, and the person's id at `due_at`. The caller must check that none of their
-    jobs is unfinished.
+    Pictures of theirs that others started from stay, but no longer say whose they are. Their ledger entries lose their
+    notes now, and the person's id at `due_at`. The caller must check that none of their jobs is unfinished.
     """
     files = [
         name
@@ -95,14 +119,33 @@ async def delete_all(tx: AsyncConnection, user_id: int, *, due_at: int) -> list[
         for name in (row["file"], row["preview"])
         if name is not None
     ]
-    for table in (tables.jobs, tables.threads, tables.current_threads, tables.user_settings, tables.hints):
+    theirs = select(_SOURCES.file).where(_SOURCES.user_id == user_id, _SOURCES.file.is_not(None))
+    files += (await tx.execute(theirs)).scalars()
+    for table in _OF_A_PERSON:
         await tx.execute(delete(table).where(table.c.user_id == user_id))
+    await _forget_author(tx, user_id)
     await tx.execute(update(tables.ledger).where(_LEDGER.user_id == user_id).values(note=None))
     last = (await tx.execute(select(func.max(_LEDGER.id)).where(_LEDGER.user_id == user_id))).scalar_one()
     if last is not None:
         await _anonymise_later(tx, user_id, last_entry=last, due_at=due_at)
     await _mark_compact_due(tx)
     return files
+
+
+async def _forget_author(tx: AsyncConnection, user_id: int) -> None:
+    """Erase this person's id from what others started from pictures of theirs."""
+    pictures = select(_SOURCES.id).where(_SOURCES.author_id == user_id)
+    started = select(_JOBS.id, _JOBS.options).where(or_(_JOBS.source_id.in_(pictures), _JOBS.mask_id.in_(pictures)))
+    for job in (await tx.execute(started)).all():
+        changed = update(tables.jobs).where(_JOBS.id == job.id).values(options=_without_authors(job.options))
+        await tx.execute(changed)
+    await tx.execute(update(tables.sources).where(_SOURCES.author_id == user_id).values(author_id=None))
+
+
+def _without_authors(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a job, without the id of the person whose picture it starts from."""
+    pictures = {name: options[name] for name in ("source", "mask") if options.get(name)}
+    return options | {name: picture | {"author_id": None} for name, picture in pictures.items()}
 
 
 async def _anonymise_later(tx: AsyncConnection, user_id: int, *, last_entry: int, due_at: int) -> None:
@@ -146,7 +189,7 @@ def _images_of(user_id: int) -> Select[Any]:
 
 
 def _shown(table: Table) -> Iterable[Any]:
-    return (column for column in table.c if column not in _CREDENTIALS)
+    return (column for column in table.c if column not in _NOT_THEIRS)
 
 
 async def _rows(conn: AsyncConnection, table: Table, statement: Select[Any]) -> list[dict[str, Any]]:

@@ -113,7 +113,13 @@ def _entries() -> Subquery:
 
     # The values are equal in all entries if the minimum and the maximum are equal.
     place = func.coalesce(_LEDGER.server_id, 0)
-    named = {"user": _LEDGER.user_id, "place": place, "engine": _LEDGER.engine, "period": _LEDGER.counted_at}
+    named = {
+        "user": _LEDGER.user_id,
+        "place": place,
+        "engine": _LEDGER.engine,
+        "operation": func.coalesce(_LEDGER.operation, ""),
+        "period": _LEDGER.counted_at,
+    }
     bounds = [
         bound(column).label(f"{word}_{name}")
         for name, column in named.items()
@@ -161,6 +167,7 @@ def _wrong_submissions() -> Select[Any]:
         (or_(its.least_user != _SUBMISSIONS.user_id, its.most_user != _SUBMISSIONS.user_id), "names another person"),
         (or_(its.least_place != place, its.most_place != place), "names another server"),
         (or_(its.least_engine != _SUBMISSIONS.engine, its.most_engine != _SUBMISSIONS.engine), "names another engine"),
+        (its.least_operation != its.most_operation, "names two operations"),
         (its.least_period != its.most_period, "counts in two periods"),
     )
     found = (
@@ -187,6 +194,7 @@ def _wrong_leftovers() -> Select[Any]:
         its.least_user != its.most_user,
         its.least_place != its.most_place,
         its.least_engine != its.most_engine,
+        its.least_operation != its.most_operation,
         its.least_period != its.most_period,
     )
     return (

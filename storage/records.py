@@ -1,4 +1,4 @@
-"""Frozen records for the rows of jobs, submissions, events and images.
+"""Frozen records for the rows of jobs, submissions, events, images and sources.
 
 Times are Unix milliseconds (UTC). Discord's ids are integers.
 """
@@ -134,6 +134,7 @@ class EventReason(StrEnum):
     UNREACHABLE = "unreachable"
     NOT_FOUND = "not_found"
     NOT_ARRIVED = "not_arrived"
+    TOO_LARGE = "too_large"
     # The end without images.
     REFUSED = "refused"
     QUEUED_TOO_LONG = "queued_too_long"
@@ -154,6 +155,19 @@ class EventReason(StrEnum):
     REOPENED = "reopened"
     # An older version stored another reason, or the job was deleted.
     OTHER = "other"
+
+
+class SourceKind(StrEnum):
+    """Where a picture that a request starts from comes from."""
+
+    ATTACHED = "attached"
+    """A person attached it to a command."""
+    MESSAGE = "message"
+    """It was in a message of somebody in Discord."""
+    RESULT = "result"
+    """It is an image that the bot made."""
+    MASK = "mask"
+    """A person attached it to mark a part of another picture."""
 
 
 ENDED = frozenset(
@@ -204,6 +218,10 @@ class Job:
     """How its author was notified of the end; None if that was not necessary."""
     notification_channel_id: int | None = None
     notification_message_id: int | None = None
+    source_id: int | None = None
+    """The stored picture that it starts from."""
+    mask_id: int | None = None
+    """The stored mask for that picture, if a person attached one."""
 
     @property
     def public_in(self) -> int | None:
@@ -323,3 +341,30 @@ class StoredImage:
     filtered: bool
     created_at: int
     preview: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSource:
+    """A picture that requests start from. ``user_id`` is the person who started from it.
+
+    ``file`` is the name of its file in the image folder, or None after the file was deleted. ``image_id`` and
+    ``job_id`` are set for an image that the bot made, until it is deleted. ``author_id`` is the person whose picture it
+    is. ``digest`` is the SHA-256 of the original bytes in hexadecimal. ``created_at`` is when the person last brought
+    it, ``used_at`` when a job last started from it.
+    """
+
+    id: int
+    user_id: int
+    kind: SourceKind
+    image_id: int | None
+    job_id: int | None
+    author_id: int | None
+    file: str | None
+    media_type: str
+    width: int
+    height: int
+    bytes: int
+    transparent: bool
+    digest: str | None
+    created_at: int
+    used_at: int | None

@@ -1,4 +1,4 @@
-"""Usage reports from the ledger by user, engine, day or channel, and lists of unfinished and failed requests.
+"""Usage reports from the ledger by user, engine, operation, day or channel, and lists of open and failed requests.
 
 Each ended request counts by its last ledger entry: its capture, or its release if it has no capture. A request in
 flight counts by its hold. Amounts are millicredits, times Unix milliseconds (UTC). ``since`` is inclusive, ``until`` is
@@ -58,6 +58,7 @@ class By(StrEnum):
     ENGINE = "engine"
     DAY = "day"
     CHANNEL = "channel"
+    OPERATION = "operation"
 
 
 _KEYS: Mapping[By, ColumnElement[Any]] = {
@@ -66,6 +67,7 @@ _KEYS: Mapping[By, ColumnElement[Any]] = {
     By.ENGINE: _LEDGER.engine,
     By.DAY: _LEDGER.counted_at // DAY,
     By.CHANNEL: _LEDGER.channel_id,
+    By.OPERATION: func.coalesce(_LEDGER.operation, literal_column("'text_to_image'")),
 }
 
 
@@ -96,7 +98,7 @@ NAMES = tuple(field.name for field in fields(Figures))
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The figures of one user, engine, day (days since 1970) or channel. The key is None if it is unknown."""
+    """The figures of one user, engine, operation, day (days since 1970) or channel. The key is None if unknown."""
 
     key: int | str | None
     figures: Figures

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Select, and_, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.records import UNSHOWN, JobStatus
+from storage.sources import delete_bare
 from storage.submissions import submissions_of
 from storage.threads import delete_untitled, forget_titles
 
@@ -14,11 +17,12 @@ _JOBS = tables.jobs.c
 _SUBMISSIONS = tables.submissions.c
 _IMAGES = tables.images.c
 
+_ROW = (_JOBS.id, _JOBS.thread_id, _JOBS.source_id, _JOBS.mask_id)
 _LAPSED = _JOBS.status == JobStatus.LAPSED.value
 _AT_ONCE = 200
 
 # The fields of a request that predict its duration and reveal nothing about its content.
-_MEASURES = frozenset({"engine", "size", "images", "steps"})
+_MEASURES = frozenset({"engine", "size", "images", "steps", "operation"})
 
 
 async def erase_tokens(tx: AsyncConnection, now: int) -> int:
@@ -38,14 +42,15 @@ async def erase_tokens(tx: AsyncConnection, now: int) -> int:
 async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
     """Delete the oldest jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number.
 
-    Their submissions, events and image records are deleted too, and threads that are then empty and have no title of
-    their own. Jobs that still have files or were not shown are kept.
+    Their submissions, events and image records are deleted too, and so are the records of pictures without a file that
+    only they started from, and threads that are then empty and have no title of their own. Jobs that still have files
+    or were not shown are kept.
     """
     has_files = exists().where(
         _SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id, _IMAGES.file.is_not(None)
     )
     oldest = (
-        select(_JOBS.id, _JOBS.thread_id)
+        select(*_ROW)
         .where(_JOBS.ended_at < before, _JOBS.status.not_in([status.value for status in UNSHOWN]), ~has_files)
         .order_by(_JOBS.ended_at)
         .limit(limit)
@@ -55,16 +60,16 @@ async def delete_jobs(tx: AsyncConnection, before: int, *, limit: int) -> int:
 
 async def delete_lapsed(tx: AsyncConnection, before: int, *, limit: int) -> int:
     """Delete lapsed jobs, up to `limit`, that ended before `before` (Unix milliseconds). Returns their number."""
-    return await _delete(tx, select(_JOBS.id, _JOBS.thread_id).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
+    return await _delete(tx, select(*_ROW).where(_LAPSED, _JOBS.ended_at < before).limit(limit))
 
 
 async def delete_lapsed_of(tx: AsyncConnection, user_id: int, *, keep: int) -> int:
     """Delete a person's lapsed jobs except the latest `keep`. Returns the number deleted."""
-    theirs = select(_JOBS.id, _JOBS.thread_id).where(_LAPSED, _JOBS.user_id == user_id)
+    theirs = select(*_ROW).where(_LAPSED, _JOBS.user_id == user_id)
     return await _delete(tx, theirs.order_by(_JOBS.id.desc()).limit(_AT_ONCE).offset(keep))
 
 
-async def _delete(tx: AsyncConnection, wanted: Select[tuple[int, int | None]]) -> int:
+async def _delete(tx: AsyncConnection, wanted: Select[Any]) -> int:
     """Delete these jobs, and those of their threads that are then empty and have no title of their own."""
     gone = list(await tx.execute(wanted))
     if not gone:
@@ -72,6 +77,7 @@ async def _delete(tx: AsyncConnection, wanted: Select[tuple[int, int | None]]) -
     ids = [row.id for row in gone]
     await forget_titles(tx, ids)
     await tx.execute(delete(tables.jobs).where(_JOBS.id.in_(ids)))
+    await delete_bare(tx, {each for row in gone for each in (row.source_id, row.mask_id) if each is not None})
     await delete_untitled(tx, {row.thread_id for row in gone if row.thread_id is not None})
     return len(ids)
 

@@ -117,11 +117,12 @@ _NEXT_ATTEMPTS = select(_SUBMISSIONS.id, _SUBMISSIONS.next_attempt_at).where(
 
 
 class Asked(NamedTuple):
-    """One paid request of a job to add: the engine, its provider, and the request as JSON."""
+    """One paid request to add: its engine and provider, the request as JSON, the operation (None: text to image)."""
 
     engine: str
     provider: str
     request: dict[str, Any]
+    operation: str | None = None
 
 
 async def add_submissions(

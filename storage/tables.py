@@ -1,66 +1,17 @@
 """The tables. Times are Unix milliseconds (UTC), credits are integer millicredits, Discord's ids are integers.
 
-Only Integer, Text, REAL, LargeBinary and the types below are used, because the SQLite tables are STRICT.
+Only Integer, Text, REAL, LargeBinary and the types of :mod:`storage.column_types` are used, because the SQLite tables
+are STRICT.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-
-class Int64(TypeDecorator[int]):
-    """A 64-bit integer: a Discord id, a time in milliseconds, an amount in millicredits."""
-
-    impl = Integer
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(BigInteger() if dialect.name != "sqlite" else Integer())
-
-
-class Flag(TypeDecorator[bool]):
-    """True or False, stored as 1 or 0."""
-
-    impl = Integer
-    cache_ok = True
-
-    def process_bind_param(self, value: bool | None, dialect: Dialect) -> int | None:
-        return None if value is None else int(value)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> bool | None:
-        return None if value is None else bool(value)
-
-
-class JsonText(TypeDecorator[Any]):
-    """Plain JSON, stored as text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any | None, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
+from storage.column_types import Flag, Int64, JsonText
 
 metadata = MetaData(
     naming_convention={
@@ -159,6 +110,9 @@ jobs = Table(
     Column("notification", Text),
     Column("notification_channel_id", Int64),
     Column("notification_message_id", Int64),
+    # The picture that it starts from, and the mask for it. Sources reference jobs and images as well.
+    Column("source_id", ForeignKey("sources.id", ondelete="SET NULL", use_alter=True)),
+    Column("mask_id", ForeignKey("sources.id", ondelete="SET NULL", use_alter=True)),
     Index(None, "user_id", "created_at"),
     Index(None, "status", "user_id"),
     Index(None, "server_id", "created_at"),
@@ -175,6 +129,9 @@ jobs = Table(
     ),
     # Only the few rows that wait for it.
     Index(None, "notification", sqlite_where=text("notification = 'due'")),
+    # For foreign keys, like those above. Only the jobs that start from a picture.
+    Index(None, "source_id", sqlite_where=text("source_id IS NOT NULL")),
+    Index(None, "mask_id", sqlite_where=text("mask_id IS NOT NULL")),
     **STRICT,
     **NEVER_REUSED,
 )
@@ -266,6 +223,44 @@ images = Table(
     **NEVER_REUSED,
 )
 
+# The pictures that requests start from. A row outlives its file while a job refers to it.
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The person who started from it.
+    Column("user_id", Int64, nullable=False),
+    # A code: see SourceKind.
+    Column("kind", Text, nullable=False),
+    # For an image that the bot made: the image and its job.
+    Column("image_id", ForeignKey("images.id", ondelete="SET NULL")),
+    Column("job_id", ForeignKey("jobs.id", ondelete="SET NULL")),
+    # The person whose picture it is, if known.
+    Column("author_id", Int64),
+    # The file's name in DATA_DIR/images; NULL after the file was deleted.
+    Column("file", Text),
+    Column("media_type", Text, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("bytes", Int64, nullable=False),
+    Column("transparent", Flag, nullable=False, server_default=NO),
+    # The SHA-256 of the original bytes, to recognise the same picture; NULL after the file was deleted.
+    Column("digest", Text),
+    # When the person last brought it, and when a job last started from it (NULL: never).
+    Column("created_at", Int64, nullable=False),
+    Column("used_at", Int64),
+    Index(None, "user_id", "digest"),
+    # For foreign keys.
+    Index(None, "image_id", sqlite_where=text("image_id IS NOT NULL")),
+    Index(None, "job_id", sqlite_where=text("job_id IS NOT NULL")),
+    # For a deletion by the person whose pictures they are.
+    Index(None, "author_id", sqlite_where=text("author_id IS NOT NULL")),
+    # Only the rows whose file is still there.
+    Index(None, "created_at", "used_at", sqlite_where=text("file IS NOT NULL")),
+    **STRICT,
+    **NEVER_REUSED,
+)
+
 # The files in DATA_DIR/images to remove. A file is listed in the transaction that deletes its record.
 removals = Table(
     "removals",
@@ -274,8 +269,8 @@ removals = Table(
     **STRICT,
 )
 
-SPENT = ("engine", "channel_id", "amount", "exact", "position", "images")
-GIVEN_BACK = ("user_id", "engine", "channel_id", "amount", "position", "outcome")
+SPENT = ("engine", "channel_id", "amount", "exact", "position", "images", "operation")
+GIVEN_BACK = ("user_id", "engine", "channel_id", "amount", "position", "outcome", "operation")
 
 
 def _partly(name: str, *columns: str, where: str) -> Index:
@@ -312,6 +307,8 @@ ledger = Table(
     Column("position", Integer),
     Column("images", Integer),
     Column("outcome", Text),
+    # What the request does; NULL: text_to_image.
+    Column("operation", Text),
     UniqueConstraint("submission_id", "kind"),
     # For the check of limits, which runs in the writing transaction: these cover all columns of its sums.
     Index(None, "user_id", "counted_at", "kind", "amount"),

@@ -6,13 +6,14 @@ These are only candidates. The caller checks each of them as it would check a co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.engines import ImageSpec, Misfit, accepts, find_engine, misfits, similar_engines, similar_name
 from bot.domain.options import (
     ENGINE,
     IMAGES,
+    IMAGES_PER_JOB,
     NEGATIVE,
     OPTIONS,
     SEED,
@@ -28,7 +29,7 @@ from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of,
 from bot.domain.sizes import Ratio, closest_size
 from bot.errors import UserError
 from bot.providers.base import Bounds, Engine, WeightedText
-from bot.providers.operations import Size
+from bot.providers.operations import Fit, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Changes:
 
     ``engines`` replace the named ones. ``values`` are features with their new values (of weights, the highest), and
     ``dropped`` the features that it no longer uses. ``images`` is the new number of images in all. ``flags`` are those
-    that were misspelt, as they were meant.
+    that were misspelt, as they were meant. ``fit`` is how the picture is brought into another ratio.
     """
 
     engines: tuple[Engine, ...] = ()
@@ -46,6 +47,7 @@ class Changes:
     images: int | None = None
     private: bool | None = None
     flags: tuple[str, ...] = ()
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,14 @@ def alternatives(
         yield kept
     yield from switched
     yield from (_adapted(asked, [engine] * len(names), switch=True) for engine in others if engine not in whole)
+
+
+def fitting(options: ImagineOptions, find: Callable[[ImagineOptions], Iterator[Alternative]]) -> Iterator[Alternative]:
+    """Yield the best alternative for each way of bringing the picture into another ratio. ``find`` yields them."""
+    for fit in Fit if options.fit is None else ():
+        first = next(find(replace(options, fit=fit)), None)
+        if first is not None:
+            yield replace(first, changes=replace(first.changes, fit=fit), engines_fit=False)
 
 
 def _comparisons(
@@ -239,6 +249,9 @@ def _replacement(feature: Feature, value: Value, engine: Engine) -> Value | None
         return closest_size(engine, value)
     if isinstance(value, str):
         return similar_name(feature, value, engine) if isinstance(feature, Option) else None
+    if feature is IMAGES:
+        batches = min(math.ceil(value / engine.batch), IMAGES_PER_JOB // engine.batch)
+        return batches * engine.batch
     bounds = feature.bounds(engine)
     if bounds is None or feature is SEED or math.isnan(value):
         return None

@@ -10,11 +10,13 @@ from bot.domain.characters import typed
 from bot.domain.options import (
     ENGINE,
     IMAGES,
+    IMAGES_PER_JOB,
     NEGATIVE,
     NOT_A_SIZE,
     OPTIONS,
     PROMPT_LIMIT,
     SIZE,
+    STRENGTH,
     WEIGHTS,
     Feature,
     Option,
@@ -37,6 +39,10 @@ IT = message("engines.it", "It")
 """The engine that the sentence before was about. The name of an engine is said once."""
 NOT_TAKEN = message("engines.not_taken", "{engine} doesn't take {features:or}.")
 NOT_TAKEN_BY_ANY = message("engines.not_taken_by_any", "No engine here takes {features:or}.")
+STRENGTH_WITHOUT_PICTURE = message(
+    "engines.strength_without_picture",
+    "Strength says how much of a picture may change. Attach a picture to start from.",
+)
 USE_NO_FLAG = message("engines.use_no_flag", "To leave things out, use --no.")
 PROMPT_TOO_LONG = message(
     "engines.prompt_too_long", "{engine} takes prompts of up to {limit} characters, not {length}."
@@ -53,6 +59,9 @@ SIZE_OFF_GRID = message(
     "{engine} can't make {size}. Both sides must be {low:plain} to {high:plain} pixels, in steps of {step:plain}.",
 )
 NO_ENGINE_MAKES = message("engines.no_engine_makes", "No engine here can make {size}. Sizes: {sizes}.")
+IMAGES_TOGETHER = message(
+    "engines.images_together", "{engine} makes {batch} images at a time, so ask for {numbers:or} images, not {value}."
+)
 UNKNOWN_NAME = message("engines.unknown_name", "{label} “{text}” isn't available. /engines lists what each engine has.")
 NAME_MISSPELT = message("engines.name_misspelt", "{label} “{text}” isn't available. Did you mean {near}?")
 
@@ -199,7 +208,14 @@ def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | N
         return value if size_for(engine, value) is None else None
     if isinstance(value, str):
         return value if feature.names(engine) and own_name(feature, value, engine) is None else None
+    if feature is IMAGES and isinstance(value, int):
+        return value if value > 0 and value % engine.batch else None
     return value if bounds is not None and value not in bounds else None
+
+
+def images_for(spec: ImageSpec, engine: Engine) -> int:
+    """Return the number of images that the engine makes for a spec. If none is set, it makes as few as it can."""
+    return spec.images if IMAGES.name in spec.values else engine.batch
 
 
 def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
@@ -216,6 +232,7 @@ def request_for(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) 
         if name != ENGINE.name and value != OPTIONS[name].any_value
     }
     values.setdefault(SIZE.name, engine.default_size)
+    values[IMAGES.name] = images_for(spec, engine)
     return ImageRequest(engine=engine.id, prompts=spec.parts, **values)  # type: ignore[arg-type]  # by the table's names
 
 
@@ -235,7 +252,11 @@ def problems_of(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) 
     found: list[Problem] = []
     if able:
         found.append(NOT_TAKEN(engine=engine.name, features=[feature.noun for feature in able]))
-    if unable := [feature for feature in missing if feature not in able]:
+    unable = [feature for feature in missing if feature not in able]
+    if STRENGTH in unable and not engine.operation.has_source:
+        unable.remove(STRENGTH)
+        found.append(STRENGTH_WITHOUT_PICTURE())
+    if unable:
         found.append(NOT_TAKEN_BY_ANY(features=[feature.noun for feature in unable]))
     if WEIGHTS in missing and any(part.weight < 0 for part in spec.parts) and NEGATIVE.taken_by(engine):
         found.append(USE_NO_FLAG())
@@ -277,6 +298,9 @@ def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Proble
     if isinstance(feature, Option) and isinstance(value, str):
         near = similar_name(feature, value, engine)
         return (UNKNOWN_NAME if near is None else NAME_MISSPELT)(label=feature.label, text=value, near=near or "")
+    if feature is IMAGES:
+        numbers = [str(number) for number in range(engine.batch, IMAGES_PER_JOB + 1, engine.batch)]
+        return IMAGES_TOGETHER(engine=engine.name, batch=engine.batch, numbers=numbers, value=value_text(value))
     bounds = feature.bounds(engine) or Bounds(0, 0)
     low, high = value_text(bounds.low), value_text(bounds.high)
     return OUT_OF_RANGE(label=feature.label, low=low, high=high, value=value_text(value))

@@ -16,9 +16,10 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bot.domain.characters import DASHES, typed, visible
+from bot.domain.pictures import SourcePicture
 from bot.domain.sizes import Ratio, parse_shape
 from bot.providers.base import Ability, Bounds, Engine, Json
-from bot.providers.operations import Size
+from bot.providers.operations import Fit, Operation, Size
 from bot.text import Message, Text, message, t
 
 IMAGES_PER_JOB = 10
@@ -91,12 +92,16 @@ def _no_names(_: Engine) -> tuple[str, ...]:
     return ()
 
 
+def _every_engine(_: Engine) -> bool:
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """A feature that an engine may accept: an option, or weights for the parts of a prompt.
 
     ``label`` is its name on cards; ``noun`` follows "takes". ``ability`` is what an engine must declare to accept it
-    (None: every engine does). ``bounds`` returns the engine's own limits.
+    (None: every engine does that ``suits``). ``bounds`` returns the engine's own limits.
     """
 
     name: str
@@ -104,10 +109,11 @@ class Feature:
     noun: Text
     ability: Ability | None = None
     bounds: Callable[[Engine], Bounds | None] = _no_bounds
+    suits: Callable[[Engine], bool] = _every_engine
 
     def taken_by(self, engine: Engine) -> bool:
         """Return whether the engine accepts it at all."""
-        return self.ability is None or self.ability in engine.abilities
+        return self.suits(engine) if self.ability is None else self.ability in engine.abilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +194,7 @@ _ROWS = (
         expects=t("a size such as 1024x1024 or a shape such as 16:9"),
         read=parse_shape,
         said=message("option.size", "size {value}"),
+        suits=lambda engine: engine.sized,
         has_default=True,
         png_name="Size",
     ),
@@ -283,6 +290,21 @@ _ROWS = (
         names=lambda engine: engine.samplers,
         png_name="Sampler",
     ),
+    Option(
+        name="strength",
+        label=t("Strength"),
+        noun=t("a strength"),
+        ability=Ability.STRENGTH,
+        bounds=lambda engine: engine.strength,
+        description=t("How much of the picture may change, from 0 to 100"),
+        kind=int,
+        low=0,
+        high=100,
+        expects=t("a whole number from 0 to 100"),
+        read=whole_number,
+        said=message("option.strength", "strength {value}"),
+        png_name="Strength",
+    ),
 )
 
 OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
@@ -290,7 +312,7 @@ OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
 FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
 """The option that each flag sets."""
 ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
-SEED = OPTIONS["seed"]
+SEED, STRENGTH = OPTIONS["seed"], OPTIONS["strength"]
 
 
 def features() -> list[Feature]:
@@ -320,6 +342,10 @@ class ImagineOptions:
     ``engines`` are the ids of the engines to compare. If it is not None, the command is a comparison and ``engine`` is
     ignored. Two fields are applied after the prompt is parsed: ``added`` are plain words to add to each prompt, and
     ``new_seed`` replaces the typed seeds. ``chosen`` is set if the bot chose ``engine`` because of the other options.
+
+    The fields from ``operation`` on are for commands that start from a picture, the ``source``; see
+    :mod:`bot.domain.edits`. ``search`` are the words for the thing to replace, ``extend`` names an extension, ``area``
+    is the part to repaint, or ``mask`` is a picture that marks it. ``fit`` is how the picture may get another ratio.
     """
 
     prompt: str
@@ -339,6 +365,14 @@ class ImagineOptions:
     added: str | None = None
     new_seed: int | None = None
     chosen: ChosenEngine | None = None
+    operation: Operation = Operation.TEXT_TO_IMAGE
+    source: SourcePicture | None = None
+    strength: int | None = None
+    search: str | None = None
+    extend: str | None = None
+    area: str | None = None
+    mask: SourcePicture | None = None
+    fit: Fit | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Encode the options as plain JSON, to be stored with the job."""
@@ -369,8 +403,10 @@ class ImagineOptions:
         }
 
 
-FIELDS = tuple(field.name for field in fields(ImagineOptions) if field.name != "chosen")
-"""The fields of the commands, and those that are applied after the prompt is parsed."""
+FIELDS = tuple(
+    field.name for field in fields(ImagineOptions) if field.name not in {"chosen", "operation", "source", "mask", "fit"}
+)
+"""The fields that a person can type, and those that are applied after the prompt is parsed."""
 
 
 @dataclass(frozen=True)

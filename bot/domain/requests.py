@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from bot.domain.characters import clean, typed
-from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, misfits, request_for
+from bot.domain.characters import typed
+from bot.domain.edits import NAMES, with_picture
+from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, images_for, misfits, request_for
 from bot.domain.options import (
     ENGINE,
-    FIELDS,
     IMAGES,
     IMAGES_PER_JOB,
     NOT_A_SIZE,
@@ -21,13 +22,13 @@ from bot.domain.options import (
     PROMPT_LIMIT,
     SEED,
     SEED_AT_MOST,
+    SIZE,
     Defaults,
     ImagineOptions,
     Option,
     Value,
     Values,
     decoded,
-    value_text,
 )
 from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prompt
 from bot.domain.prompt.tokens import PromptError
@@ -125,6 +126,8 @@ See :func:`bot.domain.engine_choice.suited`.
 
 def read_command(options: ImagineOptions) -> Command:
     """Parse the prompt of a command, once for all that follows."""
+    if not options.operation.needs_prompt and typed(options.prompt) is None:
+        return Command(options, (ParsedPrompt(()),))
     try:
         return Command(options, read_prompt(options.prompt))
     except PromptError:
@@ -168,6 +171,8 @@ def completed(
     for option in OPTIONS.values():
         if not option.has_default or option is ENGINE or (option is IMAGES and compared is not None):
             continue
+        if option is SIZE and options.source is not None:
+            continue  # The shape of the picture decides.
         if option.name in command.flags or option.name in options.typed_values():
             continue
         values = (getattr(layer, option.name) for layer in layers)
@@ -201,6 +206,8 @@ def _fits(option: Option, field: str | float, engines: Sequence[Engine], prompts
 
 def _words_fit(words: str, prompts: Sequence[ParsedPrompt], engines: Sequence[Engine]) -> bool:
     """Return whether every prompt with these words is short enough, and they are not in all of them already."""
+    if not all(prompt.parts for prompt in prompts):
+        return False
     longer = [prompt.with_words(words) for prompt in prompts]
     limit = min(PROMPT_LIMIT, *(engine.prompt_limit for engine in engines))
     return longer != list(prompts) and all(sum(len(part.text) for part in each.parts) <= limit for each in longer)
@@ -220,14 +227,16 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     prompts = command.prompts or command.readable or (ParsedPrompt(()),)
     drafts: list[ImageRequest] = []
     specs = specs_of(options, prompts, problems)
+    images = sum(spec.images for spec in specs)
     for spec, name in zip(specs, engines_of(options, prompts, default_engine), strict=True):
         if command.engine_unclear:
             break  # Only what holds for every engine can be checked.
         try:
-            drafts.append(request_for(spec, find_engine(name, engines), engines))
+            engine = find_engine(name, engines)
+            images += images_for(spec, engine) - spec.images
+            drafts.append(_draft(spec, options, engine, engines))
         except UserError as error:
             problems += error.problems
-    images = sum(spec.images for spec in specs)
     if images > IMAGES_PER_JOB:
         problem = TOO_MANY_IMAGES_OF_PROMPTS if len(specs) > 1 else TOO_MANY_IMAGES
         problems.append(problem(images=images, prompts=len(specs), most=IMAGES_PER_JOB))
@@ -236,7 +245,7 @@ def plan(command: Command, engines: Mapping[str, Engine], default_engine: str) -
     if problems:
         raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
-    return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]))
+    return Plan(options, requests, prompts=len(prompts), title=title_of(prompts[0]) or str(NAMES[options.operation]))
 
 
 def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, Engine]) -> Plan:
@@ -257,12 +266,13 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
             problems += error.problems
     if len(chosen) < ENGINES_AT_LEAST and not problems:
         problems.append(TOO_FEW_ENGINES(least=ENGINES_AT_LEAST))
-    if (images := len(chosen) * spec.images) > IMAGES_PER_JOB:
+    fitting = [(fitted(spec, engine)[0], engine) for engine in chosen.values()]
+    if (images := sum(images_for(*each) for each in fitting)) > IMAGES_PER_JOB:
         problems.append(TOO_MANY_IMAGES_OF_ENGINES(images=images, engines=len(chosen), most=IMAGES_PER_JOB))
     drafts: list[ImageRequest] = []
-    for engine in chosen.values():
+    for own, engine in fitting:
         try:
-            drafts.append(request_for(fitted(spec, engine)[0], engine, engines))
+            drafts.append(_draft(own, options, engine, engines))
         except UserError as error:
             problems += error.problems
     if command.error is not None:
@@ -271,6 +281,11 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
         raise UserError(*engines_named_once(problems))
     requests = tuple(request for draft in drafts for request in split(draft, engines[draft.engine]))
     return Plan(replace(options, engines=tuple(chosen)), requests, prompts=1, title=title_of(command.prompts[0]))
+
+
+def _draft(spec: ImageSpec, options: ImagineOptions, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
+    """One request for all images of a spec, with the picture that it starts from. Raises UserError."""
+    return with_picture(request_for(spec, engine, engines), options, engine, sized=SIZE.name in spec.values)
 
 
 def typed_names(text: str) -> list[str]:
@@ -284,7 +299,10 @@ def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str,
     Only as many as one job can hold, the first ones.
     """
     names = [name for part in typed_names(text or "") if (name := typed(part)) is not None]
-    return tuple(names or list(engines)[:IMAGES_PER_JOB])
+    if names:
+        return tuple(names)
+    images = accumulate(engine.batch for engine in engines.values())
+    return tuple(name for name, so_far in zip(engines, images, strict=True) if so_far <= IMAGES_PER_JOB)
 
 
 def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tuple[Text, ...]]:
@@ -384,21 +402,6 @@ def for_another_person(options: ImagineOptions, *, private: bool) -> ImagineOpti
     A thread belongs to one person, and so do added words: those become part of the prompt.
     """
     return replace(as_typed(options), thread=None, private=private)
-
-
-def command_line(options: ImagineOptions) -> str:
-    """The command that repeats this when pasted into Discord, without the thread, which is personal."""
-    options = as_typed(options)
-    words = ["/imagine" if options.engines is None else "/compare"]
-    for name in FIELDS:
-        value = getattr(options, name)
-        if value is None or value is False or name == "thread":
-            continue
-        if isinstance(value, tuple):
-            value = ", ".join(value)
-        text = value_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
-        words.append(f"{name}:{text}")
-    return " ".join(words)
 
 
 # --- requests -----------------------------------------------------------------------------------------------------

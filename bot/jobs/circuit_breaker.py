@@ -194,7 +194,9 @@ class CircuitBreaker:
 
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:
         """Record that it was certainly not accepted. ``error`` shows whether other submissions are affected too."""
-        if isinstance(error, Unreachable) or (isinstance(error, Refused) and (error.operator or error.fault)):
+        # A retired engine is switched off by itself. The provider's other engines still work.
+        of_all = isinstance(error, Refused) and (error.operator or error.fault) and error.reason is not Reason.RETIRED
+        if isinstance(error, Unreachable) or of_all:
             self.record_failure(submission_id, user_id, error.reason)
         else:
             self.record_accepted(submission_id, user_id)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.jobs import decoding
-from bot.jobs.decoding import Undecodable
+from bot.pictures import decoding
+from bot.pictures.decoding import Undecodable
 from storage import images
 from storage.database import Database
 from storage.errors import Fault, StorageError
@@ -56,6 +56,18 @@ class Previews:
             # A decoder can fail in many ways; the list is still shown, without this image.
             log.exception("preview.not_made", image=image.id)
             return None
+
+    async def of_file(self, name: str) -> bytes | None:
+        """Make a preview of this stored file, which is not kept. None if the file does not exist or is unusable."""
+        file, pools = self._files.path(name), self._files.pools
+        async with self._turn:
+            weight = await pools.files.run(_weight, file)
+            try:
+                return None if weight is None else await decoding.in_turn(pools, weight, small, file)
+            except Exception:
+                # A decoder can fail in many ways, and the picture is not needed.
+                log.exception("preview.not_made", file=name)
+                return None
 
     async def make_all(self, before: int) -> None:
         """Make the missing previews of images made before ``before`` (Unix milliseconds). Raises StorageError."""

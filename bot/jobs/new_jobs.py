@@ -9,6 +9,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.money import converted
+from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import Plan, encode_request
 from bot.errors import NotMade, Problem, UserError
@@ -18,7 +19,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import ASKED_PRICE, PLANNED, REPEATS, JobView, load_all, planned_requests, price_of
 from bot.providers.base import ImageRequest
 from bot.text import message
-from storage import jobs, ledger, retention, threads
+from storage import jobs, ledger, retention, sources, threads
 from storage.database import AsyncConnection
 from storage.errors import StorageError
 from storage.jobs import NewJob
@@ -36,6 +37,9 @@ NEW_THREAD_AFTER = 24 * 60 * 60 * 1000
 
 _OF_PROPOSALS = frozenset({PLANNED, REPEATS, ASKED_PRICE})
 
+SOURCE_GONE = message(
+    "sources.gone", "The picture that this starts from is no longer stored. Nothing was charged. Attach it again."
+)
 ENGINE_GONE = message("jobs.engine_gone", "One of the engines is no longer offered. Run the command again.")
 NO_SUCH_THREAD = message("threads.not_found", "You have no such thread here. Pick one from the list.")
 
@@ -100,7 +104,10 @@ class NewJobs:
                 bot_present=origin.bot_present,
                 file_limit=origin.file_limit,
                 created_at=now,
+                source_id=None if plan.options.source is None else plan.options.source.id,
+                mask_id=None if plan.options.mask is None else plan.options.mask.id,
             )
+            await self._use_pictures(tx, plan.options, now)
             job_id = await jobs.add_job(tx, job)
             if opened:
                 await threads.titled(tx, thread_id, job_id)
@@ -197,6 +204,12 @@ class NewJobs:
         async with self._database.read() as connection:
             return await jobs.jobs_with_status(connection, (JobStatus.PROPOSED,))
 
+    async def _use_pictures(self, tx: AsyncConnection, options: ImagineOptions, now: int) -> None:
+        """Keep the pictures that the job starts from. Raises UserError if one of them is gone."""
+        ids = [picture.id for picture in (options.source, options.mask) if picture is not None]
+        if ids and not await sources.touch(tx, ids, at=now):
+            raise NotMade(SOURCE_GONE)
+
     def _holds(self, requests: Sequence[ImageRequest]) -> list[int]:
         providers = [self._store.providers[self._store.engines[request.engine].provider] for request in requests]
         return [
@@ -215,13 +228,18 @@ class NewJobs:
         now: int,
     ) -> None:
         asked = [
-            Asked(request.engine, self._store.engines[request.engine].provider, encode_request(request))
+            Asked(
+                request.engine,
+                self._store.engines[request.engine].provider,
+                encode_request(request),
+                _operation(request),
+            )
             for request in requests
         ]
         ids = await add_submissions(tx, job_id, asked, user_id=origin.user_id, at=now)
         parts = limits.from_grants(granted, holds)
         wanted = [
-            ledger.Hold(id_, one.engine, hold, part)
+            ledger.Hold(id_, one.engine, hold, part, one.operation)
             for id_, one, hold, part in zip(ids, asked, holds, parts, strict=True)
         ]
         await ledger.hold(tx, *wanted, user_id=origin.user_id, server_id=origin.server_id, at=now)
@@ -243,6 +261,11 @@ class NewJobs:
             return opened, True
         await threads.touch(tx, thread.id, at=now)
         return thread.id, False
+
+
+def _operation(request: ImageRequest) -> str | None:
+    """The operation as it is stored: None for images from words."""
+    return request.operation.value if request.operation.has_source else None
 
 
 def continues(thread: Thread, now: int) -> bool:

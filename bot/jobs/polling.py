@@ -37,6 +37,10 @@ PAUSE = 2.0
 DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
 """A doubtful response counts after this many seconds and this many polls, without any other response."""
 
+# The age of a submission from an earlier process is a guess. So it is given up only after this many seconds and polls
+# in this process.
+RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
+
 # Seconds between two attempts to find a lost submit.
 FIND_EVERY = 5.0
 # After the last call, giving up early has no benefit: the search takes this many times as long.
@@ -333,6 +337,19 @@ async def find_lost(
         pause = min(lost_after - looked_for, provider.lost_after)
         await clock.sleep(FIND_EVERY if looked < 2 else max(FIND_EVERY, pause))
     return LostSubmit.STOPPED
+
+
+def waited_enough(provider: Provider, sent: Elapsed, polls: int, found: Elapsed | None) -> bool:
+    """Return whether a submission may be given up after this time and this number of polls that found it open.
+
+    ``found`` is the time since a lost submit was found, if it was lost: it may have arrived only just before.
+    """
+    patience = provider.patience
+    if found is not None and found.here <= patience:
+        return False
+    if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
+        return False
+    return sent.total > patience
 
 
 def alarm(provider: Provider, error: ProviderError) -> None:

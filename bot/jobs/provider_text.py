@@ -23,6 +23,17 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.upload_too_large", "{label} doesn't accept this picture, because its file is too large."
     ),
     Reason.RETIRED: message("provider.retired", "{label} no longer has this engine. Pick another one: see /engines."),
+    Reason.NO_WORDS: message("provider.no_words", "This prompt has only flags. Add words that say what to draw."),
+    Reason.NO_PICTURE: message(
+        "provider.no_picture", "The picture to start from is missing. Nothing was sent or charged."
+    ),
+    Reason.NOTHING_MARKED: message(
+        "provider.nothing_marked", "Mark the part of the picture to change first. Nothing was sent or charged."
+    ),
+    Reason.WRONG_MARGINS: message(
+        "provider.wrong_margins",
+        "Extend the picture on at least one side, by up to {most} pixels each. Nothing was sent or charged.",
+    ),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),
@@ -79,6 +90,7 @@ SAYING: Mapping[Reason, Message] = {
     Reason.BROKEN: message("provider.broken.saying", "{label} had an internal error: {said}"),
     Reason.REFUSED: message("provider.refused.saying", "{label} refused this: {said}"),
     Reason.MODERATED: message("provider.moderated.saying", "{label} refused this prompt: {said}"),
+    Reason.NOTHING_MADE: message("provider.nothing_made.saying", "{label} finished without an image: {said}"),
 }
 """The message if the service gave an explanation. The value ``said`` is the explanation."""
 
@@ -91,6 +103,12 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "settings.takes_hosts",
         "{name} takes host names such as images.example.com, or cdn.lan:9000 where a port is needed, separated by "
         "commas.",
+    ),
+    Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
+    Takes.PRICES: message(
+        "settings.takes_prices",
+        "{name} takes prices in credits by engine or operation, such as ultra=16, inpaint=6.5. docs/settings.md lists "
+        "them.",
     ),
 }
 
@@ -108,7 +126,7 @@ def provider_text(label: str, failure: ProviderError | Failed) -> Text:
 
 def wrong_setting_text(error: WrongSetting) -> Text:
     """Return the text for a setting that a provider refused: the valid values."""
-    return _WRONG_SETTING[error.takes](name=error.name)
+    return _WRONG_SETTING[error.takes](name=error.name, choices=error.choices)
 
 
 def as_stored(*texts: Text) -> list[dict[str, Any]]:

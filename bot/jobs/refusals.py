@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.domain.alternatives import Alternative, Changes, alternatives
+from bot.domain.alternatives import Alternative, Changes, alternatives, fitting
+from bot.domain.edits import UNFIT
 from bot.domain.money import Price
 from bot.domain.options import IMAGES, IMAGES_PER_JOB, ImagineOptions
 from bot.domain.place import Origin
@@ -21,6 +22,7 @@ from bot.jobs.limits import Room
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.view import price_of
 from bot.providers.base import Engine, ImageRequest, Provider
+from bot.providers.operations import Operation
 from storage.errors import StorageError
 
 T = TypeVar("T")
@@ -80,12 +82,11 @@ class Refusal(NotMade):
 class Checks(Protocol):
     """The checks of :class:`~bot.jobs.service.JobService`. None does any I/O."""
 
-    engines: dict[str, Engine]
-    default_engine: str
-
     def check(self, origin: Origin, options: ImagineOptions, *, complete: bool = False) -> Plan: ...
-    def usable(self, origin: Origin) -> list[Engine]: ...
-    def price(self, engine_id: str) -> Price: ...
+    def engines_doing(self, operation: Operation) -> dict[str, Engine]: ...
+    def default_for(self, operation: Operation) -> str: ...
+    def usable(self, origin: Origin, operation: Operation = ...) -> list[Engine]: ...
+    def price(self, engine_id: str, operation: Operation = ...) -> Price: ...
     async def in_thread_if_long(self, options: ImagineOptions, work: Callable[[], T]) -> T: ...
 
 
@@ -133,16 +134,22 @@ class Refusals:
     def _found(
         self, origin: Origin, options: ImagineOptions, error: CommandRefused, room: Room, *, private: bool | None
     ) -> list[Offer]:
-        checks = self._checks
-        usual = error.completed.engine
-        candidates = alternatives(
-            options,
-            engines=checks.engines,
-            default_engine=usual if usual in checks.engines else checks.default_engine,
-            offered=sorted(checks.usable(origin), key=lambda engine: checks.price(engine.id).high),
+        checks, operation = self._checks, options.operation
+        usual, engines = error.completed.engine, checks.engines_doing(operation)
+        if not engines:
+            return []
+        find = partial(
+            alternatives,
+            engines=engines,
+            default_engine=usual if usual in engines else checks.default_for(operation),
+            offered=sorted(
+                checks.usable(origin, operation), key=lambda engine: checks.price(engine.id, operation).high
+            ),
             most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
             private=private,
         )
+        unfit = not UNFIT.isdisjoint(problem.code for problem in error.problems)
+        candidates = fitting(options, find) if unfit else find(options)
         found: dict[tuple[ImageRequest, ...], Offer] = {}
         for candidate in islice(candidates, _TRIED_AT_MOST):
             accepted = self._accepted(origin, candidate, room, complete=error.complete)

@@ -65,6 +65,11 @@ class JobDetails:
     hidden: int
     kept_until: int
 
+    @property
+    def related(self) -> bool:
+        """Whether it was made from something, or something was made from it, that the person may see."""
+        return bool(self.parent or self.children or self.view.job.source_id)
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:

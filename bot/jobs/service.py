@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
+from bot.domain.edits import NAMES, NOT_OFFERED, varied_size
 from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
@@ -33,10 +34,12 @@ from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
 from bot.jobs.refusals import CommandRefused
 from bot.jobs.repeats import makes_the_same
+from bot.jobs.sources import NOT_YOURS, Sources
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
+from bot.providers.operations import Operation, Size
 from bot.text import Text, message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason, Submission
@@ -94,17 +97,22 @@ class JobService:
         store: JobStore,
         new_jobs: NewJobs,
         worker: Worker,
+        sources: Sources,
         clock: Clock,
         servers: ServerRules,
         defaults: Callable[[Origin], Sequence[Defaults]],
         ask_above: Callable[[int], int | None],
         default_engine: str,
     ) -> None:
-        self.engines: dict[str, Engine] = store.engines
+        self.engines: dict[str, Engine] = store.engines_doing(Operation.TEXT_TO_IMAGE)
+        """The engines that make images from words, by id."""
+        self.all_engines: dict[str, Engine] = store.engines
+        """All engines by id, each for its first operation."""
         self.default_engine = default_engine
         self._store = store
         self._new_jobs = new_jobs
         self._worker = worker
+        self._sources = sources
         self._clock = clock
         self._servers = servers
         self._defaults = defaults
@@ -128,27 +136,32 @@ class JobService:
         Options that are not ``complete`` are completed from the person's defaults, then from the server's. The options
         of an earlier job are already complete. Raises CommandRefused, which names every problem.
         """
-        command = read_command(options)
+        command, operation = read_command(options), options.operation
+        engines = self.engines_doing(operation)
+        if not engines:
+            problem = NOT_OFFERED(operation=NAMES[operation])
+            raise CommandRefused(problem, plan=None, options=options, completed=options, complete=complete)
+        default_engine = self.default_for(operation)
         if not complete:
             command = completed(
                 command,
                 self._defaults(origin),
-                engines=self.engines,
-                default_engine=self.default_engine,
+                engines=engines,
+                default_engine=default_engine,
                 suited=partial(
                     suited,
-                    offered=self.usable(origin),
+                    offered=self.usable(origin, operation),
                     price=lambda requests: price_of(requests, self._store.providers).high,
                 ),
             )
         whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = plan(replace(command, options=whole), self.engines, self.default_engine)
-            refuse_outages(made.engines, self._worker.outages(origin.user_id), self.engines)
+            made = plan(replace(command, options=whole), engines, default_engine)
+            refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
             problems += error.problems
-        problems += self._servers.problems(origin, whole, made, engines=self.engines.keys())
+        problems += self._servers.problems(origin, whole, made, engines=self.all_engines.keys())
         if made is None or problems:
             raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)
         return made
@@ -204,8 +217,16 @@ class JobService:
         if new_seed:
             options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
-            options = for_another_person(options, private=self.private_by_default(origin))
+            options = await self._for_another_person(origin, options)
         return await self.checked(origin, options, complete=True)
+
+    async def _for_another_person(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
+        """The same options for this person. Raises UserError if they start from a picture that only others may use."""
+        if options.mask is not None:
+            raise UserError(NOT_YOURS)
+        if options.source is not None:
+            options = replace(options, source=await self._sources.for_person(origin, options.source))
+        return for_another_person(options, private=self.private_by_default(origin))
 
     async def plan_repeat(self, origin: Origin, job_id: int) -> tuple[Plan, Job | None]:
         """Plan the same job again for this person. Also returns the job if its images would only be made again."""
@@ -225,7 +246,7 @@ class JobService:
             base = ImagineOptions(prompt=options.prompt, private=private)
             return draft_of_prompt(base, options, engine=self.engine_by_default(origin))
         if view.job.user_id != origin.user_id:
-            options = for_another_person(options, private=private)
+            options = await self._for_another_person(origin, options)
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 
@@ -313,26 +334,48 @@ class JobService:
         """Return the options of a command with only a prompt, from this person and place."""
         return ImagineOptions(prompt=prompt, private=self.private_by_default(origin))
 
-    def engine_by_default(self, origin: Origin) -> str:
+    def engines_doing(self, operation: Operation) -> dict[str, Engine]:
+        """Return the engines that have this operation, by id, as they are for it."""
+        return self._store.engines_doing(operation)
+
+    def default_for(self, operation: Operation) -> str:
+        """Return the id of the engine for an operation if nobody set a default: the bot's default, or the cheapest."""
+        able = self.engines_doing(operation)
+        if self.default_engine in able or not able:
+            return self.default_engine
+        return min(able, key=lambda engine: self.price(engine, operation).high)
+
+    def engine_by_default(self, origin: Origin, operation: Operation = Operation.TEXT_TO_IMAGE) -> str:
         """Return the id of the engine for a command that names none."""
-        named = (layer.engine for layer in self._defaults(origin))
-        return next((engine for engine in named if engine in self.engines), self.default_engine)
+        named, able = (layer.engine for layer in self._defaults(origin)), self.engines_doing(operation)
+        return next((engine for engine in named if engine in able), self.default_for(operation))
 
-    def offered(self, origin: Origin) -> list[Engine]:
-        """Return the engines that may be used there."""
+    def offered(self, origin: Origin, operation: Operation = Operation.TEXT_TO_IMAGE) -> list[Engine]:
+        """Return the engines that may be used there for this operation."""
         allowed = self._servers.rules(origin.server_id).engines
-        return [engine for engine in self.engines.values() if not allowed or engine.id in allowed]
+        return [engine for engine in self.engines_doing(operation).values() if not allowed or engine.id in allowed]
 
-    def usable(self, origin: Origin) -> list[Engine]:
+    def usable(self, origin: Origin, operation: Operation = Operation.TEXT_TO_IMAGE) -> list[Engine]:
         """Return the engines that may be used there and whose services have no outage for this person."""
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
-        return [engine for engine in self.offered(origin) if engine.provider not in out]
+        return [engine for engine in self.offered(origin, operation) if engine.provider not in out]
 
-    def price(self, engine_id: str) -> Price:
-        """Return the price of one image of the engine, from its smallest to its largest request."""
-        engine = self.engines[engine_id]
+    def price(
+        self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE, *, picture: Size | None = None
+    ) -> Price:
+        """Return the price of one image of the engine, from its smallest to its largest request.
+
+        With ``picture``, it is the price of one image that is made from a picture of this size.
+        """
+        engine = self._store.engines[engine_id].doing(operation)  # A retired engine still has its price.
+        if engine is None:
+            raise KeyError(engine_id)
         provider = self._store.providers[engine.provider]
-        quote = engine.price or provider.quote(ImageRequest(engine_id, (WeightedText("a"),), engine.default_size))
+        size = engine.default_size if picture is None else picture
+        if picture is not None and engine.sized:
+            size = varied_size(engine, picture)
+        asked = ImageRequest(engine_id, (WeightedText("a"),), size, operation=operation)
+        quote = (engine.price if picture is None else None) or provider.quote(asked)
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
 

@@ -20,9 +20,10 @@ from bot.jobs.provider_text import as_stored
 from bot.jobs.repeats import RecentResults
 from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, Handle, Provider
+from bot.providers.operations import Operation
 from bot.text import message
 from storage import jobs as rows
-from storage import ledger, reports, retention, submissions
+from storage import ledger, reports, retention, sources, submissions
 from storage.database import AsyncConnection, Database
 from storage.hints import Hint, record_shown
 from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
@@ -82,6 +83,7 @@ class JobStore:
         self.engines: dict[str, Engine] = {
             engine.id: engine for provider in providers.values() for engine in provider.engines
         }
+        """All engines by id, each for its first operation."""
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
@@ -90,6 +92,12 @@ class JobStore:
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
+
+    def engines_doing(self, operation: Operation) -> dict[str, Engine]:
+        """Return the engines that have this operation and are not retired, for this operation, by id."""
+        able = (engine.doing(operation) for engine in self.engines.values())
+        offered = (each for each in able if each is not None and not self.providers[each.provider].has_retired(each))
+        return {engine.id: engine for engine in offered}
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
@@ -395,7 +403,8 @@ class JobStore:
     async def delete(self, job_id: int) -> list[str]:
         """Mark an ended job deleted, and erase its prompt and settings. Returns the names of the files to remove.
 
-        Raises UserError while the job is unfinished.
+        The picture that it started from is deleted too, unless another job needs it. Raises UserError while
+        the job is unfinished.
         """
         async with self.database.write() as tx:
             ended = (JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED)
@@ -415,6 +424,7 @@ class JobStore:
             await retention.erase_request(tx, job_id)
             names = [name for image in made for name in (image.file, image.preview) if name is not None]
             await add_removals(tx, names)
+            names += await sources.release(tx, job_id)
         return names
 
     # --- reading ------------------------------------------------------------------------------------------------

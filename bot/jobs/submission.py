@@ -12,12 +12,14 @@ from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images
-from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost
+from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import as_stored, provider_text
 from bot.jobs.rate import Rate
+from bot.jobs.sources import PictureUnusable, Sources
 from bot.jobs.store import JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, PollResult, Provider, Waiting
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
+from bot.providers.operations import Pictures
 from bot.text import Text, message
 from storage.images import ImageFiles
 from storage.records import ENDED, EventReason, Submission, SubmissionStatus
@@ -32,9 +34,6 @@ BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
 # The card shows that images are being fetched only after this many seconds. Most results are shown sooner, and the
 # update would delay them.
 FETCHING_TOLD_AFTER = 1.0
-# The age of a submission from an earlier process is a guess. So it is given up only after this many seconds and polls
-# in this process.
-RESUMED_PATIENCE, RESUMED_POLLS = 120.0, 3
 # A request without a response is sent again if the provider does not find it: this many paid calls in total.
 MOST_SENDINGS = 2
 
@@ -71,6 +70,7 @@ class SubmissionRun:
         rate: Rate,
         breaker: CircuitBreaker,
         files: ImageFiles,
+        sources: Sources,
         clock: Clock,
         changed: Callable[[int], None],
         waited: Elapsed,
@@ -95,6 +95,7 @@ class SubmissionRun:
         self._rate = rate
         self._breaker = breaker
         self._files = files
+        self._sources = sources
         self._clock = clock
         self._changed = changed
         self._waited = waited
@@ -146,26 +147,31 @@ class SubmissionRun:
                 self.submission = replace(submission, handle=handle)
             elif self._lost and await self._arrived_late(handle):
                 return
-            await self._rate.turn()
+            async with self._sources.prepared(self._request, submission.id) as pictures:
+                await self._rate.turn()
+                await self._send_now(handle, pictures)
         except ProviderError as error:
             self._breaker.record_error(submission.id, submission.user_id, error)
             await self._not_sent(error)
-            return
+        except PictureUnusable as error:
+            await self._end(SubmissionStatus.FAILED, EventReason.REFUSED, error.text)
+
+    async def _send_now(self, handle: Handle, pictures: Pictures | None) -> None:
         self._calling = True
         try:
-            if self.stopping or not await self._jobs.sending(submission, handle):
+            if self.stopping or not await self._jobs.sending(self.submission, handle):
                 return
-            self.submission = replace(self.submission, sendings=submission.sendings + 1)
+            self.submission = replace(self.submission, sendings=self.submission.sendings + 1)
             self._moved(SubmissionStatus.SUBMITTING, handle=handle, sent_at=self._clock.now())
             self.sent = Elapsed(self._clock)
-            await self._pay(handle, self.sent)
+            await self._pay(handle, pictures, self.sent)
         finally:
             self._calling = False
 
-    async def _pay(self, handle: Handle, sent: Elapsed) -> None:
+    async def _pay(self, handle: Handle, pictures: Pictures | None, sent: Elapsed) -> None:
         answer: Handle | Finished | ProviderError
         try:
-            answer = await self._provider.submit(handle, self._request)
+            answer = await self._provider.submit(handle, self._request, pictures)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
             self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
@@ -192,6 +198,9 @@ class SubmissionRun:
     async def _not_sent(self, error: ProviderError) -> None:
         """End a submission that was certainly not accepted, or queue it again. NotFound counts only if it persists."""
         log.info("submit.refused", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
+        smaller = isinstance(error, TooLarge) and self._sources.shrink(self.submission.id)
+        if isinstance(error, TooLarge) and not smaller:
+            error = Refused(error.reason, detail=error.detail)
         passing = isinstance(error, NotFound) and not self._not_found.seen()
         if not isinstance(error, NotFound):
             self._not_found.over()
@@ -205,8 +214,8 @@ class SubmissionRun:
             else:
                 await self._end(SubmissionStatus.FAILED, EventReason.REFUSED, problem)
             return
-        seconds = BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
-        why = EventReason.NOT_FOUND if passing else EventReason.UNREACHABLE
+        seconds = 0.0 if smaller else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
+        why = EventReason.NOT_FOUND if passing else EventReason.TOO_LARGE if smaller else EventReason.UNREACHABLE
         if isinstance(error, Busy):
             why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
@@ -304,7 +313,7 @@ class SubmissionRun:
                         return
                     case Waiting():
                         polls += 1
-                        if self._long_enough(sent, polls) and self.polls.may_give_up:
+                        if waited_enough(self._provider, sent, polls, self._found) and self.polls.may_give_up:
                             told_minutes = self.polls.given_up(round(sent.total / 60))
                             await self._give_up(EventReason.TIMED_OUT, *told_minutes)
                             return
@@ -314,15 +323,6 @@ class SubmissionRun:
                             if not await self._jobs.learnt(self.submission, handle, so_far):
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
-
-    def _long_enough(self, sent: Elapsed, polls: int) -> bool:
-        """Return whether it may be given up after this time and this number of polls that found it open."""
-        patience = self._provider.patience
-        if self._found is not None and self._found.here <= patience:
-            return False
-        if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
-            return False
-        return sent.total > patience
 
     def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
         """Return the seconds it took, or None if they depend on a guess that cannot be right."""
@@ -363,8 +363,7 @@ class SubmissionRun:
         for error in fetched.lost:
             log.warning("image.lost", provider=self._provider.name, reason=error.reason.value, detail=error.detail)
             alarm(self._provider, error)
-        problems = [provider_text(label, error) for error in fetched.lost]
-        problems = [text for place, text in enumerate(problems) if text not in problems[:place]]
+        problems = list(dict.fromkeys(provider_text(label, error) for error in fetched.lost))
         if not fetched.kept:
             fixable = fetched.fixable
             result = encode_result(finished, why=fixable.detail if fixable else "") or submission.result

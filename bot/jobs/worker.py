@@ -16,6 +16,7 @@ from bot.jobs.circuit_breaker import CircuitBreaker, Outage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.queue import Queue
 from bot.jobs.rate import Rate
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.submission import NOT_OFFERED, SubmissionRun
 from bot.jobs.view import Progress
@@ -60,10 +61,12 @@ class Worker:
         *,
         jobs: JobStore,
         files: ImageFiles,
+        sources: Sources,
         clock: Clock,
     ) -> None:
         self._jobs = jobs
         self._files = files
+        self._sources = sources
         self._clock = clock
         self._changed: Callable[[int], None] = lambda _: None
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
@@ -233,6 +236,7 @@ class Worker:
             rate=slot.rate,
             breaker=slot.breaker,
             files=self._files,
+            sources=self._sources,
             clock=self._clock,
             changed=self._changed,
             waited=self._queue.waited(submission),

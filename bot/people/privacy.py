@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import io
 import json
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -33,7 +36,8 @@ ABOUT_EXPORT = message(
     "privacy.about_export",
     "Everything that Easel has stored about you. Times are UTC. Amounts are thousandths of a credit. In the ledger, a "
     "hold is set aside, a capture was spent, and a release returns a hold. A file is an image that is still stored; "
-    "you can save it from its message in Discord.",
+    "you can save it from its message in Discord. Sources are the pictures that you started from; their files are in "
+    "the folder pictures beside this file.",
 )
 NOTHING_STORED = message(
     "privacy.nothing_stored", "Nothing about you is stored, except what you have spent, if anything."
@@ -49,12 +53,26 @@ TOO_LARGE = message(
 )
 
 
+EXPORT_AT_MOST = 32 * 2**20
+"""The size limit of an export in bytes, because it is made in memory."""
+PICTURES = "pictures"
+"""The folder in an export with the pictures that a person started from."""
+_ENTRY_BYTES = 256
+"""More than an archive needs for an entry besides its content and twice its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
-    """The file that a person gets: its name and its content."""
+    """The file that a person gets: its name and its content.
+
+    If they started from pictures, it is a ZIP archive. ``pictures`` are how many are in it, and ``left_out`` how many
+    are stored but were too large for it.
+    """
 
     name: str
     data: bytes = field(repr=False)
+    pictures: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +96,15 @@ class Privacy:
     async def export(self, user_id: int, *, file_limit: int) -> Export:
         """Export everything stored about this person, compressed if it is larger than ``file_limit`` bytes.
 
-        Raises UserError if it is still too large.
+        The pictures that they started from are added, latest first, as far as they fit. Raises UserError if the data
+        alone is too large.
         """
         # One export at a time: each needs a thread, and memory for all of the data.
         async with self._exporting:
             async with self._database.read() as connection:
                 rows = await privacy.everything(connection, user_id)
-            return await apart(_export, rows, self._clock.now(), user_id, file_limit)
+            stored = [self._files.path(row["file"]) for row in reversed(rows["sources"]) if row.get("file")]
+            return await apart(_export, rows, stored, self._clock.now(), user_id, min(file_limit, EXPORT_AT_MOST))
 
     async def deletable(self, user_id: int) -> Summary:
         """Summarise what would be deleted. Raises UserError if nothing is stored or a job is unfinished."""
@@ -148,7 +168,9 @@ def _refuse_unfinished(stored: Summary) -> None:
         raise UserError(JOBS_UNFINISHED(count=stored.unfinished))
 
 
-def _export(rows: Mapping[str, list[dict[str, Any]]], now: int, user_id: int, file_limit: int) -> Export:
+def _export(
+    rows: Mapping[str, list[dict[str, Any]]], stored: Sequence[Path], now: int, user_id: int, file_limit: int
+) -> Export:
     export = {
         "about": str(ABOUT_EXPORT),
         "made_at": _moment(now),
@@ -156,12 +178,33 @@ def _export(rows: Mapping[str, list[dict[str, Any]]], now: int, user_id: int, fi
         **{table: [_plain(row) for row in found] for table, found in rows.items()},
     }
     data = json.dumps(export, ensure_ascii=False, indent=1).encode()
+    if sizes := {path: path.stat().st_size for path in stored if path.is_file()}:
+        return _archive(data, sizes, file_limit)
     if len(data) <= file_limit:
         return Export("easel-my-data.json", data)
     packed = gzip.compress(data)
     if len(packed) <= file_limit:
         return Export("easel-my-data.json.gz", packed)
     raise UserError(TOO_LARGE(bytes=len(packed)))
+
+
+def _archive(data: bytes, sizes: Mapping[Path, int], file_limit: int) -> Export:
+    """Make a ZIP archive of the data and as many of these files as fit, in their order."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("easel-my-data.json", data)
+        size, added = stream.tell() + _ENTRY_BYTES, 0
+        for path, length in sizes.items():
+            name = f"{PICTURES}/{path.name}"
+            more = length + _ENTRY_BYTES + 2 * len(name)
+            if size + more <= file_limit:
+                # Pictures are compressed already.
+                archive.write(path, name, zipfile.ZIP_STORED)
+                size, added = size + more, added + 1
+    packed = stream.getvalue()
+    if len(packed) > file_limit:
+        raise UserError(TOO_LARGE(bytes=len(packed)))
+    return Export("easel-my-data.zip", packed, pictures=added, left_out=len(sizes) - added)
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

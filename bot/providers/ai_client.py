@@ -1,7 +1,12 @@
-"""The ai-client provider: opens a thread for each submission, posts an entry to it, and polls its entries."""
+"""The ai-client provider: opens a thread for each submission, posts an entry to it, and polls its entries.
+
+It sells several services; the version code with which a thread is opened chooses one.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
@@ -15,10 +20,23 @@ from bot.providers.ai_client_entries import (
     read_ticket,
     result_of,
 )
-from bot.providers.answers import Answer, Unreadable, unwrap
+from bot.providers.ai_client_versions import (
+    DALLE,
+    DALLE_CREDITS,
+    MIDJOURNEY,
+    MIDJOURNEY_CREDITS,
+    MODELS,
+    PROVIDER,
+    SD_CREDITS,
+    STABLE_DIFFUSION,
+    VERSIONS,
+    Version,
+    dalle_version,
+    midjourney_version,
+    stable_diffusion,
+)
+from bot.providers.answers import Answer, Unreadable, parse_json, reason, unwrap
 from bot.providers.base import (
-    Ability,
-    Engine,
     FetchedImage,
     Finished,
     GeneratedImage,
@@ -30,7 +48,8 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
-    WeightedText,
+    Takes,
+    WrongSetting,
     checked_names,
 )
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
@@ -39,38 +58,24 @@ from bot.providers.hosts import image_hosts
 from bot.providers.http import Service
 from bot.providers.operations import Pictures
 from bot.providers.refusals import Judge
-from bot.providers.stable_diffusion import (
-    COMMON_SIZES,
-    GRID,
-    MOST_IMAGES,
-    PROMPT_LIMIT,
-    SQUARE,
-    STEPS,
-    STYLES,
-    WEIGHTS,
-    XL_SIZES,
-    takes_only_xl_sizes,
-)
+from bot.providers.stable_diffusion import STYLES
 
 URL = "https://app.ai-client.com/api/v1"
-VERSION_CODE = "stablediffusion_text2img"
-MODELS = ("stable-diffusion-xl-1024-v0-9",)
 SUBMIT_SECONDS = 60.0
 
-_NAMES = {
-    "stable-diffusion-xl-1024-v0-9": "Stable Diffusion XL 0.9",
-    "stable-diffusion-xl-1024-v1-0": "Stable Diffusion XL 1.0",
-    "stable-diffusion-v1-5": "Stable Diffusion 1.5",
-    "stable-diffusion-v1-6": "Stable Diffusion 1.6",
-}
 # The id of a thread that cannot exist. Reading its entries is free and shows whether the key is accepted.
 _NOBODYS_THREAD = "00000000-0000-4000-8000-000000000000"
+_CODE_FIELD = "ai_version_code"
+# A service that restarts may answer 404 to one call and accept the next. So a 404 without a reason counts only after
+# this many, with a thread of another code opened after each.
+_NOT_FOUND_ENOUGH = 3
+_NAMES_VERSION = re.compile(r"\b(version|model|engine|deprecated|retired|discontinued)\b|no longer", re.IGNORECASE)
 
 
 class AiClient(Provider):
     """The provider. It reports no seed, and reports the cost only at the end."""
 
-    name: ClassVar[str] = "ai-client"
+    name: ClassVar[str] = PROVIDER
     key_setting: ClassVar[str] = "AI_CLIENT_TOKEN"
     finds_lost_submits = True
     # The documentation gives no limit except the rate. The poll schedule decides how often a poll is worthwhile.
@@ -81,28 +86,27 @@ class AiClient(Provider):
         service: Service,
         downloads: Downloads,
         *,
-        version_code: str = VERSION_CODE,
-        models: tuple[str, ...] = MODELS,
-        styles: tuple[str, ...] = STYLES,
-        credits_per_image: int = 5_000,
+        versions: Sequence[Version] = (stable_diffusion(),),
         credit_value: Decimal = Decimal(1),
         rate: float = 10.0,
         jobs: int = 100,
         patience: float = 600.0,
         lost_after: float = 60.0,
     ) -> None:
-        """``credits_per_image`` is the hold for one image in millicredits. The last two parameters are in seconds."""
+        """``versions`` are the services to use. The last two parameters are in seconds."""
         self.label = service.label
         self.credit_value = credit_value
         self.rate = rate
         self.jobs = jobs
         self.patience = patience
         self.lost_after = lost_after
+        self.retired = set()
         self._service = service
         self._downloads = downloads
-        self._version_code = version_code
-        self._credits_per_image = credits_per_image
-        self.engines = tuple(self._engine(model, styles) for model in models)
+        self._versions = {engine.id: version for version in versions for engine in version.engines}
+        self.engines = tuple(engine for version in versions for engine in version.engines)
+        # By version code: how many 404s count, and whether another code was accepted since the last one.
+        self._not_found: dict[str, tuple[int, bool]] = {}
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -120,10 +124,7 @@ class AiClient(Provider):
         return cls(
             service,
             Downloads(service, largest=largest_image(settings)),
-            version_code=settings.text("AI_CLIENT_VERSION_CODE", VERSION_CODE),
-            models=checked_names(settings, "AI_CLIENT_ENGINES", MODELS),
-            styles=checked_names(settings, "AI_CLIENT_STYLES", STYLES),
-            credits_per_image=int(settings.number("AI_CLIENT_CREDITS_PER_IMAGE", 5, low=0, high=10_000) * 1000),
+            versions=_versions(settings),
             credit_value=settings.number("AI_CLIENT_CREDIT_VALUE", 1, low=0, high=1_000_000),
             rate=float(settings.number("AI_CLIENT_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("AI_CLIENT_JOBS", 100, low=1, high=10_000)),
@@ -131,47 +132,68 @@ class AiClient(Provider):
             lost_after=float(settings.number("AI_CLIENT_LOST_AFTER", 60, low=5, high=3600)),
         )
 
-    def _engine(self, model: str, styles: tuple[str, ...]) -> Engine:
-        xl = takes_only_xl_sizes(model)
-        return Engine(
-            id=f"{self.name}/{model}",
-            name=_NAMES.get(model, model),
-            abilities=frozenset({Ability.NEGATIVE, Ability.WEIGHTS, Ability.STYLE, Ability.STEPS}),
-            sizes=XL_SIZES if xl else COMMON_SIZES,
-            grid=None if xl else GRID,
-            default_size=SQUARE,
-            images_per_submission=MOST_IMAGES,
-            prompt_limit=PROMPT_LIMIT,
-            styles=styles,
-            steps=STEPS,
-            weights=WEIGHTS,
-            price=self._quote(1),
-        )
+    def _version(self, request: ImageRequest) -> Version:
+        """The service that makes this request. Raises Refused if it is not offered any more."""
+        version = self._versions.get(request.engine)
+        if version is None or request.engine in self.retired:
+            raise Refused(Reason.RETIRED, detail="an engine that is switched off")
+        return version
 
-    def _quote(self, images: int) -> Quote:
-        held = images * self._credits_per_image
-        return Quote(low=held, high=held, hold=held, exact=False)
+    def _known(self, engine: str | None) -> Version:
+        """The service of an engine; for an engine that is not offered any more, the first one."""
+        return self._versions.get(engine or "") or self._versions[self.engines[0].id]
 
     def quote(self, request: ImageRequest) -> Quote:
-        return self._quote(request.images)
+        return self._known(request.engine).quote(request.images)
 
     async def prepare(self, request: ImageRequest) -> Handle:
-        form = [("ai_version_code", self._version_code)]
-        answer = await self._service.call("POST", "/threads", paid=False, form=form)
+        version = self._version(request)
+        version.form(request)  # A request that cannot be sent is refused before a thread is opened.
+        answer = await self._service.call("POST", "/threads", paid=False, form=[(_CODE_FIELD, version.code)])
+        if self._is_retired(version.code, answer):
+            self.retired |= {engine for engine, each in self._versions.items() if each is version}
+            raise Refused(Reason.RETIRED, detail=answer.detail, operator=True)
         opened = Opened.read(unwrap(await self._json(answer)))
         if opened is None:
             raise self._service.judge.by_status(answer, paid=False)
+        self._record_opened(version.code)
         return Ticket(thread=opened.guid, images=request.images).handle()
+
+    def _is_retired(self, code: str, answer: Answer) -> bool:
+        """Return whether the service no longer has the version with this code."""
+        if answer.status not in {404, 410, 422} or not _is_json(answer):
+            return False
+        try:
+            value = parse_json(answer.body)
+        except Unreadable:
+            return False
+        errors = value.get("errors") if isinstance(value, dict) else None
+        if (isinstance(errors, dict) and _CODE_FIELD in errors) or _NAMES_VERSION.search(reason(value)):
+            return True
+        if answer.status == 422:
+            return False
+        count, other_opened = self._not_found.get(code, (0, True))
+        self._not_found[code] = count + other_opened, False
+        return count + other_opened > _NOT_FOUND_ENOUGH
+
+    def _record_opened(self, code: str) -> None:
+        self._not_found.pop(code, None)
+        for other, (count, _) in self._not_found.items():
+            self._not_found[other] = count, True
 
     async def submit(
         self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
     ) -> Handle | Finished:
         ticket = read_ticket(handle)
+        form = self._version(request).form(request)
         answer = await self._service.call(
-            "POST", f"/threads/{ticket.thread}/entry", paid=True, form=entry_form(request), seconds=SUBMIT_SECONDS
+            "POST", f"/threads/{ticket.thread}/entry", paid=True, form=form, seconds=SUBMIT_SECONDS
         )
         if not answer.ok:
-            raise self._service.judge.about(request).by_status(answer, paid=True)
+            error = self._service.judge.about(request).by_status(answer, paid=True)
+            if error.reason is Reason.RETIRED:
+                self.retired.add(request.engine)  # The version's other engines may still work.
+            raise error
         try:
             entry = Opened.read(unwrap(await answer.json()))
         except Unreadable:
@@ -206,7 +228,8 @@ class AiClient(Provider):
         entries = read_entries(unwrap(value), ticket.thread)
         if own_request(entries, ticket.request) is None and not is_whole_list(value, ticket.thread):
             raise Unreachable(Reason.ODD_ANSWER, detail=answer.detail)
-        return result_of(entries, ticket, judge=judge, guess=self._credits_per_image)
+        version = self._known(None if request is None else request.engine)
+        return result_of(entries, ticket, judge=judge, guess=version.credits_per_image)
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None:
@@ -243,27 +266,32 @@ class AiClient(Provider):
 
 def is_missing(answer: Answer) -> bool:
     """Whether the service itself reports a missing thread. An HTML page may just as well mean a wrong base URL."""
-    kind = (answer.header("Content-Type") or "").lower()
-    return answer.status in {404, 410} and "json" in kind
+    return answer.status in {404, 410} and _is_json(answer)
 
 
-def entry_form(request: ImageRequest) -> list[tuple[str, str]]:
-    """Build the form for a request, with the field names from the provider's page."""
-    prompts = [*request.prompts]
-    if request.negative:
-        prompts.append(WeightedText(request.negative, -1))
-    form = [
-        ("type", "request"),
-        ("engine", request.engine.partition("/")[2]),
-        ("resolution", str(request.size)),
-    ]
-    for index, part in enumerate(prompts):
-        # Forms are UTF-8, which cannot encode a lone surrogate.
-        form.append((f"prompts[{index}][text]", part.text.encode("utf-8", "ignore").decode()))
-        form.append((f"prompts[{index}][weight]", f"{part.weight:.6g}"))
-    form.append(("images", str(request.images)))
-    # The documentation does not say that the steps are optional, so the default number is sent.
-    form.append(("steps", str(request.steps if request.steps is not None else round(STEPS.default or 30))))
-    if request.style:
-        form.append(("style", request.style))
-    return form
+def _is_json(answer: Answer) -> bool:
+    return "json" in (answer.header("Content-Type") or "").lower()
+
+
+def _versions(settings: SettingsReader) -> list[Version]:
+    """The services that the settings name, in that order. Raises WrongSetting for one that the bot does not know."""
+    # This code was the whole setting before there were several services.
+    own_code = settings.text("AI_CLIENT_VERSION_CODE", STABLE_DIFFUSION)
+    known = {
+        STABLE_DIFFUSION: stable_diffusion(
+            own_code,
+            models=checked_names(settings, "AI_CLIENT_ENGINES", MODELS),
+            styles=checked_names(settings, "AI_CLIENT_STYLES", STYLES),
+            credits_per_image=_millicredits(settings, "AI_CLIENT_CREDITS_PER_IMAGE", SD_CREDITS),
+        ),
+        MIDJOURNEY: midjourney_version(_millicredits(settings, "AI_CLIENT_MIDJOURNEY_CREDITS", MIDJOURNEY_CREDITS)),
+        DALLE: dalle_version(_millicredits(settings, "AI_CLIENT_DALLE_CREDITS", DALLE_CREDITS)),
+    }
+    wanted = checked_names(settings, "AI_CLIENT_VERSIONS", (STABLE_DIFFUSION,))
+    if not known.keys() >= set(wanted):
+        raise WrongSetting("AI_CLIENT_VERSIONS", Takes.VERSIONS, VERSIONS)
+    return [known[code] for code in dict.fromkeys(wanted)]
+
+
+def _millicredits(settings: SettingsReader, name: str, default: int) -> int:
+    return int(settings.number(name, default / 1000, low=0, high=10_000) * 1000)

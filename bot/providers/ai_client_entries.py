@@ -8,7 +8,19 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from bot.providers.answers import Dimensions, Fault, Flag, Lenient, Millicredits, Name, Percent, Whole, name, percent
+from bot.providers.answers import (
+    Dimensions,
+    Fault,
+    Flag,
+    Lenient,
+    Millicredits,
+    Name,
+    Percent,
+    Whole,
+    fault,
+    name,
+    percent,
+)
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone, Handle, Json, PollResult, Waiting
 from bot.providers.errors import Reason, Refused
 from bot.providers.refusals import Judge
@@ -16,6 +28,13 @@ from bot.providers.stable_diffusion import MOST_IMAGES
 
 _KINDS = frozenset({"request", "response"})
 _GUID = r"^[0-9A-Za-z_-]{1,64}$"
+# How services call the states of their work, without case and marks between the words. All others are unknown.
+_ENDED = frozenset("completed complete done finished success successful succeeded".split())
+_RUNNING = frozenset(
+    "accepted created generating inprogress pending processing progress queued rendering running started starting"
+    " submitted waiting".split()
+)
+_FAILED = frozenset("aborted banned canceled cancelled error errored failed failure rejected timedout timeout".split())
 _IMAGE_LISTS = ("images", "data", "results", "output")
 
 
@@ -103,6 +122,26 @@ class Entry(Lenient):
         if self.progress_told is not None:
             return self.progress_told
         return percent(self.content.get("percent")) if isinstance(self.content, dict) else None
+
+    @property
+    def state(self) -> str | None:
+        """The state in a response's content, as the service writes it; None if there is none, or if it has ended."""
+        told = name(self.content.get("state")) if isinstance(self.content, dict) else None
+        return None if told is None or _plain(told) in _ENDED else told
+
+    @property
+    def running(self) -> bool:
+        """Whether the state in the content says that it is not finished."""
+        return self.state is not None and _plain(self.state) in _RUNNING
+
+    @property
+    def problem(self) -> str | None:
+        """The error of the entry, or of its content."""
+        return self.error or (fault(self.content.get("error")) if isinstance(self.content, dict) else None)
+
+
+def _plain(state: str) -> str:
+    return "".join(filter(str.isalpha, state.casefold()))
 
 
 def is_whole_list(value: Json, thread: str) -> bool:
@@ -196,21 +235,36 @@ def _standing(
 ) -> Waiting | Finished | Failed:
     """The result of these requests, given these responses. At most ``most`` images are used."""
     entries = (*responses, *requests)
-    waiting = any(entry.waiting for entry in entries)
-    found = {} if waiting else {image.url: image for response in responses for image in response.images}
+    complete = [response for response in responses if response.images and not response.running]
+    # A response can say that nothing is pending although its state says otherwise. The state counts, because images
+    # may be in it before they are finished.
+    waiting = any(entry.waiting for entry in entries) or (not complete and any(entry.running for entry in responses))
+    found = {} if waiting else {image.url: image for response in complete for image in response.images}
     images = tuple(found.values())[: min(most, MOST_IMAGES)]
     if images:
         told = [response.credits for response in responses if response.credits is not None]
-        return Finished(images, Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False))
+        cost = Cost(sum(told), exact=True) if told else Cost(guess * len(images), exact=False)
+        return Finished(images, cost, sure=all(response.state is None for response in complete))
     for entry in entries:
-        if entry.error is not None:
-            error = judge.by_words(entry.error)
+        if entry.problem is not None:
+            error = judge.by_words(entry.problem)
             return Failed(error.reason, error.said)
     if waiting:
         steps = [entry.progress for entry in entries if entry.progress is not None]
         return Waiting(percent=steps[0] if steps else None)
+    states = [response.state for response in responses if response.state is not None]
+    if states:
+        return _failed_with(states[0], judge)
     # Nothing is pending and there is no image. The service may be between two writes.
     return Failed(Reason.NOTHING_MADE, sure=False)
+
+
+def _failed_with(state: str, judge: Judge) -> Failed:
+    """The result if nothing is pending, there is no image, and the response has this state."""
+    error = judge.by_words(state)
+    reason = Reason.NOTHING_MADE if error.reason is Reason.REFUSED else error.reason
+    # An unknown state may be a step before the images.
+    return Failed(reason, error.said, sure=_plain(state) in _FAILED)
 
 
 def _best(results: Sequence[Waiting | Finished | Failed]) -> Waiting | Finished | Failed:
@@ -256,6 +310,7 @@ def _items(content: object) -> Iterator[Item]:
             yield Item.model_validate(content)
             return
         inside = next((content[key] for key in _IMAGE_LISTS if isinstance(content.get(key), list | dict)), None)
-        for one in content.values() if inside is None else inside if isinstance(inside, list) else inside.values():
-            if isinstance(one, dict):
-                yield Item.model_validate(one)
+        if inside is None:
+            yield from _items([one for one in content.values() if isinstance(one, dict)])
+        else:
+            yield from _items(inside if isinstance(inside, list) else list(inside.values()))

@@ -1,19 +1,16 @@
-"""The AI Thriving provider: one call, whose response contains the image. Engines: SD 1.6 and Stable Image Core."""
+"""The AI Thriving provider: one call, whose response contains the image. The endpoints are in a table of their own."""
 
 from __future__ import annotations
 
-import math
-from base64 import b64decode
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import BeforeValidator, ValidationError
-
-from bot.providers.answers import Answer, Lenient, Name, Unreadable, Whole, reason, says_filtered
+from bot.providers.aithriving_answers import Reply, decode_shaped, refusal
+from bot.providers.aithriving_endpoints import SD3_PATHS, Call, Endpoint, endpoints, engines
+from bot.providers.aithriving_prices import Prices
+from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
-    Ability,
-    Cost,
     Engine,
     FetchedImage,
     Finished,
@@ -28,97 +25,18 @@ from bot.providers.base import (
     SettingsReader,
     checked_names,
 )
-from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
-from bot.providers.operations import Pictures, Size
-from bot.providers.refusals import says_no_more, sentence
-from bot.providers.stable_diffusion import (
-    COMMON_SIZES,
-    GRID,
-    GUIDANCE,
-    LONG_PROMPT_LIMIT,
-    PROMPT_LIMIT,
-    SAMPLERS,
-    SEED,
-    SQUARE,
-    STEPS,
-    STYLES,
-)
+from bot.providers.operations import Margins, Operation, PictureFile, Pictures
+from bot.providers.stable_diffusion import SEED, STYLES
+from bot.providers.uploads import FilePart, Form
 
 URL = "https://www.aithriving.com"
-BASIC = "aithriving/sd-1.6"
-CORE = "aithriving/core"
-PATHS = {BASIC: "/api/generate/basic/textToImage", CORE: "/api/generate/core"}
-GENERATE_SECONDS = 180.0
+LARGEST_ANSWER = 48 << 20
+"""The size limit of a response in bytes, unless ``IMAGE_MAX_MIB`` allows larger images."""
 
-CORE_PRICE = 6_000
-BASIC_HOLD = 2_000
-RATIOS = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
-
-_LEAST = (400, 320 * 320 * 10)
-_MOST = (2_000, 1536 * 1536 * 50)
-
-
-def basic_price(size: Size, steps: int) -> int:
-    """Estimate the price in millicredits, linear in pixels × steps between the page's two prices, rounded up to 0.1."""
-    (low, least), (high, most) = _LEAST, _MOST
-    work = max(least, min(most, size.pixels * steps))
-    over = (high - low) * (work - least)
-    return low + 100 * -(-over // (100 * (most - least)))
-
-
-def nearest_ratio(size: Size) -> str:
-    """The ratio in the provider's list that is nearest to this size."""
-
-    def distance(ratio: str) -> float:
-        width, _, height = ratio.partition(":")
-        return abs(math.log(size.width / size.height) - math.log(int(width) / int(height)))
-
-    return min(RATIOS, key=distance)
-
-
-def decode_image(text: str) -> bytes:
-    """Decode base64 text. A ``data:…,`` prefix and white space are ignored. Raises ValueError."""
-    if text[:5].lower() == "data:":
-        text = text.partition(",")[2]
-    data = b64decode("".join(text.split()), validate=True)
-    if not data:
-        raise ValueError("no bytes")
-    return data
-
-
-class Picture(Lenient):
-    image: Name = None
-    seed: Whole = None
-    finish_reason: Name = None
-
-
-def _first_object(value: object) -> object:
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return value if isinstance(value, dict) else {}
-
-
-class Reply(Lenient):
-    """The response envelope of both engines. ``code`` is 0 for a success, and None if it is missing."""
-
-    code: Whole = None
-    message: Any = None
-    data: Annotated[Picture, BeforeValidator(_first_object)] = Picture()
-    finish_reason: Name = None
-
-    @classmethod
-    def read(cls, value: Json) -> Self | None:
-        try:
-            return cls.model_validate(value)
-        except ValidationError:
-            return None
-
-    @property
-    def filtered(self) -> bool:
-        """Whether the content filter blurred the image."""
-        return says_filtered(self.data.finish_reason or self.finish_reason)
+_NO_SUCH_PATH = frozenset({404, 405})
 
 
 class Aithriving(Provider):
@@ -132,6 +50,8 @@ class Aithriving(Provider):
         service: Service,
         *,
         styles: tuple[str, ...] = STYLES,
+        prices: Prices | None = None,
+        sd3_paths: tuple[str, ...] = SD3_PATHS,
         largest: int = LARGEST_IMAGE,
         credit_value: Decimal = Decimal(1),
         rate: float = 10.0,
@@ -144,7 +64,15 @@ class Aithriving(Provider):
         self.jobs = jobs
         self._service = service
         self._largest = largest
-        self.engines = (_basic(styles), _core(styles))
+        self._prices = prices or Prices()
+        table = endpoints(sd3_paths)
+        self._endpoints = {(row.engine, row.operation): row for row in table}
+        self.engines = engines(table, styles, self._prices.range_of)
+        self.retired: set[str] = set()
+        # An engine with several operations is retired when its last one is.
+        self._retired: set[tuple[str, Operation]] = set()
+        # Paths that do not exist, of endpoints that have another one.
+        self._absent: set[str] = set()
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -161,73 +89,120 @@ class Aithriving(Provider):
         return cls(
             service,
             styles=checked_names(settings, "AITHRIVING_STYLES", STYLES),
+            prices=Prices.read(settings),
+            sd3_paths=checked_names(settings, "AITHRIVING_SD3_PATHS", SD3_PATHS),
             largest=largest_image(settings),
             credit_value=settings.number("AITHRIVING_CREDIT_VALUE", 1, low=0, high=1_000_000),
             rate=float(settings.number("AITHRIVING_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("AITHRIVING_JOBS", 100, low=1, high=10_000)),
         )
 
+    def has_retired(self, engine: Engine) -> bool:
+        return (engine.id, engine.operation) in self._retired
+
     def quote(self, request: ImageRequest) -> Quote:
-        if request.engine == CORE:
-            return Quote(CORE_PRICE, CORE_PRICE, CORE_PRICE, exact=True)
-        price = self._cost(request).millicredits
-        return Quote(price, price, BASIC_HOLD, exact=False)
+        return self._prices.quote(self._endpoint(request), request)
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Return a handle without any call. It only records the kind of request."""
-        return {"engine": request.engine}
+        return {"engine": request.engine, "operation": request.operation.value}
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
+        """Send the request once.
+
+        Raises TooLarge if the pictures have too many bytes for a form, before or after sending it. Raises Unreachable
+        after a response that says that there is no such path, if there is another one, which the next call uses.
+        """
+        call = Call(self._endpoint(request), request, pictures)
+        if (request.engine, request.operation) in self._retired:
+            raise Refused(Reason.RETIRED, detail="an engine that is switched off")
+        form = _form(call)
+        path = self._path(call.endpoint)
         answer = await self._service.call(
             "POST",
-            PATHS[request.engine],
+            path,
             paid=True,
-            json=body_of(request),
-            seconds=GENERATE_SECONDS,
-            largest=self._largest // 3 * 4 + (1 << 20),
+            json=None if form else call.endpoint.fields_of(call),
+            multipart=form,
+            seconds=call.endpoint.seconds,
+            largest=max(LARGEST_ANSWER, self._largest // 3 * 4 + (1 << 20)),
         )
-        try:
-            value = await answer.json()
-        except Unreadable:
-            raise self._service.judge.about(request).by_status(answer, paid=True) from None
+        value = await _json(answer)
         reply = Reply.read(value)
-        if reply is None or (reply.code is None and reply.data.image is None):
-            raise self._service.judge.about(request).by_status(answer, paid=True)
+        if reply is None or not reply.usable:
+            self._check_path(answer, call.endpoint, path)
+        try:
+            return await self._read(answer, value, reply, call)
+        except Refused as error:
+            if error.reason is Reason.RETIRED:
+                self._retire(request)
+            raise
+
+    def _endpoint(self, request: ImageRequest) -> Endpoint:
+        """The row for this request. Raises Refused if there is none, for a request of another version."""
+        endpoint = self._endpoints.get((request.engine, request.operation))
+        if endpoint is None:
+            raise Refused(Reason.RETIRED, detail="an unknown engine or operation")
+        return endpoint
+
+    async def _read(self, answer: Answer, value: Json, reply: Reply | None, call: Call) -> Finished:
+        judge = self._service.judge.about(call.request)
+        files = call.endpoint.uploads
+        if reply is None or not reply.usable:
+            if files and answer.status == 413:
+                raise TooLarge(detail=answer.detail)
+            raise judge.by_status(answer, paid=True)
         if reply.code not in {0, None}:
-            raise self._refusal(answer, value, request)
-        return await self._finished(answer, reply, request)
+            raise refusal(answer, value, judge, files=files)
+        return await self._finished(answer, reply, call)
 
-    def _refusal(self, answer: Answer, value: Json, request: ImageRequest) -> ProviderError:
-        """Make the error for a failure that the service reports. Such a report overrides a 5xx, but not a 4xx."""
-        judge = self._service.judge.about(request)
-        said = reason(value)
-        told = answer.status == 404 and not says_no_more(said)
-        if 300 <= answer.status < 500 and answer.status != 408 and not told:
-            return judge.by_status(answer, paid=True)
-        if answer.status >= 500 and judge.reason_in(said) is Reason.REFUSED:
-            return Refused(Reason.BROKEN, said=sentence(judge.plain(said)), detail=answer.detail, fault=True)
-        return judge.by_words(said, status=answer.status, detail=answer.detail)
-
-    async def _finished(self, answer: Answer, reply: Reply, request: ImageRequest) -> Finished:
+    async def _finished(self, answer: Answer, reply: Reply, call: Call) -> Finished:
         image = reply.data.image
         if image is None:
             if not answer.ok:
-                raise self._service.judge.about(request).by_status(answer, paid=True)
+                raise self._service.judge.about(call.request).by_status(answer, paid=True)
             raise OutcomeUnknown(Reason.IMAGE_MISSING, detail=answer.detail)
         try:
-            data = await self._service.in_thread(decode_image, image)
+            data, reshaped = await self._service.in_thread(decode_shaped, image, call.shape)
         except ValueError:
             raise OutcomeUnknown(Reason.IMAGE_BROKEN, detail=answer.detail) from None
         told = reply.data.seed
-        seed = told if told is not None and told in SEED else request.seed
-        made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered)
-        return Finished((made,), self._cost(request))
+        seed = told if told is not None and told in SEED else call.request.seed
+        made = GeneratedImage(data=data, seed=seed or None, filtered=reply.filtered, reshaped=reshaped)
+        return Finished((made,), self._prices.cost(call.endpoint, call.request))
 
-    def _cost(self, request: ImageRequest) -> Cost:
-        if request.engine == CORE:
-            return Cost(CORE_PRICE, exact=True)
-        steps = request.steps if request.steps is not None else round(STEPS.default or 30)
-        return Cost(basic_price(request.size, steps), exact=False)
+    # --- endpoints that are gone --------------------------------------------------------------------------------
+
+    def _path(self, endpoint: Endpoint) -> str:
+        return next(path for path in endpoint.paths if path not in self._absent)
+
+    def _check_path(self, answer: Answer, endpoint: Endpoint, path: str) -> None:
+        """Go on to the endpoint's next path if this response, which is not the service's own, says that it is absent.
+
+        Raises Unreachable for the first such response, and Busy for those to requests that were sent before it arrived:
+        several failures at once would look like an outage. If no path is left, the engine may be gone, or the service
+        may just be being deployed. So the request is refused, but the engine stays on offer, and the next request tries
+        the paths again.
+        """
+        if len(endpoint.paths) == 1 or answer.status not in _NO_SUCH_PATH:
+            return
+        if path in self._absent:
+            raise Busy(detail=answer.detail, retry_after=0.0)
+        self._absent.add(path)
+        if self._absent.issuperset(endpoint.paths):
+            self._absent.difference_update(endpoint.paths)
+            raise Refused(Reason.RETIRED, detail=answer.detail, operator=True)
+        raise Unreachable(detail=answer.detail)
+
+    def _retire(self, request: ImageRequest) -> None:
+        """Refuse such requests without a call from now on, until a restart."""
+        self._retired.add((request.engine, request.operation))
+        engine = next(each for each in self.engines if each.id == request.engine)
+        # The operations of an engine for words share its model. The others are endpoints that have nothing in common.
+        if engine.operation is Operation.TEXT_TO_IMAGE:
+            self._retired.update((engine.id, operation) for operation in engine.operations)
+        if all((engine.id, operation) in self._retired for operation in engine.operations):
+            self.retired.add(engine.id)
 
     async def find(self, handle: Handle) -> Handle | None:
         """Raise OutcomeUnknown, always: None would claim that nothing was charged, which is unknown."""
@@ -259,59 +234,38 @@ class Aithriving(Provider):
         await self._service.close()
 
 
-def body_of(request: ImageRequest) -> dict[str, Json]:
-    """Build the JSON body for a request. Fields that are not set are omitted; a seed of 0 would mean a random one."""
-    core = request.engine == CORE
-    fields: dict[str, Json] = {
-        "prompt": ", ".join(part.text for part in request.prompts if part.weight > 0),
-        "width": request.size.width,
-        "height": request.size.height,
-        "aspect_ratio": nearest_ratio(request.size) if core else None,
-        "negative_prompt": (request.negative or None) if core else None,
-        "seed": request.seed or None,
-        "style_preset": request.style,
-        "steps": None if core else request.steps,
-        "cfg_scale": None if core else _short(request.guidance),
-        "sampler": None if core else request.sampler,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
+async def _json(answer: Answer) -> Json:
+    """The value in a response, or None if it is not JSON."""
+    try:
+        return await answer.json()
+    except Unreadable:
+        return None
 
 
-def _short(value: float | None) -> float | None:
-    """Turn a whole number into an integer, because the provider's page calls this field an integer."""
-    return int(value) if value is not None and value.is_integer() else value
+def _form(call: Call) -> Form | None:
+    """Make the form for a request with pictures; None for one without.
+
+    Raises Refused if a part of the request is missing, and TooLarge if the form has more bytes than the endpoint takes.
+    """
+    endpoint, request, pictures = call.endpoint, call.request, call.pictures
+    if not endpoint.uploads:
+        return None
+    if pictures is None:
+        raise Refused(Reason.NO_PICTURE)
+    files = [_part(endpoint.picture, pictures.source)]
+    if request.operation.has_mask:
+        if pictures.mask is None:
+            raise Refused(Reason.NOTHING_MARKED)
+        files.append(_part("mask", pictures.mask))
+    if request.operation is Operation.OUTPAINT:
+        margins, most = request.margins or Margins(), endpoint.rules.margin
+        if not 0 < margins.largest <= most or margins.smallest < 0:
+            raise Refused(Reason.WRONG_MARGINS, values={"most": most})
+    form = Form(tuple((name, str(value)) for name, value in endpoint.fields_of(call).items()), tuple(files))
+    if form.size > endpoint.rules.bytes:
+        raise TooLarge(detail=f"a form of {form.size} bytes")
+    return form
 
 
-def _basic(styles: tuple[str, ...]) -> Engine:
-    return Engine(
-        id=BASIC,
-        name="Stable Diffusion 1.6",
-        abilities=frozenset({Ability.STYLE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER}),
-        sizes=COMMON_SIZES,
-        grid=GRID,
-        default_size=SQUARE,
-        images_per_submission=1,
-        prompt_limit=PROMPT_LIMIT,
-        styles=styles,
-        samplers=SAMPLERS,
-        steps=STEPS,
-        guidance=GUIDANCE,
-        seed=SEED,
-        price=Quote(_LEAST[0], _MOST[0], BASIC_HOLD, exact=False),
-    )
-
-
-def _core(styles: tuple[str, ...]) -> Engine:
-    return Engine(
-        id=CORE,
-        name="Stable Image Core",
-        abilities=frozenset({Ability.NEGATIVE, Ability.STYLE, Ability.SEED}),
-        sizes=COMMON_SIZES,
-        grid=GRID,
-        default_size=SQUARE,
-        images_per_submission=1,
-        prompt_limit=LONG_PROMPT_LIMIT,
-        styles=styles,
-        seed=SEED,
-        price=Quote(CORE_PRICE, CORE_PRICE, CORE_PRICE, exact=True),
-    )
+def _part(name: str, picture: PictureFile) -> FilePart:
+    return FilePart(name, picture.path, picture.media_type, picture.bytes)

@@ -29,6 +29,7 @@ LONGEST_TEXT = 300
 _MOST_CREDITS = Decimal(1_000_000)
 # The size in bytes from which JSON is decoded in a thread, because decoding takes that long.
 _SLOW_TO_READ = 1 << 18
+_LONGEST_INNER = 20_000
 _NO_ERROR = frozenset({"", "none", "null"})
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -139,13 +140,17 @@ def reason(value: Json) -> str:
 
 
 def _words(value: object, depth: int) -> Iterator[str]:
-    """Yield the texts in a list or an object, message fields first."""
+    """Yield the texts in a list, an object or a text that is JSON itself. A message or list of errors comes alone."""
     if isinstance(value, str):
-        if value.strip():
+        if isinstance(inner := _inner(value), dict | list) and depth:
+            yield from _words(inner, depth - 1)
+        elif value.strip():
             yield value.strip()
     elif isinstance(value, dict) and depth:
         if isinstance(value.get("message"), str) and value["message"].strip():
             yield value["message"].strip()
+        elif isinstance(value.get("errors"), list) and value["errors"]:
+            yield from _words(value["errors"], depth - 1)
         else:
             for part in value.values():
                 yield from _words(part, depth - 1)
@@ -154,6 +159,16 @@ def _words(value: object, depth: int) -> Iterator[str]:
             yield from _words(part, depth - 1)
     elif number(value) is not None:
         yield str(value)
+
+
+def _inner(text: str) -> Json:
+    """The object or list in a text, such as an error that was passed on as it came. None if there is none."""
+    if not text.lstrip().startswith(("{", "[")) or len(text) > _LONGEST_INNER:
+        return None
+    try:
+        return parse_json(text.encode("utf-8", "replace"))
+    except Unreadable:
+        return None
 
 
 def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:

@@ -85,7 +85,8 @@ class Engine:
     ``sizes`` are the sizes to offer first; ``grid`` is None if the engine accepts no size except ``sizes``. An
     operation with neither makes images whose size follows from the picture that it starts from; ``picture`` is what it
     requires of that picture. ``images_per_submission`` is the number of images that one paid request can make. If it is
-    1, several images need several requests. ``price`` is the price of one image, from the cheapest request to the most
+    1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
+    takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
     expensive. ``others`` are the same engine's other operations.
     """
 
@@ -108,6 +109,7 @@ class Engine:
     operation: Operation = Operation.TEXT_TO_IMAGE
     picture: PictureRules | None = None
     others: tuple[Engine, ...] = ()
+    batch: int = 1
 
     def doing(self, operation: Operation) -> Engine | None:
         """Return the engine for this operation, or None if it does not have it."""
@@ -178,7 +180,8 @@ class GeneratedImage:
     """An image that the provider has made: at a URL, or as bytes that came with the response.
 
     ``size`` and ``expected_bytes`` are the provider's claims; only the file itself is reliable. ``filtered`` means that
-    the provider reports a blurred or withheld image.
+    the provider reports a blurred or withheld image. ``reshaped`` means that the image was made from a picture, and its
+    ratio is not the one that follows from the request.
     """
 
     url: str | None = None
@@ -187,6 +190,7 @@ class GeneratedImage:
     filtered: bool = False
     size: Size | None = None
     expected_bytes: int | None = None
+    reshaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +259,21 @@ class Takes(StrEnum):
 
     NAMES = "names"
     HOSTS = "hosts"
+    VERSIONS = "versions"
+    PRICES = "prices"
 
 
 class WrongSetting(ValueError):
-    """An invalid setting that only the provider can check. Has its name and the valid values, never its value."""
+    """An invalid setting that only the provider can check. Has its name and the valid values, never its value.
 
-    def __init__(self, name: str, takes: Takes) -> None:
+    ``choices`` are the valid values if there are only a few.
+    """
+
+    def __init__(self, name: str, takes: Takes, choices: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name}: {takes}")
         self.name = name
         self.takes = takes
+        self.choices = choices
 
 
 class SettingsReader(Protocol):
@@ -301,6 +311,8 @@ class Provider(ABC):
     label: str
     """The display name."""
     engines: tuple[Engine, ...]
+    retired: set[str]
+    """The ids of engines that the service no longer has; empty at start."""
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
@@ -323,6 +335,10 @@ class Provider(ABC):
 
         Raises the reader's own error for an invalid value, and WrongSetting for one that only the provider can check.
         """
+
+    def has_retired(self, engine: Engine) -> bool:
+        """Return whether the service no longer has this engine, or this operation of it."""
+        return engine.id in self.retired
 
     @abstractmethod
     def quote(self, request: ImageRequest) -> Quote:

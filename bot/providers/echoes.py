@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cached_property
 
 from bot.providers.base import ImageRequest
@@ -44,9 +45,11 @@ class OwnWords:
 
     @cached_property
     def _texts(self) -> frozenset[str]:
-        """The prompts, separately and joined, and the negative prompt: the texts that reveal what a person wants."""
-        parts = [part.text for part in self._request.prompts]
-        return frozenset(map(_words, (*parts, " ".join(parts), self._request.negative or ""))) - {""}
+        """The texts that reveal what a person wants: the prompts, separately and joined, what to avoid or replace."""
+        asked = self._request
+        parts = [part.text for part in asked.prompts]
+        texts = (*parts, " ".join(parts), asked.negative or "", asked.search or "")
+        return frozenset(map(_words, texts)) - {""}
 
     @cached_property
     def _all(self) -> str:
@@ -56,6 +59,10 @@ class OwnWords:
         """Return whether the request contains these words consecutively. False if there are no words."""
         folded = _words(words)
         return bool(folded) and folded in self._all
+
+    def hold_any(self, words: Iterable[str]) -> bool:
+        """Return whether the request contains any of these words, in any form: "model" is in "models"."""
+        return any(_words(word) in self._all for word in words)
 
     def taken_out_of(self, text: str) -> str:
         """Replace every echo of a prompt, or of a long part of one, by a gap."""

@@ -22,6 +22,14 @@ class Reason(StrEnum):
     """The service does not accept pictures of this size."""
     RETIRED = "retired"
     """The service no longer has this engine."""
+    # Problems of a request that were found before it was sent.
+    NO_WORDS = "no_words"
+    """The prompt has only flags, and the engine needs words."""
+    NO_PICTURE = "no_picture"
+    NOTHING_MARKED = "nothing_marked"
+    """No part of the picture is marked."""
+    WRONG_MARGINS = "wrong_margins"
+    """The picture is extended on no side, or by more than ``most`` pixels."""
     # Problems that only the bot's operator can fix.
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"

@@ -1,7 +1,8 @@
 """HTTP calls to one image service. Each is made once, and a failure says whether the request was sent.
 
 No call is repeated here, and no redirect is followed. The kind of an error does not show whether a request left the
-machine, so this is recorded when the connection is established. Each call that may change something opens a new
+machine, so this is recorded when the connection is established. A form with files takes a while to send, and no service
+acts on half of it, so the bytes that are left are counted. Each call that may change something opens a new
 connection, because a kept one may be closed by the server just as the request is sent. Read-only calls share kept
 connections, which saves a round trip for each poll. If such a connection is lost, the caller's next poll opens another.
 """
@@ -24,6 +25,7 @@ from bot.providers.base import Json
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
+from bot.providers.uploads import Form, InThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,15 +82,22 @@ class Service:
         paid: bool,
         form: Sequence[tuple[str, str]] | None = None,
         json: Json = None,
+        multipart: Form | None = None,
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
         """Make one API request with the key and return the response, whatever its status.
 
-        ``path`` is appended to the base URL. Raises Unreachable if the request certainly did not arrive, or if it is
-        not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was sent and no complete response
-        arrived.
+        ``path`` is appended to the base URL. The body is a ``form``, ``json`` or a ``multipart`` form with files.
+        ``seconds`` is the limit for all of it, including the upload. Raises Unreachable if the request certainly did
+        not arrive completely, or if it is not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was
+        sent and no complete response arrived.
         """
+        if multipart is not None:
+            try:
+                await self.in_thread(multipart.check)
+            except OSError as error:
+                raise Unreachable(detail=f"{method} {path}: a file to upload: {type(error).__name__}") from None
         headers = {"Accept": "application/json", "Authorization": self._authorization}
         return await self._exchange(
             method,
@@ -97,6 +106,7 @@ class Service:
             paid=paid,
             form=form,
             json=json,
+            multipart=multipart,
             seconds=seconds,
             largest=largest,
         )
@@ -124,24 +134,27 @@ class Service:
         paid: bool,
         form: Sequence[tuple[str, str]] | None = None,
         json: Json = None,
+        multipart: Form | None = None,
         seconds: float = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
         call = f"{method} {url.raw_path}"
-        line = SimpleNamespace(up=False)
+        body_to_send = _body(form, multipart, self.in_thread)
+        line = SimpleNamespace(up=False, left=body_to_send.size if multipart is not None else 0)
         try:
             session = self.session if paid or method == "POST" else self.asking
             async with session.request(
                 method,
                 url,
                 headers=headers,
-                data=None if form is None else aiohttp.FormData(form),
+                data=body_to_send,
                 json=json,
                 proxy=self.proxy_for(url),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS),
                 trace_request_ctx=line,
             ) as response:
+                line.left = 0  # Whatever it responds to, it has read enough.
                 try:
                     body = await _read(response, largest)
                 except (aiohttp.ClientError, OSError, TimeoutError):
@@ -152,7 +165,7 @@ class Service:
                 return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
-            if paid and line.up:
+            if paid and line.up and line.left <= 0:
                 raise OutcomeUnknown(detail=detail) from None
             raise Unreachable(detail=detail) from None
 
@@ -182,6 +195,7 @@ class Service:
     def _opened(self, **keeping: Any) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_line_is_up)
+        trace.on_request_chunk_sent.append(_chunk_is_sent)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 # The caller limits the number of calls. Waiting for a free connection here would look like a timeout.
@@ -233,6 +247,21 @@ async def _line_is_up(_session: object, context: SimpleNamespace, _params: objec
     line = context.trace_request_ctx
     if line is not None:
         line.up = True
+
+
+async def _chunk_is_sent(
+    _session: object, context: SimpleNamespace, params: aiohttp.TraceRequestChunkSentParams
+) -> None:
+    # The library calls this just before it writes the chunk, so a form may count as sent too early, but never too late.
+    line = context.trace_request_ctx
+    if line is not None:
+        line.left -= len(params.chunk)
+
+
+def _body(form: Sequence[tuple[str, str]] | None, multipart: Form | None, in_thread: InThread) -> Any:
+    if multipart is not None:
+        return multipart.encoded(in_thread)
+    return None if form is None else aiohttp.FormData(form)
 
 
 async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:

@@ -19,12 +19,16 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 # Channels by colour type: greyscale, RGB, palette (possibly with transparency), greyscale with alpha, RGB with alpha.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 4, 4: 2, 6: 4}
 _JPEG = b"\xff\xd8\xff"
+_GIFS = (b"GIF87a", b"GIF89a")
 _WEBP_MOVES = 0x02
 _JPEG_END = b"\xff\xd9"
 # Some encoders append data to a JPEG, so its end marker is searched for in this many bytes at the end of the file.
 _JPEG_TAIL = 1 << 16
 _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOS = 0xDA
+# The parts of a GIF, and the flag of a colour table.
+_GIF_IMAGE, _GIF_EXTENSION = 0x2C, 0x21
+_GIF_TABLE = 0x80
 # An image has some hundreds of parts. A file that consists of empty parts would take minutes to read.
 _MOST_PARTS = 100_000
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
@@ -59,6 +63,15 @@ def inspect_file(file: BinaryIO) -> FetchedImage:
     return FetchedImage(media_type, header.size, length)
 
 
+def inspect_upload(file: BinaryIO) -> FetchedImage:
+    """Read the type, size in pixels and length of an open file that a person uploaded. Raises NotAnImage.
+
+    A GIF is accepted, too, and so is any amount of data after the end of a JPEG: phones append videos and depth maps.
+    """
+    media_type, header, length = _header(file, upload=True)
+    return FetchedImage(media_type, header.size, length)
+
+
 def decoded_bytes(file: BinaryIO) -> int:
     """Compute the size of the decoded pixels in bytes, from the header of an open image file. Raises NotAnImage."""
     _, header, _ = _header(file)
@@ -72,11 +85,11 @@ class _Header(NamedTuple):
     pixel_bytes: int
 
 
-def _header(file: BinaryIO) -> tuple[str, _Header, int]:
+def _header(file: BinaryIO, *, upload: bool = False) -> tuple[str, _Header, int]:
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(512)
-    media_type, measure = _sniff(head)
+    media_type, measure = _sniff(head, upload=upload)
     try:
         header = measure(file, length)
     except (struct.error, IndexError):
@@ -90,13 +103,15 @@ def _header(file: BinaryIO) -> tuple[str, _Header, int]:
     return media_type, header, length
 
 
-def _sniff(head: bytes) -> tuple[str, Callable[[BinaryIO, int], _Header]]:
+def _sniff(head: bytes, *, upload: bool) -> tuple[str, Callable[[BinaryIO, int], _Header]]:
     if not head:
         raise _cut_short("an empty file")
     if head.startswith(_PNG):
         return "image/png", _measure_png
     if head.startswith(_JPEG):
-        return "image/jpeg", _measure_jpeg
+        return "image/jpeg", _measure_uploaded_jpeg if upload else _measure_jpeg
+    if upload and head.startswith(_GIFS):
+        return "image/gif", _measure_gif
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp", _measure_webp
     if any(whole.startswith(head) for whole in (_PNG, _JPEG)):
@@ -139,6 +154,24 @@ def _measure_png(file: BinaryIO, length: int) -> _Header:
 
 
 def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
+    header, after = _jpeg_header(file)
+    file.seek(max(after, length - _JPEG_TAIL))
+    # The compressed data never contains these two bytes in sequence, so finding them means that the file is complete.
+    if _JPEG_END not in file.read():
+        raise _cut_short("a JPEG that ends too early")
+    return header
+
+
+def _measure_uploaded_jpeg(file: BinaryIO, length: int) -> _Header:
+    """Measure a JPEG of which only the decoder can tell whether it is complete."""
+    header, after = _jpeg_header(file)
+    if after >= length:
+        raise _cut_short("a JPEG that ends in its header")
+    return header
+
+
+def _jpeg_header(file: BinaryIO) -> tuple[_Header, int]:
+    """Read the segments of a JPEG up to its pixels. Returns its header and where the pixels start."""
     file.seek(2)
     header: _Header | None = None
     after = None
@@ -159,11 +192,7 @@ def _measure_jpeg(file: BinaryIO, length: int) -> _Header:
             break
     if header is None or after is None:
         raise _broken("a JPEG with a broken header")
-    file.seek(max(after, length - _JPEG_TAIL))
-    # The compressed data never contains these two bytes in sequence, so finding them means that the file is complete.
-    if _JPEG_END not in file.read():
-        raise _cut_short("a JPEG that ends too early")
-    return header
+    return header, after
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -198,3 +227,35 @@ def _measure_webp(file: BinaryIO, length: int) -> _Header:
         width, height = struct.unpack("<HH", body[6:10])
         return _Header(Size(width & 0x3FFF, height & 0x3FFF), 3)
     raise _broken("a WebP with a broken header")
+
+
+def _measure_gif(file: BinaryIO, length: int) -> _Header:
+    """Measure the canvas of a GIF, which includes its first frame."""
+    file.seek(6)
+    width, height, flags = struct.unpack("<HHB", file.read(5))
+    file.seek(2 + _gif_table(flags), os.SEEK_CUR)
+    for _ in range(_MOST_PARTS):
+        kind = file.read(1)[0]
+        if kind == _GIF_EXTENSION:
+            file.seek(1, os.SEEK_CUR)
+            _skip_gif_blocks(file, length)
+            continue
+        if kind != _GIF_IMAGE:
+            raise _broken("a GIF without a picture in it")
+        left, top, wide, high, flags = struct.unpack("<HHHHB", file.read(9))
+        file.seek(_gif_table(flags) + 1, os.SEEK_CUR)
+        _skip_gif_blocks(file, length)
+        return _Header(Size(max(width, left + wide), max(height, top + high)), 4)
+    raise _broken("a GIF of far too many parts")
+
+
+def _gif_table(flags: int) -> int:
+    """Compute the length in bytes of the colour table that these flags announce."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & _GIF_TABLE else 0
+
+
+def _skip_gif_blocks(file: BinaryIO, length: int) -> None:
+    """Skip a chain of blocks, each of which starts with its length, up to the empty one."""
+    while count := file.read(1)[0]:
+        if file.seek(count, os.SEEK_CUR) > length:
+            raise _cut_short("a GIF that ends too early")

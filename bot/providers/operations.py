@@ -80,6 +80,10 @@ class Margins:
     def largest(self) -> int:
         return max(self.left, self.right, self.up, self.down)
 
+    @property
+    def smallest(self) -> int:
+        return min(self.left, self.right, self.up, self.down)
+
     def around(self, size: Size) -> Size:
         """The size of a picture of this size after it was extended."""
         return Size(self.left + size.width + self.right, self.up + size.height + self.down)
@@ -98,7 +102,7 @@ class PictureRules:
 
     ``least_side`` is for both sides; ``ratio`` is the longest side divided by the shortest, at most (None: any). With
     ``exact``, the picture is sent in exactly the size of the request. ``bytes`` is the limit of the whole upload.
-    ``margin`` is the most that one side can be extended by.
+    ``margin`` is the most that one side can be extended by. ``formats`` are the media types that are accepted.
     """
 
     least_side: int = 64
@@ -108,6 +112,7 @@ class PictureRules:
     exact: bool = False
     bytes: int = 8 << 20
     margin: int = 2_000
+    formats: tuple[str, ...] = ("image/png", "image/jpeg", "image/webp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,12 @@ from bot.providers.base import ImageRequest
 from bot.providers.echoes import LONGEST, OwnWords, unescaped
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 
+_ENGINE = r"\b(the |this |specified |requested )*(engine|model|endpoint)\b"
+_NO_LONGER = (
+    r"\b(not found|no longer (available|exists|supported|offered)|(does not|doesn't) exist|"
+    r"(been |is |was |are )?(deprecated|retired|discontinued|sunset|decommissioned|removed))\b"
+)
+
 # The order decides between several matches: "authentication failed, too many requests" is about the rate limit.
 _WORDS = {
     Reason.BUSY: (
@@ -36,7 +42,7 @@ _WORDS = {
         r"\bnsfw\b",
         r"\bsafety\b",
         r"\bpolic(y|ies)\b",
-        r"content.?(filter|violation)",
+        r"content.?(filter|violation|moderation)",
         r"inappropriate",
         r"prohibited",
         r"\bbanned\b",
@@ -55,18 +61,24 @@ _WORDS = {
         r"\b(invalid|expired|wrong|missing|bad|incorrect) (access |auth\w* |bearer )?(token|key|credentials)\b",
         r"\b(token|key|credentials) (is |are |has |have )?(invalid|expired|wrong|missing|revoked|not valid)\b",
     ),
+    Reason.RETIRED: (
+        rf"{_ENGINE} .{{0,60}}?{_NO_LONGER}",
+        rf"{_NO_LONGER} {_ENGINE}",
+        r"\b(unknown|unsupported|deprecated|retired|discontinued) (engine|model)\b",
+    ),
     Reason.BROKEN: (
         r"\b(internal|server|gateway|upstream) (server )?error\b",
         r"\b(service|server|system|model) (is )?(currently |temporarily )?(unavailable|overloaded|down)\b",
         r"\b(under|for) maintenance\b",
     ),
 }
+_ABOUT_ENGINES = ("engine", "model", "endpoint")
 _PATTERNS = {kind: re.compile("|".join(words), re.IGNORECASE) for kind, words in _WORDS.items()}
 
 
 # A 4xx means that the request is wrong, so it is neither a rate limit nor an outage. These services are known to use
 # some 4xx statuses for an empty account. Other statuses are about the request's fields only.
-_LEFT_OPEN = frozenset({Reason.NO_CREDITS, Reason.MODERATED, Reason.WRONG_KEY})
+_LEFT_OPEN = frozenset({Reason.NO_CREDITS, Reason.MODERATED, Reason.WRONG_KEY, Reason.RETIRED})
 _SAYS_MORE = frozenset({400, 403, 404, 405, 410})
 _NO_MORE_THAN_THE_STATUS = frozenset({"", "forbidden", "not found", "access denied"})
 
@@ -75,10 +87,13 @@ def reason_in(text: str, *, own: OwnWords | None = None, among: Collection[Reaso
     """Find the reason for a service's message: the first match among ``among``, else Reason.REFUSED.
 
     Words that the request itself contains are ignored. Only whole words match: "could not generate" is not about a
-    rate.
+    rate. An engine that is gone is gone for everybody, so a request with a word such as "engine" never shows that:
+    "no 'engine' was found" is about the picture.
     """
     for kind, pattern in _PATTERNS.items():
-        if kind in among and any(own is None or not own.hold(found[0]) for found in pattern.finditer(text)):
+        if kind not in among or (kind is Reason.RETIRED and own is not None and own.hold_any(_ABOUT_ENGINES)):
+            continue
+        if any(own is None or not own.hold(found[0]) for found in pattern.finditer(text)):
             return kind
     return Reason.REFUSED
 
@@ -125,7 +140,7 @@ class Judge:
         """Make a refusal from the service's message. ``status`` limits the possible reasons."""
         kind = self.reason_in(text, status)
         match kind:
-            case Reason.NO_CREDITS | Reason.WRONG_KEY:
+            case Reason.NO_CREDITS | Reason.WRONG_KEY | Reason.RETIRED:
                 return Refused(kind, detail=detail, operator=True)
             case Reason.BUSY:
                 return Busy(detail=detail)

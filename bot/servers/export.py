@@ -14,6 +14,7 @@ from typing import Any
 from bot.domain.characters import INVISIBLE, NOT_SHOWN
 from bot.domain.periods import moment_of
 from bot.errors import UserError
+from bot.providers.operations import Operation
 from bot.text import message, t
 from storage.ledger import LedgerEntry
 
@@ -28,6 +29,7 @@ COLUMNS = (
     "job",
     "request",
     "engine",
+    "operation",
     "credits",
     "exact",
     "of_grants",
@@ -101,6 +103,7 @@ def _cells(entry: LedgerEntry) -> tuple[Any, ...]:
         _number(entry.job_id),
         _number(entry.submission_id),
         cell(entry.engine or ""),
+        cell(_operation(entry)),
         _credits(entry.amount),
         "yes" if entry.exact else "estimated",
         _credits(entry.granted) if entry.granted else "",
@@ -109,6 +112,11 @@ def _cells(entry: LedgerEntry) -> tuple[Any, ...]:
         cell(entry.outcome or ""),
         cell(entry.note or ""),
     )
+
+
+def _operation(entry: LedgerEntry) -> str:
+    """The operation's code; empty for an entry without a request."""
+    return "" if entry.engine is None else entry.operation or Operation.TEXT_TO_IMAGE
 
 
 def _time(at: int) -> str:

@@ -86,7 +86,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """The overall figures, and the lines of page ``number``. Reports by engine or channel have no timeline."""
+    """The overall figures, and the lines of page ``number``. Only reports by person or day have a timeline."""
 
     totals: Figures
     lines: tuple[Line, ...]

@@ -128,7 +128,7 @@ class ReportPages:
 
     async def turned(self, interaction: Interaction, page: int, rest: str) -> Sheet:
         """The page of a report's button."""
-        match = re.fullmatch(r"(?P<by>user|engine|day|channel):(?P<all>[01]):(?P<period>.{1,40})", rest)
+        match = re.fullmatch(r"(?P<by>user|engine|day|channel|operation):(?P<all>[01]):(?P<period>.{1,40})", rest)
         if match is None:
             raise UserError(OLD_LIST)
         return await self.report(interaction, match["period"], By(match["by"]), page, everywhere=match["all"] == "1")

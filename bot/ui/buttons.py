@@ -13,13 +13,16 @@ from discord import ui
 
 from bot.clock import Clock
 from bot.errors import UserError
+from bot.jobs.lineage import Lineage
 from bot.jobs.results import JobDetails, Results
 from bot.jobs.service import JobService
 from bot.text import message, t
+from bot.ui.attached_files import fill
 from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.cards.delivery_text import jump_url, message_url
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
+from bot.ui.cards.family import faces, family_sheet, foot
 from bot.ui.cards.layout import Card, notice, text
 from bot.ui.client import Interaction
 from bot.ui.components import Component, component
@@ -34,6 +37,8 @@ from bot.ui.interactions import (
     tell,
 )
 from bot.ui.job_starter import AckFirst, JobStarter
+from bot.ui.names import names_of
+from bot.ui.picture_panel import PicturePanel
 from bot.ui.price_buttons import PriceButtons
 from bot.ui.questions import Confirmation
 from bot.ui.repeat_buttons import RepeatButtons
@@ -63,16 +68,19 @@ class JobButtons:
         *,
         service: JobService,
         results: Results,
+        lineage: Lineage,
         cards: JobCards,
         starter: JobStarter,
         ack_first: AckFirst,
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
+        panel: PicturePanel,
         clock: Clock,
     ) -> None:
         self._service = service
         self._results = results
+        self._lineage = lineage
         self._cards = cards
         self._clock = clock
         repeats = RepeatButtons(service=service, starter=starter)
@@ -86,7 +94,9 @@ class JobButtons:
             "details": self.details,
             "walk": self._walk,
             "log": self._log,
+            "tree": self._tree,
             "edit": forms.edit,
+            "picture": panel.open_single,
             "share": sharing.share,
             "confirm": prices.confirm,
             "post": prices.post,
@@ -110,11 +120,19 @@ class JobButtons:
         """Show every step of a job, in the place of its details."""
         await self._replace(interaction, job_id, log_card)
 
+    async def _tree(self, interaction: Interaction, job_id: int) -> None:
+        """Show the family of a job as one picture, in the place of its details."""
+        await interaction.response.defer()
+        family = await self._lineage.family(origin_of(interaction), job_id)
+        names = await names_of(interaction, family.people)
+        drawing = await self._lineage.drawn(family, faces(family, names), foot=foot(family))
+        await fill(interaction, family_sheet(family, names, drawing))
+
     async def _replace(self, interaction: Interaction, job_id: int, card: Callable[[JobDetails], Card]) -> None:
         """Show a card about a job in the place of the pressed one, which is private like all details."""
         await interaction.response.defer()
         found = await self._results.detailed(origin_of(interaction), job_id)
-        await interaction.edit_original_response(view=card(found))
+        await interaction.edit_original_response(view=card(found), attachments=[])
 
     async def _cancel(self, interaction: Interaction, job_id: int) -> None:
         await promise(interaction)

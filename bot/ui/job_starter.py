@@ -29,6 +29,7 @@ from bot.ui.interactions import (
     promise,
     take_back,
 )
+from bot.ui.pictures import IncomingPicture
 from bot.ui.questions import SameSeedQuestions
 
 ACKNOWLEDGE_TIMEOUT = 1.0
@@ -88,13 +89,40 @@ class Remember(Protocol):
     """Makes the card of a refusal: :meth:`~bot.ui.refused_commands.RefusedCommands.card`."""
 
     def __call__(
-        self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
+        self,
+        refused: Refusal,
+        *,
+        user_id: int,
+        draft: Draft | None = None,
+        parent_id: int | None = None,
+        incoming: Incoming | None = None,
     ) -> Card: ...
 
 
 async def _one_per_turn(lock: asyncio.Lock) -> None:
     async with lock:
         await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The options of a command whose pictures are received after the first answer."""
+
+    options: ImagineOptions
+    picture: IncomingPicture
+    mask: IncomingPicture | None = None
+
+    @property
+    def expected(self) -> ImagineOptions:
+        """The options with what is known of the pictures before they are received."""
+        mask = None if self.mask is None else self.mask.expected
+        return replace(self.options, source=self.picture.expected, mask=mask)
+
+    async def receive(self) -> ImagineOptions:
+        """The options with the stored pictures. Raises UserError and StorageError."""
+        source = await self.picture.receive()
+        mask = None if self.mask is None else await self.mask.receive()
+        return replace(self.options, source=source, mask=mask)
 
 
 class JobStarter:
@@ -128,10 +156,21 @@ class JobStarter:
         parent_id: int | None = None,
         draft: Draft | None = None,
         named_price: int | None = None,
+        picture: IncomingPicture | None = None,
+        mask: IncomingPicture | None = None,
     ) -> int | None:
-        """Check the options and start the job, see :meth:`start`. Raises UserError, see :meth:`planned`."""
-        plan = await self.planned(interaction, options, complete=complete, parent_id=parent_id, draft=draft)
-        return await self.start(interaction, plan, parent_id=parent_id, named_price=named_price)
+        """Check the options and start the job, see :meth:`start`. Raises UserError, see :meth:`planned`.
+
+        ``picture`` and ``mask`` replace those of the options. They are received after the first answer.
+        """
+        incoming = None
+        if picture is not None:
+            incoming = Incoming(options, picture, mask)
+            options = incoming.expected
+        plan = await self.planned(
+            interaction, options, complete=complete, parent_id=parent_id, draft=draft, incoming=incoming
+        )
+        return await self.start(interaction, plan, parent_id=parent_id, named_price=named_price, incoming=incoming)
 
     async def planned(
         self,
@@ -141,17 +180,18 @@ class JobStarter:
         complete: bool = False,
         parent_id: int | None = None,
         draft: Draft | None = None,
+        incoming: Incoming | None = None,
     ) -> Plan:
         """Turn the options into requests. Raises UserError with all problems and what could be made instead.
 
         Options that are not ``complete`` are completed from the person's defaults. ``parent_id`` is the job that they
-        continue, and ``draft`` the submitted form that they come from. Limits are read from the database only if the
-        options are refused.
+        continue, and ``draft`` the submitted form that they come from. The pictures in ``incoming`` are received if an
+        offer of the refusal is accepted. Limits are read from the database only if the options are refused.
         """
         with self._ack_first.unacknowledged():
             await self._ack_first.enter()
             origin = origin_of(interaction)
-            interaction.extras[_TYPED] = _Typed(options, complete, draft)
+            interaction.extras[_TYPED] = _Typed(options, complete, draft, incoming)
             missing = missing_permissions(interaction, private=options.private)
             try:
                 plan = await self._service.checked(origin, options, complete=complete)
@@ -190,8 +230,8 @@ class JobStarter:
     ) -> UserError:
         refused = await self._refusals.explained(origin_of(interaction), error, missing=missing)
         typed = interaction.extras.get(_TYPED)
-        draft = typed.draft if isinstance(typed, _Typed) else None
-        card = self._remember(refused, user_id=interaction.user.id, draft=draft, parent_id=parent_id)
+        draft, incoming = (typed.draft, typed.incoming) if isinstance(typed, _Typed) else (None, None)
+        card = self._remember(refused, user_id=interaction.user.id, draft=draft, parent_id=parent_id, incoming=incoming)
         return RefusedWithCard(refused, card)
 
     async def start(
@@ -203,6 +243,7 @@ class JobStarter:
         asked: bool = False,
         repeats: bool = False,
         named_price: int | None = None,
+        incoming: Incoming | None = None,
     ) -> int | None:
         """Acknowledge at once, store the job, and show its card. Returns the job's id; None if no job was stored.
 
@@ -210,7 +251,7 @@ class JobStarter:
         already. A price above ``named_price`` (millicredits), which the pressed button named, must be confirmed too:
         defaults may have changed since. A command that repeats an earlier one with a fixed seed is questioned as well,
         unless the person was ``asked`` before. If a limit is reached after the first answer, a private refusal replaces
-        the card.
+        the card; and if the pictures in ``incoming`` turn out to be unusable.
         """
         origin = origin_of(interaction)
         dearer = named_price is not None and self._service.cost(plan).high > named_price
@@ -224,6 +265,8 @@ class JobStarter:
         address = card_address(interaction, self._clock, origin.channel_id, None)
         card = replace(address, message_id=await self._ack_first.defer(interaction, private=private))
         try:
+            if incoming is not None:
+                plan = await self._received(interaction, incoming)
             if same is not None and not proposed:
                 if await self._ask_about(interaction, plan, same):
                     return None
@@ -232,11 +275,25 @@ class JobStarter:
             job_id = await self._service.imagine(
                 origin, plan, card, parent_id=parent_id, proposed=proposed, repeats=repeats or same is not None
             )
+        except CommandRefused as error:
+            await take_back(
+                interaction, await self._explained(interaction, error, parent_id=parent_id), private=private
+            )
+            return None
         except UserError as error:
             await take_back(interaction, await self._limited(interaction, error, plan, parent_id), private=private)
             return None
         await self._cards.show(job_id)
         return job_id
+
+    async def _received(self, interaction: Interaction, incoming: Incoming) -> Plan:
+        """Receive the pictures and plan the job with them. Raises UserError."""
+        options = await incoming.receive()
+        typed = interaction.extras.get(_TYPED)
+        complete = isinstance(typed, _Typed) and typed.complete
+        if isinstance(typed, _Typed):
+            interaction.extras[_TYPED] = replace(typed, options=options, incoming=None)
+        return await self._service.checked(origin_of(interaction), options, complete=complete)
 
     async def _limited(
         self, interaction: Interaction, error: UserError, plan: Plan, parent_id: int | None
@@ -266,8 +323,12 @@ _TYPED = "typed"
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """The options of an interaction before they were completed, and the form that they come from."""
+    """The options of an interaction before they were completed, and the form that they come from.
+
+    ``incoming`` has the pictures that were not received yet.
+    """
 
     options: ImagineOptions
     complete: bool
     draft: Draft | None
+    incoming: Incoming | None

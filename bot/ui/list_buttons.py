@@ -61,11 +61,11 @@ class ListPages:
     async def history_sheet(self, interaction: Interaction, wanted: JobFilter, page: int = 1) -> Sheet:
         """A page of the person's jobs."""
         found = await self._results.page(origin_of(interaction), wanted, page)
-        engine = None if wanted.engine is None else self._service.engines[wanted.engine].name
+        engine = None if wanted.engine is None else self._service.all_engines[wanted.engine].name
         return history_card(found, engine=engine)
 
     async def _history_page(self, interaction: Interaction, page: int, rest: str) -> Sheet:
-        return await self.history_sheet(interaction, wanted_of(rest, self._service.engines), page)
+        return await self.history_sheet(interaction, wanted_of(rest, self._service.all_engines), page)
 
     async def _threads_page(self, interaction: Interaction, page: int, rest: str) -> Sheet:
         return threads_card(await self._threads.list(origin_of(interaction), page))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from bot.errors import NotMade, UserError
 from bot.jobs.refusals import Refusal
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
+from bot.providers.operations import Operation
 from bot.text import message, t
 from bot.ui.cards.layout import Card
 from bot.ui.cards.refusal import refused_card
@@ -28,7 +29,7 @@ from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.forms import FORM_SECONDS, EditForm
 from bot.ui.interactions import origin_of
-from bot.ui.job_starter import JobStarter
+from bot.ui.job_starter import Incoming, JobStarter
 
 KEPT_AT_MOST = 2000
 """The maximum number of refused commands that are kept. The oldest are dropped first."""
@@ -45,36 +46,52 @@ PRESSED_BEFORE = message("refused.pressed_before", "You have already pressed thi
 
 @dataclass(slots=True)
 class RefusedCommand:
-    """A refused command of a person. ``started`` are the numbers of the offers that were accepted."""
+    """A refused command of a person. ``started`` are the numbers of the offers that were accepted.
+
+    ``incoming`` has the pictures that it starts from, if they were not received yet.
+    """
 
     user_id: int
     refused: Refusal
     draft: Draft
     parent_id: int | None
     at: float
+    incoming: Incoming | None = None
     started: set[int] = field(default_factory=set)
 
 
 class RefusedCommands:
     """The refused commands of the last half hour, by a random key."""
 
-    def __init__(self, engines: Mapping[str, Engine], clock: Clock) -> None:
-        self._engines = engines
+    def __init__(self, engines_doing: Callable[[Operation], Mapping[str, Engine]], clock: Clock) -> None:
+        """``engines_doing`` returns the engines that have an operation, by id."""
+        self._engines_doing = engines_doing
         self._clock = clock
         self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
 
-    def card(self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
+    def card(
+        self,
+        refused: Refusal,
+        *,
+        user_id: int,
+        draft: Draft | None = None,
+        parent_id: int | None = None,
+        incoming: Incoming | None = None,
+    ) -> Card:
         """Remember the command, and return the card of its refusal.
 
         ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.
+        ``incoming`` has the pictures that it starts from, if they were not received yet.
         """
         self._drop_old(KEPT_AT_MOST - 1)
         theirs = [key for key, kept in self._kept.items() if kept.user_id == user_id]
         for old in theirs[: max(0, len(theirs) - KEPT_OF_EACH + 1)]:
             del self._kept[old]
         key = secrets.token_hex(8)
-        draft = draft or draft_of_refused(refused.options, self._engines, complete=refused.complete)
-        self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic())
+        draft = draft or draft_of_refused(
+            refused.options, self._engines_doing(refused.options.operation), complete=refused.complete
+        )
+        self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic(), incoming)
         return refused_card(refused.problems, refused.offers, key)
 
     def of(self, key: str, user_id: int) -> RefusedCommand:
@@ -108,14 +125,16 @@ class RefusedButtons:
     async def edit(self, interaction: Interaction, key: str) -> None:
         """Open a form with the command as it was typed."""
         found = self._commands.of(key, interaction.user.id)
-        engines = {engine.id: engine for engine in self._service.offered(origin_of(interaction))}
+        operation = found.refused.options.operation
+        engines = {engine.id: engine for engine in self._service.offered(origin_of(interaction), operation)}
         form = EditForm(
             found.draft,
-            engines or self._service.engines,
+            engines or self._service.engines_doing(operation),
             self._starter,
             job_id=found.parent_id,
             title=str(t("Edit and try again")),
             complete=found.refused.complete,
+            incoming=found.incoming,
         )
         await interaction.response.send_modal(form)
 
@@ -136,6 +155,8 @@ class RefusedButtons:
                 complete=found.refused.complete,
                 parent_id=found.parent_id,
                 named_price=offered.price.high,
+                picture=None if found.incoming is None else found.incoming.picture,
+                mask=None if found.incoming is None else found.incoming.mask,
             )
         finally:
             if job_id is None:  # Refused, or asked about first: nothing was started.

@@ -40,7 +40,7 @@ class StartProblems:
             yield NO_LIMIT
         if self._demo:
             yield ONLY_DEMO
-        yield from missing_in(guild, self._servers.rules(guild.id), self._service.engines)
+        yield from missing_in(guild, self._servers.rules(guild.id), self._service.all_engines)
 
     def limited(self, server_id: int) -> bool:
         """Whether spending is limited in the server, or all of its engines are free."""

@@ -13,20 +13,24 @@ from io import BytesIO
 from aiohttp import web
 
 from fakes.services.call_log import Json
-from fakes.services.contract import AI_CLIENT_IMAGE
-from fakes.services.entry_form import read_entry, texts
+from fakes.services.entry_form import VERSION_CODE, VERSIONS, Order, Version
 from fakes.services.exchange import EXCHANGE, Services
 from fakes.services.pictures import Picture, Plate
 from fakes.services.rendering import Rendering
 
-VERSION_CODE = "stablediffusion_text2img"
-
 
 @dataclass(slots=True)
 class Thread:
+    """A thread for one version code."""
+
     guid: str
     created_at: str
     entries: list[Entry] = field(default_factory=list)
+    code: str = VERSION_CODE
+
+    @property
+    def version(self) -> Version:
+        return VERSIONS[self.code]
 
 
 @dataclass(slots=True)
@@ -77,27 +81,25 @@ class AiClient:
         router.add_post("/api/v1/threads", self.open_thread, name="ai-client.thread")
         router.add_post("/api/v1/threads/{guid}/entry", self.post_entry, name="ai-client.entry")
         router.add_get("/api/v1/threads/{guid}/entries", self.list_entries, name="ai-client.entries")
-        router.add_get(f"/storage/{VERSION_CODE}/{{name}}.png", self.download, name="ai-client.image")
-        router.add_get(
-            f"/storage/{VERSION_CODE}/{{name}}.png.thumbnail.jpg", self.thumbnail, name="ai-client.thumbnail"
-        )
+        router.add_get("/storage/{code}/{name}.png", self.download, name="ai-client.image")
+        router.add_get("/storage/{code}/{name}.png.thumbnail.jpg", self.thumbnail, name="ai-client.thumbnail")
         router.add_get("/login", self.login, name="ai-client.login")
 
     async def open_thread(self, request: web.Request) -> web.Response:
         form = request[EXCHANGE].form
         code = form.get("ai_version_code", "")
-        if code != VERSION_CODE:
+        if code not in VERSIONS:
             reason = "The selected ai version code is invalid." if code else "The ai version code field is required."
             return invalid({"ai_version_code": [reason]})
-        thread = Thread(self._services.renderings.new_guid(), timestamp(time.time()))
+        thread = Thread(self._services.renderings.new_guid(), timestamp(time.time()), code=code)
         self._threads[thread.guid] = thread
         self._forget_oldest()
         return answer(
             {
                 "guid": thread.guid,
-                "ai_code": "stablediffusion",
-                "ai_version_code": VERSION_CODE,
-                "title": "New thread with Stable Diffusion Image Generation",
+                "ai_code": thread.version.ai_code,
+                "ai_version_code": code,
+                "title": thread.version.title,
                 "created_at": thread.created_at,
                 "updated_at": thread.created_at,
             },
@@ -116,24 +118,24 @@ class AiClient:
         if thread is None:
             return missing()
         exchange = request[EXCHANGE]
-        content, errors = read_entry(exchange.form)
-        if errors:
+        order, errors = thread.version.read(exchange.form)
+        if order is None:
             return invalid(errors)
         renderings = self._services.renderings
-        images = content["images"]
-        assert isinstance(images, int)
-        if not renderings.affords(images * AI_CLIENT_IMAGE):
+        if not renderings.affords(order.images * order.price):
             return web.json_response({"message": "You do not have enough credits."}, status=402)
         fate = exchange.fate
-        if self._services.is_filtered(texts(content, wanted=True)):
+        if self._services.is_filtered([order.prompt]):
             fate = replace(fate, error="The prompt was flagged by the content filter.")
-        pictures = tuple(self._picture(content) for _ in range(images))
-        rendering = renderings.start("ai-client", str(content["engine"]), pictures, AI_CLIENT_IMAGE, fate)
+        elif order.error is not None:
+            fate = replace(fate, error=order.error)
+        pictures = tuple(self._picture(order) for _ in range(order.images))
+        rendering = renderings.start("ai-client", order.engine, pictures, order.price, fate)
         entry = Entry(
             guid=rendering.guid,
             response_guid=renderings.new_guid(),
             names=tuple(renderings.new_guid() for _ in rendering.plates),
-            content=content,
+            content=order.content,
             rendering=rendering,
             created_at=timestamp(time.time()),
         )
@@ -152,7 +154,7 @@ class AiClient:
             listed.append(request_entry(thread, entry, waiting=not over))
             if over and entry.rendering.fate.error is None and not entry.rendering.fate.silent:
                 listed.append(self._response_entry(thread, entry))
-            elif not over and entry.rendering.fate.early:
+            elif not over and (entry.rendering.fate.early or thread.version.early):
                 listed.append(self._early_entry(thread, entry))
         return answer(listed)
 
@@ -178,39 +180,40 @@ class AiClient:
         page = "<!DOCTYPE html><html><head><title>Login</title></head><body><h1>Login</h1></body></html>"
         return web.Response(text=page, content_type="text/html")
 
-    def _picture(self, content: dict[str, Json]) -> Picture:
-        width, _, height = str(content["resolution"]).partition("x")
+    def _picture(self, order: Order) -> Picture:
         return Picture(
-            prompt=", ".join(texts(content, wanted=True)),
-            negative=", ".join(texts(content, wanted=False)),
-            style=str(content.get("style") or ""),
+            prompt=order.prompt,
+            negative=order.negative,
+            style=order.style,
             seed=self._services.renderings.new_seed(),
-            width=int(width),
-            height=int(height),
+            width=order.width,
+            height=order.height,
         )
 
     def _response_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:
         images: list[Json] = []
-        for name, length in zip(entry.names, entry.rendering.lengths, strict=True):
-            url = f"{self._services.url}/storage/{VERSION_CODE}/{name}.png"
+        rendering = entry.rendering
+        for name, plate, length in zip(entry.names, rendering.plates, rendering.lengths, strict=True):
+            url = f"{self._services.url}/storage/{thread.code}/{name}.png"
             images.append(
                 {
                     "url": url,
                     "thumbnail_url": f"{url}.thumbnail.jpg",
-                    "dimensions": entry.content["resolution"],
+                    "dimensions": f"{plate.picture.width}x{plate.picture.height}",
                     "filesize": length,
                 }
             )
-        whole, rest = divmod(entry.rendering.credits, 1000)
+        done: Json = {"state": "completed", "percent": 100, "images": images} if thread.version.as_object else images
+        whole, rest = divmod(rendering.credits, 1000)
         return {
             "guid": entry.response_guid,
             "thread_guid": thread.guid,
             "type": "response",
             "error": "None",
-            "content": images,
+            "content": done,
             "waiting_response": False,
-            "credits": whole if not rest else entry.rendering.credits / 1000,
-            "created_at": timestamp(entry.rendering.ended_at),
+            "credits": whole if not rest else rendering.credits / 1000,
+            "created_at": timestamp(rendering.ended_at),
         }
 
     def _early_entry(self, thread: Thread, entry: Entry) -> dict[str, Json]:

@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import simcord
 
+from bot.errors import UserError
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
-from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED
+from bot.people.privacy import JOBS_UNFINISHED, NOTHING_STORED, TOO_LARGE, Export
 from bot.retention import Ages, apply_retention
-from bot.text import Message, Text
+from bot.text import Text
 from bot.ui.cards.wording import JOBS, THREADS
 from bot.ui.questions import KEPT
-from cogs.privacy import DELETED, LIMITS_STAY, NOT_REMOVED, PERMANENT, STORED_IMAGES, SUMMARY, SUMMARY_WITH_SETTINGS
-from storage import ledger, privacy
+from cogs.privacy import (
+    DELETED,
+    LEFT_OUT,
+    LIMITS_STAY,
+    NOT_REMOVED,
+    OWN_SETTINGS,
+    PERMANENT,
+    STORED_IMAGES,
+    STORED_JOBS,
+    STORED_PICTURES,
+)
+from storage import ledger, privacy, sources
 from storage.database import database_path
 from storage.errors import StorageError
 from storage.images import ImageFiles
+from storage.records import SourceKind
+from storage.sources import NewSource
 from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
-from tests.doubles.texts import shows
+from tests.doubles.texts import codes, shows
 
 DAY = 86_400_000
 SECRET, OTHER = "a turquoise walrus", "an orange heron"
@@ -54,8 +69,30 @@ async def confirm(person: simcord.MemberActor, question: simcord.InteractionResu
     return told(question)
 
 
-def summary(form: Message, *, jobs: int, images: int, threads: int) -> Text:
-    return form(jobs=JOBS(count=jobs), images=STORED_IMAGES(count=images), threads=THREADS(count=threads))
+def summary(*more: Text, jobs: int, images: int, pictures: int = 0, threads: int) -> list[Text]:
+    counts = [STORED_JOBS(jobs=JOBS(count=jobs)), STORED_IMAGES(count=images)]
+    if pictures:
+        counts.append(STORED_PICTURES(count=pictures))
+    return [*counts, THREADS(count=threads), *more]
+
+
+async def attach(studio: Studio, person: simcord.MemberActor, data: bytes) -> str:
+    """Store a picture that the person started from. Returns the name of its file."""
+    runtime = studio.runtime
+    name = sources.new_name("image/png")
+    await asyncio.to_thread(runtime.files.path(name).write_bytes, data)
+    source = NewSource(
+        person.id, SourceKind.ATTACHED, name, "image/png", 64, 64, len(data), "a digest", studio.clock.now()
+    )
+    async with runtime.database.write() as tx:
+        await sources.add(tx, source)
+    return name
+
+
+async def archive_of(studio: Studio, person: simcord.MemberActor, file_limit: int) -> tuple[Export, ZipFile]:
+    export = await studio.runtime.privacy.export(person.id, file_limit=file_limit)
+    assert len(export.data) <= file_limit
+    return export, ZipFile(io.BytesIO(export.data))
 
 
 async def test_the_export_contains_all_of_a_persons_data_and_no_other(studio: Studio) -> None:
@@ -91,7 +128,7 @@ async def test_a_delete_leaves_no_trace_in_the_database(studio: Studio) -> None:
     theirs = tuple(Path(row["file"]).stem for row in rows["images"])
     assert len([name for name in pictures(studio) if name.startswith(theirs)]) >= len(theirs) == 12
     question = await ask_to_delete(studio, studio.ada)
-    theirs_in_all = summary(SUMMARY_WITH_SETTINGS, jobs=12, images=12, threads=1)
+    theirs_in_all = summary(OWN_SETTINGS(), jobs=12, images=12, threads=1)
     assert shows(told(question).text, PERMANENT(stored=theirs_in_all))
     assert shows(told(question).text, LIMITS_STAY)
     assert stored(studio).count(SECRET.encode()), "the question deletes nothing"
@@ -108,6 +145,49 @@ async def test_a_delete_leaves_no_trace_in_the_database(studio: Studio) -> None:
     again = await studio.imagine(prompt="a fox")
     await studio.finish()
     assert len(card(again).images) == 1
+
+
+async def test_the_export_contains_the_pictures_that_a_person_started_from(studio: Studio) -> None:
+    name = await attach(studio, studio.ada, b"a picture of Ada's")
+    await attach(studio, studio.ben, b"a picture of Ben's")
+    result = await studio.ada.slash(studio.channel, "privacy export")
+    (attachment,) = told(result).raw.attachments
+    assert attachment.filename == "easel-my-data.zip"
+    archive = ZipFile(io.BytesIO(studio.env.backend.cdn.get(attachment.url) or b""))
+    assert archive.namelist() == ["easel-my-data.json", f"pictures/{name}"]
+    assert archive.read(f"pictures/{name}") == b"a picture of Ada's"
+    (row,) = json.loads(archive.read("easel-my-data.json"))["sources"]
+    assert row["file"] == name
+    assert not shows(told(result).text, LEFT_OUT)
+
+
+async def test_an_export_leaves_out_the_oldest_pictures_if_they_do_not_fit(studio: Studio) -> None:
+    large = [await attach(studio, studio.ada, bytes([number]) * 50_000) for number in range(4)]
+    export, archive = await archive_of(studio, studio.ada, 120_000)
+    assert (export.pictures, export.left_out) == (2, 2)
+    assert archive.namelist()[1:] == [f"pictures/{name}" for name in (large[3], large[2])]
+    everything, _ = await archive_of(studio, studio.ada, 2**20)
+    assert (everything.pictures, everything.left_out) == (4, 0)
+    exact, _ = await archive_of(studio, studio.ada, len(everything.data) + 2000)
+    assert exact.left_out == 0
+    nothing, archive = await archive_of(studio, studio.ada, 20_000)
+    assert (nothing.pictures, nothing.left_out) == (0, 4)
+    assert archive.testzip() is None
+    with pytest.raises(UserError) as error:
+        await studio.runtime.privacy.export(studio.ada.id, file_limit=100)
+    assert codes(error.value) == [TOO_LARGE.code]
+
+
+async def test_pictures_are_deleted_with_everything_else(studio: Studio) -> None:
+    name = await attach(studio, studio.ada, b"a picture of Ada's")
+    other = await attach(studio, studio.ben, b"a picture of Ben's")
+    question = await ask_to_delete(studio, studio.ada)
+    theirs = summary(jobs=0, images=0, pictures=1, threads=0)
+    assert shows(told(question).text, PERMANENT(stored=theirs))
+    assert shows((await confirm(studio.ada, question)).text, DELETED(stored=theirs))
+    assert pictures(studio) == {other}
+    assert name.encode() not in stored(studio)
+    assert shows(told(await ask_to_delete(studio, studio.ada)).text, NOTHING_STORED)
 
 
 async def test_deletion_is_refused_while_a_job_runs(slow_studio: Studio) -> None:
@@ -192,7 +272,7 @@ async def test_a_file_that_cannot_be_removed_does_not_stop_the_deletion(
     with monkeypatch.context() as patch:
         patch.setattr(ImageFiles, "remove", refuse)
         said = (await confirm(studio.ada, await ask_to_delete(studio, studio.ada))).text
-    assert shows(said, DELETED(stored=summary(SUMMARY, jobs=4, images=4, threads=1)))
+    assert shows(said, DELETED(stored=summary(jobs=4, images=4, threads=1)))
     assert shows(said, NOT_REMOVED(count=1))
     assert pictures(studio) == {stubborn}
     assert SECRET.encode() not in stored(studio)

@@ -13,12 +13,14 @@ import discord
 import pytest
 import simcord
 
+from bot.domain.edits import NAMES
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.service import ALREADY_ENDED, ALREADY_SENT, CANCELLED, NOT_IN_THIS_SERVER
 from bot.operations import usage
 from bot.providers.errors import Reason
+from bot.providers.operations import Operation
 from bot.servers.reports import CANCEL_OUTCOME, OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.ui.cards.buttons import OLD_LIST
@@ -100,6 +102,7 @@ async def test_a_report_shows_spending_by_person(studio: Studio, period: str) ->
         ("engine", f"**Stable Image Core**: 12 credits, {JOBS(count=1)}, {IMAGES(count=2)}"),
         ("day", f"**{date_text(datetime(2026, 1, 1, tzinfo=UTC))}**: 12.9 credits"),
         ("channel", "<#{channel}>: 12.9 credits"),
+        ("operation", "**{operation}**: 12.9 credits"),
     ],
 )
 async def test_a_report_can_be_grouped_otherwise(studio: Studio, by: str, line: str) -> None:
@@ -107,7 +110,8 @@ async def test_a_report_can_be_grouped_otherwise(studio: Studio, by: str, line: 
     await studio.imagine(studio.ben, images=2)
     await studio.finish()
     said = told(await studio.admin.slash(studio.channel, "usage report", by=by)).text
-    assert line.format(channel=studio.channel.id) in said
+    new = NAMES[Operation.TEXT_TO_IMAGE]
+    assert line.format(channel=studio.channel.id, operation=new) in said
 
 
 async def test_failures_and_holds_are_listed_separately(slow_studio: Studio) -> None:
@@ -127,6 +131,8 @@ async def test_the_buttons_of_a_report_work_after_a_restart(studio: Studio) -> N
     await studio.restart()
     turned = await studio.press(studio.admin, card(result), "Engines")
     assert "**Stable Image Core**: 6 credits" in card(turned).text
+    turned = await studio.press(studio.admin, card(turned), "Operations")
+    assert f"**{NAMES[Operation.TEXT_TO_IMAGE]}**: 6 credits" in card(turned).text
 
 
 @pytest.mark.parametrize(
@@ -278,6 +284,8 @@ async def test_the_export_is_safe_in_a_spreadsheet_and_matches_the_ledger(studio
     assert {line["provider_credits"] for line in lines if line["kind"] == "capture"} == {"6.000", "0.900"}
     (granted,) = [line for line in lines if line["kind"] == "grant"]
     assert granted["note"] == f"'{note}"
+    assert granted["operation"] == ""
+    assert {line["operation"] for line in lines if line["kind"] != "grant"} == {Operation.TEXT_TO_IMAGE.value}
     for line in lines:
         for cell in line.values():
             assert not cell.startswith(("=", "+", "@", "\t", "\r")), cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.domain.command_line import command_line
 from bot.domain.engines import UNKNOWN_ENGINE
 from bot.domain.options import NOT_A_SIZE, OPTIONS, SEED, SIZE, STYLE, WEIGHTS, ImagineOptions
 from bot.domain.requests import (
@@ -13,7 +14,6 @@ from bot.domain.requests import (
     TOO_MANY_IMAGES_OF_ENGINES,
     WRONG_NUMBER_OF_IMAGES,
     Plan,
-    command_line,
     engines_named,
     left_out,
     plan,

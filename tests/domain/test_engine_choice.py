@@ -8,9 +8,10 @@ from functools import partial
 
 import pytest
 
+from bot.domain.command_line import command_line
 from bot.domain.engine_choice import suited
 from bot.domain.options import ChosenEngine, Defaults, ImagineOptions
-from bot.domain.requests import command_line, completed, plan, read_command
+from bot.domain.requests import completed, plan, read_command
 from bot.providers.base import Engine, ImageRequest
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 

@@ -46,26 +46,26 @@ MOOD = Option(
     said=Message("", "{value} mood"),
     names=lambda engine: ("grim", "merry") if engine is BASIC else (),
 )
-STRENGTH = Option(
-    name="strength",
+WEIRDNESS = Option(
+    name="weirdness",
     label=t("Strength"),
-    noun=t("a strength"),
+    noun=t("a weirdness"),
     bounds=lambda engine: Bounds(0, 1),
     description=t("How much of it"),
     kind=float,
     low=0,
     high=1,
-    flags=("strength",),
+    flags=("weirdness",),
     expects=t("a number such as 0.5"),
     read=decimal_number,
-    said=Message("", "strength {value}"),
+    said=Message("", "weirdness {value}"),
 )
 
 
 @pytest.fixture
 def two_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table with two additional rows."""
-    for option in (MOOD, STRENGTH):
+    for option in (MOOD, WEIRDNESS):
         monkeypatch.setitem(OPTIONS, option.name, option)
         for flag in option.flags:
             monkeypatch.setitem(FLAGS, flag, option)
@@ -74,10 +74,10 @@ def two_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("two_more")
 def test_a_row_is_enough_for_a_flag() -> None:
-    prompt = parse("a fox --feel grim --strength .5")
-    assert prompt == ParsedPrompt((WeightedText("a fox"),), {"mood": "grim", "strength": 0.5})
-    assert prompt.text() == "a fox --mood grim --strength 0.5"
-    for wrong in ("a fox --mood", "a fox --strength much", "a fox --mood grim --feel merry", "a fox --mood grim day"):
+    prompt = parse("a fox --feel grim --weirdness .5")
+    assert prompt == ParsedPrompt((WeightedText("a fox"),), {"mood": "grim", "weirdness": 0.5})
+    assert prompt.text() == "a fox --mood grim --weirdness 0.5"
+    for wrong in ("a fox --mood", "a fox --weirdness much", "a fox --mood grim --feel merry", "a fox --mood grim day"):
         with pytest.raises(PromptError):
             parse(wrong)
     parse_leniently.cache_clear()
@@ -89,16 +89,16 @@ def test_a_row_is_enough_for_the_checks() -> None:
         plan(read_command(ImagineOptions("a fox --mood grim")), {XL.id: XL, CORE.id: CORE}, XL.id)
     assert NOT_TAKEN_BY_ANY.code in codes(caught.value)
     with pytest.raises(UserError) as caught:
-        plan(read_command(ImagineOptions("a fox --mood grimm --strength 2")), ENGINES, BASIC.id)
+        plan(read_command(ImagineOptions("a fox --mood grimm --weirdness 2")), ENGINES, BASIC.id)
     assert codes(caught.value) == [NAME_MISSPELT.code, OUT_OF_RANGE.code]
 
 
 @pytest.mark.usefixtures("two_more")
 def test_a_row_is_enough_for_the_left_out_list_of_a_comparison() -> None:
-    spec = ImageSpec((WeightedText("a fox"),), merged(ImagineOptions("a fox"), {"mood": "grim", "strength": 2.0}, []))
-    assert [each.feature for each in misfits(spec, BASIC)] == [STRENGTH]
+    spec = ImageSpec((WeightedText("a fox"),), merged(ImagineOptions("a fox"), {"mood": "grim", "weirdness": 2.0}, []))
+    assert [each.feature for each in misfits(spec, BASIC)] == [WEIRDNESS]
     fit, left_out = fitted(spec, XL)
-    assert (dict(fit.values), left_out) == ({}, (MOOD.noun, STRENGTH.text(2.0)))
+    assert (dict(fit.values), left_out) == ({}, (MOOD.noun, WEIRDNESS.text(2.0)))
 
 
 @pytest.mark.usefixtures("two_more")

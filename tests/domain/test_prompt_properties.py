@@ -76,6 +76,7 @@ def prompts(draw: st.DrawFn) -> ParsedPrompt:
         "engine": words,
         "guidance": st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0),
         "sampler": words,
+        "strength": numbers,
     }
     assert some_values.keys() == OPTIONS.keys()
     drawn = {name: draw(st.none() | strategy) for name, strategy in some_values.items()}

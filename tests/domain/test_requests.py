@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.command_line import command_line
 from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, SIZE_NOT_LISTED, UNKNOWN_ENGINE, UNKNOWN_NAME
 from bot.domain.options import NOT_A_SIZE, OPTIONS, ImagineOptions, Unreadable
 from bot.domain.prompt.choices import UNCLOSED_BRACE
@@ -24,7 +25,6 @@ from bot.domain.requests import (
     WRONG_NUMBER_OF_IMAGES,
     Plan,
     as_typed,
-    command_line,
     decode_request,
     encode_request,
     for_another_person,

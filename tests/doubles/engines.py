@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.providers.base import Ability, Bounds, Engine, SizeGrid
-from bot.providers.operations import Size
+from bot.providers.operations import Operation, PictureRules, Size
 
 XL = Engine(
     id="easel/xl",
@@ -50,3 +52,43 @@ CORE = Engine(
 )
 
 ENGINES = {engine.id: engine for engine in (XL, BASIC, CORE)}
+
+_VARY = replace(
+    BASIC,
+    id="studio/varier",
+    name="Varier",
+    abilities=BASIC.abilities | {Ability.STRENGTH},
+    strength=Bounds(0, 100, 65),
+    operation=Operation.IMAGE_TO_IMAGE,
+    picture=PictureRules(ratio=None, exact=True),
+)
+VARIER = replace(BASIC, id="studio/varier", name="Varier", others=(_VARY,))
+"""An engine that makes images from words, and varies pictures."""
+
+
+def _edit(operation: Operation, *abilities: Ability) -> Engine:
+    return Engine(
+        id="studio/editor",
+        name="Editor",
+        abilities=frozenset({Ability.SEED, *abilities}),
+        sizes=(),
+        default_size=Size(1024, 1024),
+        images_per_submission=1,
+        prompt_limit=10_000,
+        seed=Bounds(0, 4_294_967_294),
+        operation=operation,
+        picture=PictureRules(),
+    )
+
+
+EDITOR = replace(
+    _edit(Operation.INPAINT, Ability.NEGATIVE),
+    others=(
+        _edit(Operation.ERASE),
+        _edit(Operation.OUTPAINT),
+        _edit(Operation.SEARCH_AND_REPLACE, Ability.NEGATIVE),
+        _edit(Operation.SKETCH, Ability.NEGATIVE, Ability.STRENGTH),
+        _edit(Operation.STRUCTURE, Ability.NEGATIVE, Ability.STRENGTH),
+    ),
+)
+"""An engine that only changes pictures."""

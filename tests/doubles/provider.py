@@ -6,6 +6,8 @@ import asyncio
 import struct
 import zlib
 from collections import defaultdict, deque
+from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -29,7 +31,7 @@ from bot.providers.base import (
     Waiting,
 )
 from bot.providers.errors import ProviderError
-from bot.providers.operations import Pictures, Size
+from bot.providers.operations import Operation, PictureRules, Pictures, Size
 
 TINY = Size(8, 8)
 
@@ -58,31 +60,71 @@ def finished(*, images: int = 1, millicredits: int = 5000, exact: bool = True) -
     )
 
 
+EDITS = tuple(operation for operation in Operation if operation.has_source)
+"""All operations that start from a picture."""
+
+
+def _edits(engine: Engine, operation: Operation) -> Engine:
+    """The engine as it is for an operation that starts from a picture."""
+    seed = engine.abilities & {Ability.SEED}
+    if operation is Operation.IMAGE_TO_IMAGE:
+        return replace(
+            engine,
+            abilities=engine.abilities | {Ability.STRENGTH},
+            strength=Bounds(0, 100, 65),
+            operation=operation,
+            picture=PictureRules(exact=True),
+        )
+    controlled = operation in {Operation.SKETCH, Operation.STRUCTURE}
+    worded = operation in {Operation.INPAINT, Operation.SEARCH_AND_REPLACE} or controlled
+    return replace(
+        engine,
+        abilities=seed | ({Ability.NEGATIVE} if worded else set()) | ({Ability.STRENGTH} if controlled else set()),
+        sizes=(),
+        styles=(),
+        weights=None,
+        strength=Bounds(0, 100, 70) if controlled else None,
+        images_per_submission=1,
+        operation=operation,
+        picture=PictureRules(),
+    )
+
+
 class ScriptedProvider(Provider):
     """A provider whose calls return the answers from :meth:`enqueue` in order, or else a simple success.
 
-    An answer is a value to return, an exception to raise, or an event to wait for before the next answer.
+    An answer is a value to return, an exception to raise, or an event to wait for before the next answer. ``edits`` are
+    its engine's operations besides making images from words, and ``price`` is what an image costs, in millicredits.
     """
 
     name = "scripted"
     label = "Scripted"
 
-    def __init__(self, *, polled: bool = True, images_per_submission: int = 10, name: str = "scripted") -> None:
+    def __init__(
+        self,
+        *,
+        polled: bool = True,
+        images_per_submission: int = 10,
+        name: str = "scripted",
+        edits: Collection[Operation] = (),
+        price: int = 5000,
+    ) -> None:
         self.provider_name = name
-        self.engines = (
-            Engine(
-                id=f"{name}/brush",
-                name="Brush",
-                abilities=frozenset({Ability.SEED, Ability.STYLE, Ability.WEIGHTS, Ability.NEGATIVE}),
-                sizes=(Size(512, 512), Size(1024, 1024)),
-                default_size=Size(512, 512),
-                images_per_submission=images_per_submission,
-                prompt_limit=2000,
-                styles=("plain",),
-                seed=Bounds(0, 2**32 - 2),
-                weights=Bounds(-10, 10),
-            ),
+        brush = Engine(
+            id=f"{name}/brush",
+            name="Brush",
+            abilities=frozenset({Ability.SEED, Ability.STYLE, Ability.WEIGHTS, Ability.NEGATIVE}),
+            sizes=(Size(512, 512), Size(1024, 1024)),
+            default_size=Size(512, 512),
+            images_per_submission=images_per_submission,
+            prompt_limit=2000,
+            styles=("plain",),
+            seed=Bounds(0, 2**32 - 2),
+            weights=Bounds(-10, 10),
         )
+        self.retired: set[str] = set()
+        self.engines = (replace(brush, others=tuple(_edits(brush, operation) for operation in edits)),)
+        self.price = price
         self.credit_value = Decimal(1)
         self.rate = 1000.0
         self.jobs = 100
@@ -90,6 +132,8 @@ class ScriptedProvider(Provider):
         self.finds_lost_submits = polled
         self.history: list[tuple[str, Handle | None]] = []
         self.requests: list[ImageRequest] = []
+        self.pictures: list[Pictures | None] = []
+        """The pictures of each request. Their files are deleted after the request."""
         self.closed = False
         self._answers: dict[str, deque[object]] = defaultdict(deque)
         self._numbers = count(1)
@@ -125,7 +169,7 @@ class ScriptedProvider(Provider):
         return cls() if settings.secret("SCRIPTED_KEY") else None
 
     def quote(self, request: ImageRequest) -> Quote:
-        price = 5000 * request.images
+        price = self.price * request.images
         return Quote(low=price, high=price, hold=price, exact=True)
 
     async def prepare(self, request: ImageRequest) -> Handle:
@@ -138,11 +182,12 @@ class ScriptedProvider(Provider):
         self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
     ) -> Handle | Finished:
         self.requests.append(request)
+        self.pictures.append(pictures)
         answer = await self._next("submit", handle)
         if isinstance(answer, Finished):
             return answer
         if not self.polled:
-            return finished(images=request.images, millicredits=5000 * request.images)
+            return finished(images=request.images, millicredits=self.price * request.images)
         return {**handle, "sent": True}
 
     async def find(self, handle: Handle) -> Handle | None:
@@ -157,7 +202,7 @@ class ScriptedProvider(Provider):
         number = handle["number"]
         assert isinstance(number, int)
         images = self._images.get(number, 1)
-        return finished(images=images, millicredits=5000 * images)
+        return finished(images=images, millicredits=self.price * images)
 
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         await self._next("fetch", None)
@@ -172,4 +217,4 @@ class ScriptedProvider(Provider):
         self.closed = True
 
 
-__all__ = ["Gone", "ScriptedProvider", "Waiting", "finished", "png"]
+__all__ = ["EDITS", "Gone", "ScriptedProvider", "Waiting", "finished", "png"]

@@ -34,6 +34,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.jobs.worker import Worker
@@ -74,14 +75,17 @@ class Workshop:
     def _compose(self) -> None:
         self.jobs = JobStore(self.database, self.providers, self.clock, kept_days=365)
         self.new_jobs = NewJobs(self.jobs, self.limits, self.clock)
+        self.sources = Sources(self.jobs, self.files, self.clock)
         self.worker = Worker(
             jobs=self.jobs,
             files=self.files,
+            sources=self.sources,
             clock=self.clock,
         )
         self.servers = Servers(self.database, self.limits, self.clock, place=anywhere)
         self.service = JobService(
             store=self.jobs,
+            sources=self.sources,
             new_jobs=self.new_jobs,
             worker=self.worker,
             clock=self.clock,

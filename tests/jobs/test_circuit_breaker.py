@@ -33,7 +33,11 @@ DOWN: tuple[ProviderError, ...] = (
     Refused(Reason.BROKEN, fault=True),
 )
 SOMEBODY = 77
-NOBODYS_FAULT: tuple[ProviderError, ...] = (Refused(said="The words were filtered."), Busy(retry_after=300))
+NOBODYS_FAULT: tuple[ProviderError, ...] = (
+    Refused(said="The words were filtered."),
+    Refused(Reason.RETIRED, operator=True),
+    Busy(retry_after=300),
+)
 
 
 class Bench:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import text
 
 from bot.providers.ai_client_entries import Opened, Ticket
-from bot.providers.aithriving import Reply
+from bot.providers.aithriving_answers import Reply
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.answer_edits import response_error_is
 from fakes.services.faults import Act, Rewrite, Status

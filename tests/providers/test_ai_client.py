@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.providers.ai_client import AiClient, entry_form
+from bot.providers.ai_client import AiClient
+from bot.providers.ai_client_versions import stable_diffusion, stable_diffusion_form
 from bot.providers.base import Ability, Cost, Failed, Finished, Json, Quote, WeightedText
 from bot.providers.errors import Refused, Unreachable
 from bot.providers.operations import Size
@@ -83,7 +84,7 @@ async def test_calls_follow_the_documentation(ai_client: AiClient, stand_in: Sta
 
 
 def test_undocumented_fields_are_not_sent() -> None:
-    form = dict(entry_form(asked(seed=7, guidance=7.5, sampler="DDIM")))
+    form = dict(stable_diffusion_form(asked(seed=7, guidance=7.5, sampler="DDIM")))
     assert not {"seed", "guidance", "cfg_scale", "sampler", "style"} & form.keys()
 
 
@@ -91,7 +92,7 @@ def test_undocumented_fields_are_not_sent() -> None:
     ("weight", "text"), [(1.0, "1"), (-1.0, "-1"), (0.5, "0.5"), (-0.25, "-0.25"), (1e-3, "0.001"), (10.0, "10")]
 )
 def test_weights_are_written_plainly(weight: float, text: str) -> None:
-    assert dict(entry_form(asked(prompts=(WeightedText("x", weight),))))["prompts[0][weight]"] == text
+    assert dict(stable_diffusion_form(asked(prompts=(WeightedText("x", weight),))))["prompts[0][weight]"] == text
 
 
 async def test_unusual_characters_in_a_prompt_arrive(ai_client: AiClient, stand_in: StandIn) -> None:
@@ -121,7 +122,7 @@ def test_the_engine_declares_its_options() -> None:
 
 
 def test_a_version_1_engine_uses_the_grid_of_sizes() -> None:
-    (engine,) = make_ai_client("http://127.0.0.1:1", models=("stable-diffusion-v1-6",)).engines
+    (engine,) = stable_diffusion(models=("stable-diffusion-v1-6",)).engines
     assert engine.takes_size(Size(512, 768))
     assert engine.takes_size(Size(320, 1536))
     assert not engine.takes_size(Size(500, 500))

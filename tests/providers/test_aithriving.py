@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.providers.aithriving import Aithriving, basic_price, body_of, nearest_ratio
-from bot.providers.base import Ability, Cost, Gone, Quote, WeightedText
+from bot.providers.aithriving import Aithriving
+from bot.providers.aithriving_endpoints import Call, endpoints, nearest_ratio
+from bot.providers.aithriving_prices import basic_price
+from bot.providers.base import Ability, Cost, Gone, ImageRequest, Json, Quote, WeightedText
 from bot.providers.errors import OutcomeUnknown, Reason
 from bot.providers.operations import Size
 from fakes.services import Fault, StandIn, image_variants
@@ -25,6 +27,14 @@ from tests.providers.workbench import (
     refusal,
     saying,
 )
+
+ENDPOINTS = {(row.engine, row.operation): row for row in endpoints()}
+
+
+def body_of(request: ImageRequest) -> dict[str, Json]:
+    endpoint = ENDPOINTS[request.engine, request.operation]
+    return endpoint.fields_of(Call(endpoint, request))
+
 
 # --- as documented ----------------------------------------------------------------------------------------------------
 
@@ -101,7 +111,7 @@ def test_whole_guidance_is_sent_as_an_integer(guidance: float, sent: str) -> Non
 
 
 def test_the_engines_declare_their_options() -> None:
-    basic, core = make_aithriving("http://127.0.0.1:1").engines
+    basic, core = make_aithriving("http://127.0.0.1:1").engines[:2]
     assert basic.id == BASIC
     assert basic.abilities == {Ability.STYLE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER}
     assert core.id == CORE

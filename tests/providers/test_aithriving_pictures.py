@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.providers.aithriving import Aithriving, decode_image
+from bot.providers.aithriving import Aithriving
+from bot.providers.aithriving_answers import decode_image
 from bot.providers.base import GeneratedImage, Json
 from bot.providers.errors import OutcomeUnknown, Refused
 from fakes.services import Fate, Fault, StandIn, image_variants

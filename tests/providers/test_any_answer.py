@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,19 +11,38 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.providers.ai_client import AiClient
+from bot.providers.ai_client_versions import dalle_version, midjourney_version, stable_diffusion
 from bot.providers.aithriving import Aithriving
 from bot.providers.answers import Answer
-from bot.providers.base import Failed, Finished, Gone, Provider, Waiting
+from bot.providers.base import Failed, Finished, Gone, ImageRequest, Provider, Waiting
 from bot.providers.errors import OutcomeUnknown, ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
-from tests.providers.workbench import BASIC, CORE, SECRET, XL, asked
+from bot.providers.operations import Operation, PictureFile, Pictures, Size
+from tests.providers.workbench import BASIC, CORE, DALLE_ENGINE, MIDJOURNEY_ENGINE, SECRET, XL, asked
 
 NAMES = (
     "code data message error errors detail image seed finish_reason guid type content waiting_response credits percent"
     " state images url thumbnail_url dimensions filesize request response"
 ).split()
-WORDS = ["", "None", "request", "response", "0", "-1", "1024x1024", "x", "../..", "iVBORw0KGgo=", "http://[", "\ud83d"]
+WORDS = [
+    "",
+    "None",
+    "processing",
+    "completed",
+    "failed",
+    "melted",
+    "request",
+    "response",
+    "0",
+    "-1",
+    "1024x1024",
+    "x",
+    "../..",
+    "iVBORw0KGgo=",
+    "http://[",
+    "\ud83d",
+]
 
 scalars = (
     st.none()
@@ -95,19 +115,21 @@ async def outcome(call: Any) -> object:
 TWO_SENT = [{"type": "request"}, {"type": "request"}, *({"type": "response", "content": [f"{n}"]} for n in range(4))]
 
 
-@given(status=statuses, body=bodies)
-@example(status=200, body=json.dumps(TWO_SENT).encode())
-async def test_ai_client(status: int, body: bytes) -> None:
+@given(status=statuses, body=bodies, engine=st.sampled_from([XL, MIDJOURNEY_ENGINE, DALLE_ENGINE]))
+@example(status=200, body=json.dumps(TWO_SENT).encode(), engine=XL)
+async def test_ai_client(status: int, body: bytes, engine: str) -> None:
     service = Told(status, body)
-    provider = AiClient(service, Downloads(service))
-    prepared = await outcome(provider.prepare(asked(XL)))
+    versions = (stable_diffusion(), midjourney_version(), dalle_version())
+    provider = AiClient(service, Downloads(service), versions=versions)
+    request = asked(engine)
+    prepared = await outcome(provider.prepare(request))
     assert isinstance(prepared, dict | ProviderError)
     assert not isinstance(prepared, OutcomeUnknown)
-    assert isinstance(await outcome(provider.submit({"thread": "x"}, asked(XL))), dict | ProviderError)
+    assert isinstance(await outcome(provider.submit({"thread": "x"}, request)), dict | ProviderError)
     found = await outcome(provider.find({"thread": "x"}))
     assert found is None or isinstance(found, dict | ProviderError)
     json.dumps(found if isinstance(found, dict) else None)
-    polled = await outcome(provider.poll({"thread": "x", "images": 2}))
+    polled = await outcome(provider.poll({"thread": "x", "images": 2}, request))
     assert isinstance(polled, Waiting | Finished | Failed | Gone | ProviderError)
     assert not isinstance(polled, OutcomeUnknown)
     if isinstance(polled, Failed):
@@ -119,9 +141,19 @@ async def test_ai_client(status: int, body: bytes) -> None:
         assert 0 <= polled.percent <= 100
 
 
-@given(status=statuses, body=bodies, engine=st.sampled_from([BASIC, CORE]))
-async def test_aithriving(status: int, body: bytes, engine: str) -> None:
-    result = await outcome(Aithriving(Told(status, body)).submit({}, asked(engine)))
+PICTURE = PictureFile(Path("picture.png"), "image/png", Size(64, 64), 100)
+REQUESTS = [
+    asked(BASIC),
+    asked(CORE),
+    asked("aithriving/sd3-large"),
+    asked("aithriving/sd3-large", operation=Operation.IMAGE_TO_IMAGE),
+    asked("aithriving/edit", operation=Operation.ERASE),
+]
+
+
+@given(status=statuses, body=bodies, request=st.sampled_from(REQUESTS))
+async def test_aithriving(status: int, body: bytes, request: ImageRequest) -> None:
+    result = await outcome(Aithriving(Told(status, body)).submit({}, request, Pictures(PICTURE, PICTURE)))
     assert isinstance(result, Finished | ProviderError)
     if isinstance(result, Finished):
         assert result.images[0].data

@@ -64,6 +64,7 @@ class Easels(Provider):
 
     def __init__(self, key: str) -> None:
         self.key = key
+        self.retired: set[str] = set()
         self.service = Service(self.label, "https://easels.invalid", secret=key)
         self.asked: list[ImageRequest] = []
 
@@ -135,11 +136,17 @@ def test_engines_are_named_by_their_provider() -> None:
         "ai-client/stable-diffusion-xl-1024-v0-9",
         "aithriving/sd-1.6",
         "aithriving/core",
+        "aithriving/ultra",
+        "aithriving/sd3-large",
+        "aithriving/sd3-large-turbo",
+        "aithriving/sd3-medium",
+        "aithriving/edit",
+        "aithriving/control",
     ]
     for engine in engines:
         assert engine.price is not None
         assert engine.price.low <= engine.price.high <= engine.price.hold
-        assert engine.takes_size(engine.default_size)
+        assert engine.takes_size(engine.default_size) or not engine.sized
         assert engine.model in engine.id
 
 
@@ -166,6 +173,7 @@ def test_all_settings_are_applied() -> None:
         AI_CLIENT_RATE="0.5",
         AI_CLIENT_JOBS="7",
         AITHRIVING_CREDIT_VALUE="3",
+        AITHRIVING_PRICES="core=7",
         AITHRIVING_RATE="4",
         AITHRIVING_JOBS="8",
     )
@@ -175,7 +183,39 @@ def test_all_settings_are_applied() -> None:
     assert client.engines[0].styles == ("anime",)
     assert client.quote(asked(images=2)).hold == 5_000
     assert (client.credit_value, client.rate, client.jobs) == (Decimal("0.25"), 0.5, 7)
+    assert thriving.quote(asked("aithriving/core")).hold == 7_000
     assert (thriving.credit_value, thriving.rate, thriving.jobs) == (Decimal(3), 4.0, 8)
+
+
+def test_the_services_of_ai_client_are_configurable() -> None:
+    def engines(**settings: str) -> list[str]:
+        provider = AiClient.configure(reader(AI_CLIENT_TOKEN="x", **settings))
+        assert provider is not None
+        return [engine.model for engine in provider.engines]
+
+    sd = "stable-diffusion-xl-1024-v0-9"
+    assert engines() == [sd]
+    assert engines(AI_CLIENT_VERSIONS="midjourney") == ["midjourney"]
+    assert engines(AI_CLIENT_VERSIONS="dalle2_text2img,stablediffusion_text2img, midjourney,dalle2_text2img") == [
+        "dalle-2",
+        sd,
+        "midjourney",
+    ]
+
+
+def test_the_prices_of_ai_client_are_configurable() -> None:
+    provider = AiClient.configure(
+        reader(
+            AI_CLIENT_TOKEN="x",
+            AI_CLIENT_VERSIONS="stablediffusion_text2img,midjourney,dalle2_text2img",
+            AI_CLIENT_CREDITS_PER_IMAGE="2",
+            AI_CLIENT_MIDJOURNEY_CREDITS="6",
+            AI_CLIENT_DALLE_CREDITS="1.5",
+        )
+    )
+    assert provider is not None
+    prices = [engine.price.hold for engine in provider.engines if engine.price is not None]
+    assert prices == [2_000, 1_500, 1_500]
 
 
 async def test_the_version_code_is_configurable() -> None:
@@ -215,9 +255,16 @@ async def test_the_maximum_image_size_is_configurable(tmp_path: Path, largest: s
         ("AI_CLIENT_LOST_AFTER", "1"),
         ("AI_CLIENT_ENGINES", "a/b"),
         ("AI_CLIENT_STYLES", "<b>"),
+        ("AI_CLIENT_VERSIONS", "stable-diffusion"),
+        ("AI_CLIENT_VERSIONS", "midjourney, dalle3"),
+        ("AI_CLIENT_VERSIONS", "a/b"),
+        ("AI_CLIENT_MIDJOURNEY_CREDITS", "free"),
+        ("AI_CLIENT_DALLE_CREDITS", "-1"),
         ("AITHRIVING_URL", "ftp://x"),
         ("AITHRIVING_STYLES", "-"),
         ("AITHRIVING_RATE", "1e9"),
+        ("AITHRIVING_PRICES", "ultra=many"),
+        ("AITHRIVING_SD3_PATHS", "sd3/"),
         ("IMAGE_HOSTS", "https://x.example/"),
         ("IMAGE_HOSTS", "*.example.com"),
         ("IMAGE_MAX_MIB", "0"),

@@ -23,6 +23,8 @@ from fakes.services.faults import Rewrite
 
 SECRET = "sk-5ecret-0f-the-b0t"
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+MIDJOURNEY_ENGINE = "ai-client/midjourney"
+DALLE_ENGINE = "ai-client/dalle-2"
 BASIC = "aithriving/sd-1.6"
 CORE = "aithriving/core"
 
@@ -68,7 +70,8 @@ async def sent(provider: AiClient, request: ImageRequest | None = None) -> Handl
 
 async def polled(provider: AiClient, request: ImageRequest | None = None) -> PollResult:
     """Submit, and return the result of the first poll."""
-    return await provider.poll(await sent(provider, request))
+    request = request or asked()
+    return await provider.poll(await sent(provider, request), request)
 
 
 async def finished(provider: AiClient, request: ImageRequest | None = None) -> Finished:

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Table, func, select
 
-from storage import images, jobs, submissions
+from storage import images, jobs, sources, submissions
 from storage.database import AsyncConnection
-from storage.records import JobStatus, SubmissionStatus
+from storage.records import JobStatus, SourceKind, SubmissionStatus
 
 USER, SERVER, CHANNEL = 80351110224678912, 81384788765712384, 381870553235193857
 NOW = 1_767_225_600_000
@@ -85,6 +85,22 @@ async def add_image(tx: AsyncConnection, submission_id: int, position: int = 0, 
     at = values.pop("at")
     (id_,) = await images.add_images(tx, submission_id, [images.NewImage(position=position, **values)], at=at)
     return id_
+
+
+async def add_source(tx: AsyncConnection, name: str = "s1.jpg", **said: Any) -> int:
+    """Add a picture that USER attached."""
+    values: dict[str, Any] = {
+        "user_id": USER,
+        "kind": SourceKind.ATTACHED,
+        "file": name,
+        "media_type": "image/jpeg",
+        "width": 4000,
+        "height": 3000,
+        "bytes": 2_000_000,
+        "digest": f"the digest of {name}",
+        "created_at": NOW,
+    } | said
+    return await sources.add(tx, sources.NewSource(**values))
 
 
 async def count(conn: AsyncConnection, table: Table) -> int:

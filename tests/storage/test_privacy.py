@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from storage import hints, ledger, privacy, settings, tables, threads
+from storage import hints, ledger, privacy, settings, sources, tables, threads
 from storage.database import AsyncConnection, Database
 from storage.reconcile import reconcile
 from storage.records import JobStatus
-from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_submission, count
+from tests.storage.rows import NOW, SERVER, USER, add_done, add_image, add_job, add_source, add_submission, count
 
 OTHER = USER + 1
 LATER = NOW + 40 * 86_400_000
@@ -22,7 +22,9 @@ LATER = NOW + 40 * 86_400_000
 async def live(tx: AsyncConnection, user_id: int, mark: str, number: int = 0) -> int:
     """Insert a complete job in a thread, paid for and shown; the mark is in every text that users wrote."""
     thread_id = await threads.open_thread(tx, user_id=user_id, place_id=SERVER, title=f"{mark} {number}", at=NOW)
-    job_id = await add_job(tx, user_id=user_id, thread_id=thread_id, options={"prompt": f"{mark} {'x' * number}"})
+    picture = await add_source(tx, f"s-{mark}-{thread_id}.jpg", user_id=user_id, author_id=user_id, digest=mark)
+    options = {"prompt": f"{mark} {'x' * number}"}
+    job_id = await add_job(tx, user_id=user_id, thread_id=thread_id, options=options, source_id=picture)
     request = {"prompts": [f"{mark} {secrets.token_hex(number % 700)}"]}
     submission = await add_done(tx, job_id, user_id=user_id, sent_at=NOW, finished_at=NOW + 9000, request=request)
     await add_image(tx, submission, file=f"{mark}-{submission}.png")
@@ -62,7 +64,7 @@ async def test_everything_about_a_user_is_found(database: Database) -> None:
     assert "heron" not in repr(found)
     assert {name for name, rows in found.items() if rows} >= {
         "jobs", "submissions", "events", "images", "threads", "current_threads", "user_settings", "ledger",
-        "hints",
+        "hints", "sources",
     }  # fmt: skip
     assert len(found["ledger"]) == 4
     assert "interaction_token" not in found["jobs"][0]
@@ -82,7 +84,8 @@ async def test_deleted_data_leaves_no_trace_in_the_files(database: Database, pat
     async with database.write() as tx:
         theirs = await privacy.summary(tx, USER)
         files = await privacy.delete_all(tx, USER, due_at=LATER)
-        assert len(files) == theirs.images == theirs.jobs
+        assert theirs.images == theirs.pictures == theirs.jobs
+        assert len(files) == theirs.images + theirs.pictures
         assert all("walrus" in name for name in files)
         assert not (await privacy.summary(tx, USER)).anything
         due = await privacy.compact_due(tx)
@@ -131,6 +134,32 @@ async def test_hints_alone_can_be_deleted(database: Database) -> None:
         await privacy.delete_all(tx, USER, due_at=LATER)
         assert not (await privacy.summary(tx, USER)).anything
         assert not await hints.was_shown(tx, USER, hints.Hint.FIRST_RESULT)
+
+
+async def test_pictures_of_a_user_that_others_started_from_stay_without_the_user(database: Database) -> None:
+    async with database.write() as tx:
+        of_mine = await add_source(tx, "s1.jpg", user_id=OTHER, author_id=USER)
+        mine = await add_source(tx, "s2.jpg", author_id=OTHER)
+        await add_job(tx, user_id=OTHER, status=JobStatus.DELIVERED, source_id=mine)
+        options = {"prompt": "a hat", "source": {"id": of_mine, "author_id": USER}}
+        started = await add_job(tx, user_id=OTHER, options=options, source_id=of_mine)
+        (exported,) = (row for row in (await privacy.everything(tx, OTHER))["jobs"] if row["id"] == started)
+        assert exported["options"] == options | {"source": {"id": of_mine, "author_id": None}}
+        used, own = sorted((await privacy.everything(tx, USER))["sources"], key=lambda row: "id" in row)
+        assert own["id"] == mine
+        assert str(OTHER) not in repr((used, own)), "what another person did is exported without the person"
+        assert used["width"] == 4000
+        assert {"user_id", "digest", "file", "author_id"}.isdisjoint(used)
+        assert (await privacy.summary(tx, USER)).pictures == 1
+        assert (await privacy.summary(tx, USER)).anything
+        assert await privacy.delete_all(tx, USER, due_at=LATER) == ["s2.jpg"]
+        assert not (await privacy.summary(tx, USER)).anything
+        left = await sources.get(tx, of_mine)
+        assert left is not None
+        assert (left.file, left.author_id) == ("s1.jpg", None)
+        found = {row.source_id: row.options for row in await tx.execute(select(tables.jobs))}
+        assert found.keys() == {None, of_mine}
+        assert found[of_mine]["source"] == {"id": of_mine, "author_id": None}
 
 
 async def test_unfinished_jobs_are_counted(database: Database) -> None:

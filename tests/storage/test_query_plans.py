@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import hints, images, jobs, ledger, notifications, retention, submissions, threads
+from storage import hints, images, jobs, ledger, lineage, notifications, retention, sources, submissions, threads
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
-from storage.records import UNFINISHED, JobStatus, SubmissionStatus
+from storage.records import UNFINISHED, JobStatus, SourceKind, SubmissionStatus
 
 Ask = Callable[[AsyncConnection], Awaitable[Any]]
 
@@ -32,6 +32,9 @@ HOT: dict[str, tuple[Ask, str]] = {
     "images_of": (lambda conn: images.images_of(conn, 1), "(submission_id=?)"),
     "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
     "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "ancestors": (lambda conn: lineage.ancestors(conn, 1, limit=9), "INTEGER PRIMARY KEY (rowid=?)"),
+    "descendants by parent": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_jobs_parent_id (parent_id=?)"),
+    "descendants by picture": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_sources_job_id (job_id=?)"),
     "unfinished_of_message": (lambda conn: jobs.unfinished_of_message(conn, 1), "ix_jobs_status_user_id (status=?)"),
     "notifications that are due": (notifications.due, "ix_jobs_notification"),
     "hints": (
@@ -97,6 +100,17 @@ HOT: dict[str, tuple[Ask, str]] = {
         lambda conn: images.without_preview(conn, (1, 1), before=2, limit=1),
         "ix_images_created_at (created_at>? AND created_at<?)",
     ),
+    "latest sources": (lambda conn: sources.latest(conn, 1, limit=9), "ix_sources_user_id_digest (user_id=?)"),
+    "a source by its digest": (
+        lambda conn: sources.by_digest(conn, "a", user_id=1, kind=SourceKind.ATTACHED),
+        "ix_sources_user_id_digest (user_id=? AND digest=?)",
+    ),
+    "a source by its image": (lambda conn: sources.by_image(conn, 1, user_id=1), "ix_sources_image_id (image_id=?)"),
+    "the sources of a job": (lambda conn: sources.of_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "sources that are due": (
+        lambda conn: sources.due(conn, used_before=2, added_before=1, limit=1),
+        "ix_sources_created_at_used_at (created_at<?)",
+    ),
     "find_threads": (lambda conn: threads.find_threads(conn, 1, 1, "a"), "ix_threads_user_id_place_id_updated_at"),
 }
 MOVES: dict[str, tuple[Ask, str]] = {
@@ -112,6 +126,13 @@ MOVES: dict[str, tuple[Ask, str]] = {
     "delete_thread": (lambda tx: threads.delete_thread(tx, 1, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "erase_tokens": (lambda tx: retention.erase_tokens(tx, 1), "ix_jobs_token_expires_at"),
     "delete_jobs": (lambda tx: retention.delete_jobs(tx, 1, limit=1), "ix_jobs_ended_at (ended_at<?)"),
+    "forget the files of sources": (lambda tx: sources.forget_files(tx, [1, 2]), "ix_jobs_mask_id (mask_id=?)"),
+    "unused sources": (
+        lambda conn: sources.unused_beyond(conn, 1, keep=9),
+        "ix_sources_user_id_digest (user_id=?)",
+    ),
+    "release": (lambda tx: sources.release(tx, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "touch": (lambda tx: sources.touch(tx, [1], at=1), "INTEGER PRIMARY KEY (rowid=?)"),
     "end_free": (
         lambda tx: submissions.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", problems=[]),
         "ix_submissions_status_created_at (status=?)",

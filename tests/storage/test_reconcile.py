@@ -189,6 +189,10 @@ WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tup
         changed(2, "hold", server_id=SERVER),
         [("submission 2 of job 2 (rendering)", "another server")],
     ),
+    "another operation": (
+        changed(5, "release", operation="inpaint"),
+        [("submission 5 of job 5 (unknown)", "two operations")],
+    ),
     "another engine": (
         changed(5, "release", engine="another"),
         [("submission 5 of job 5 (unknown)", "another engine")],

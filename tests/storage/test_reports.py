@@ -37,7 +37,8 @@ async def request(
     """A request for 6 credits, of which 4 are charged if it finished."""
     user, server, at = said["user_id"], said["server_id"], said["at"]
     id_ = await add_submission(tx, job_id, position=position, user_id=user, engine=said["engine"], at=at)
-    await ledger.hold(tx, ledger.Hold(id_, said["engine"], 6000), user_id=user, server_id=server, at=at)
+    held = ledger.Hold(id_, said["engine"], 6000, operation=said.get("operation"))
+    await ledger.hold(tx, held, user_id=user, server_id=server, at=at)
     if status is QUEUED:
         return
     await submissions.move_submission(tx, id_, QUEUED, status, at=at, why="a test")
@@ -54,6 +55,7 @@ one_job = st.fixed_dictionaries(
         "server_id": st.sampled_from((SERVER, ELSEWHERE, None)),
         "channel_id": st.sampled_from((CHANNEL, CHANNEL + 1)),
         "engine": st.sampled_from(ENGINES),
+        "operation": st.sampled_from((None, "text_to_image", "inpaint")),
         "at": st.integers(NOW, NOW + 3 * DAY),
         "exact": st.booleans(),
         "statuses": st.lists(st.sampled_from(SubmissionStatus), min_size=1, max_size=3),
@@ -88,6 +90,7 @@ KEYS: dict[By, Callable[[dict[str, Any]], Any]] = {
     By.ENGINE: lambda one: one["engine"],
     By.CHANNEL: lambda one: one["channel_id"],
     By.DAY: lambda one: one["at"] // DAY,
+    By.OPERATION: lambda one: one["operation"] or "text_to_image",
 }
 
 
@@ -177,6 +180,19 @@ async def test_the_figures_outlive_the_jobs(database: Database) -> None:
         await tx.execute(delete(tables.jobs))
         assert await reports.report(tx, By.CHANNEL, Scope(SERVER)) == before
     assert before.totals == Figures(exact=4000, jobs=1, images=1, failed=1, given_back=6000)
+
+
+async def test_every_entry_of_a_request_has_its_operation(database: Database) -> None:
+    async with database.write() as tx:
+        for number, (operation, status) in enumerate(((None, DONE), ("inpaint", DONE), ("inpaint", FAILED))):
+            said = {"user_id": USER, "server_id": SERVER, "engine": ENGINES[0], "at": NOW, "operation": operation}
+            await request(tx, await add_job(tx), number, status, said, exact=True)
+        found = await reports.report(tx, By.OPERATION, Scope(SERVER))
+        assert {line.key: line.figures.spent for line in found.lines} == {"text_to_image": 4000, "inpaint": 4000}
+        assert {line.key: line.figures.failed for line in found.lines} == {"text_to_image": 0, "inpaint": 1}
+        kept = [entry.operation async for some in ledger.entries(tx, Scope(SERVER)) for entry in some]
+        # A hold, a capture and a release; the failed one has no capture.
+        assert (kept.count(None), kept.count("inpaint")) == (3, 5)
 
 
 async def test_every_entry_is_exported_once_in_order(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

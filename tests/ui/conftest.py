@@ -21,6 +21,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
 from bot.jobs.service import JobService
+from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
 from bot.jobs.worker import Worker
 from bot.people.user_settings import UserSettingsStore
@@ -210,10 +211,12 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     provider, answers, limits = ScriptedProvider(), Answers(), Limits()
     monkeypatch.setattr(delivery_module, "Messages", lambda _: answers)
     jobs = JobStore(database, {"scripted": provider}, clock, kept_days=365)
-    worker = Worker(jobs=jobs, files=files, clock=clock)
+    sources = Sources(jobs, files, clock)
+    worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
     engine = next(iter(jobs.engines))
     service = JobService(
         store=jobs,
+        sources=sources,
         new_jobs=NewJobs(jobs, limits, clock),
         worker=worker,
         clock=clock,

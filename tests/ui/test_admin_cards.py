@@ -13,6 +13,7 @@ from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
 from bot.jobs.provider_text import as_stored
 from bot.providers.errors import Reason
+from bot.providers.operations import Operation
 from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.text import VERBATIM, t
@@ -92,6 +93,7 @@ def test_the_longest_report_fits() -> None:
         By.ENGINE: ["aithriving/core", "e" * 300, *(f"{number}" * 90 for number in range(8))],
         By.CHANNEL: [None, *(2**62 + number for number in range(9))],
         By.DAY: list(range(20000, 20010)),
+        By.OPERATION: [*Operation, "one of a newer version"],
     }
     for by, every in keys.items():
         full = report(by, tuple(Line(key, FIGURES) for key in every), name="2" * 40)

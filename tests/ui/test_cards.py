@@ -21,7 +21,7 @@ from bot.text import Text
 from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, engine_card, engines_card
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, TOGETHER, engine_card, engines_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
@@ -169,7 +169,7 @@ def test_a_result_shows_images_settings_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
     assert said(card) == "a lighthouse\n-# <@7> · Brush · 512x512 · 6 credits · 9 s"
-    assert labels(card) == ["Again", "New seed", "Edit", "Details", "Delete"]
+    assert labels(card) == ["Again", "New seed", "Edit prompt", "Details", "Delete"]
     (gallery,) = [part for part in everything(card) if part["type"] == 12]
     (item,) = gallery["items"]
     assert item["media"]["url"] == "attachment://easel-12-1.png"
@@ -178,7 +178,7 @@ def test_a_result_shows_images_settings_and_cost() -> None:
 
 def test_a_new_seed_is_offered_only_if_one_was_fixed() -> None:
     shown = result_view(asked=request())
-    assert labels(result_card(shown, [])) == ["Again", "Edit", "Details", "Delete"]
+    assert labels(result_card(shown, [])) == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 @pytest.mark.parametrize("seed", [None, 7])
@@ -226,7 +226,7 @@ def test_the_alt_text_is_the_images_own_prompt() -> None:
 def test_a_failure_says_once_that_it_was_free() -> None:
     failed = submission(status=SubmissionStatus.FAILED, told="The service is away.")
     assert f"The service is away.\n{cards.NOT_CHARGED}" in said(failure_card(view(failed)))
-    assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
+    assert labels(failure_card(view(failed))) == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 def test_a_cancelled_job_is_not_called_a_failure() -> None:
@@ -244,7 +244,7 @@ def test_details_show_settings_cost_time_and_seed_and_the_log_every_step() -> No
     ]
     found = JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
     card = details_card(found)
-    assert labels(card) == ["Log", "Made from job 11", "Led to job 13", "Led to job 14"]
+    assert labels(card) == ["Log", "Tree", "Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
     for words in (
         str(details.SETTINGS(settings="Brush · 512x512 · 30 steps")),
@@ -278,6 +278,14 @@ def test_the_engines_are_listed_with_options_and_prices() -> None:
     assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
     assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
+
+
+def test_an_engine_that_makes_several_images_at_a_time_says_so() -> None:
+    price = Price(2500, 2500, exact=False)
+    fours = replace(ENGINE, batch=4)
+    assert shows(said(engines_card([fours], lambda _: price, default="")), TOGETHER(count=4))
+    assert shows(said(engine_card(fours, price, default=False)), TOGETHER(count=4))
+    assert not shows(said(engine_card(ENGINE, price, default=False)), TOGETHER(count=1))
 
 
 def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:

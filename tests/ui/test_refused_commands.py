@@ -33,7 +33,7 @@ def forgotten(commands: RefusedCommands, key: str, user_id: int) -> bool:
 
 @pytest.fixture
 def commands() -> RefusedCommands:
-    return RefusedCommands({ENGINE.id: ENGINE}, SkippingClock(0))
+    return RefusedCommands(lambda _: {ENGINE.id: ENGINE}, SkippingClock(0))
 
 
 def test_nobody_displaces_the_commands_of_others(commands: RefusedCommands) -> None:

@@ -11,6 +11,7 @@ import discord
 import pytest
 
 from bot.errors import Undelivered
+from bot.jobs.sources import Sources
 from bot.jobs.worker import Worker
 from bot.providers.errors import Refused
 from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
@@ -361,6 +362,7 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
     post.worker = Worker(
         jobs=post.jobs,
         files=post.files,
+        sources=Sources(post.jobs, post.files, post.clock),
         clock=post.clock,
     )
     return job_id

@@ -7,12 +7,12 @@ from typing import Any
 
 from discord import ui
 
+from bot.domain.command_line import command_line
 from bot.domain.options import SEED
-from bot.domain.requests import command_line
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
-from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT
+from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, TREE
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, took
 from bot.ui.cards.job_text import label, prompt_text, settings_text
@@ -29,7 +29,7 @@ _REQUESTS_AT_LEAST, _REQUESTS_AT_MOST = 60, 900
 
 COMMAND = message("details.command", "Command to recreate this")
 COMMAND_TOO_LONG = message(
-    "details.command_too_long", "The command to recreate this is too long to show here. Edit has all of it."
+    "details.command_too_long", "The command to recreate this is too long to show here. Edit prompt has all of it."
 )
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")
@@ -144,6 +144,8 @@ def _buttons(found: JobDetails) -> list[ui.ActionRow[Any]]:
     buttons: list[ui.Button[Any]] = []
     if found.view.submissions:
         buttons.append(LOG.on(found.view.job.id))
+    if found.related:
+        buttons.append(TREE.on(found.view.job.id))
     if found.parent is not None:
         buttons.append(PARENT.on(found.parent, job=found.parent))
     latest = found.children[-(RELATED_AT_MOST - (found.parent is not None)) :]

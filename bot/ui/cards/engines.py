@@ -22,6 +22,7 @@ DEFAULT = message("engines_card.default", "default")
 EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
 SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
 ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
+TOGETHER = message("engines_card.together", "Makes {count} image at a time", "Makes {count} images at a time")
 TAKES = message("engines_card.takes", "Options: {options}")
 
 _SIZES_SHOWN = 9
@@ -72,6 +73,7 @@ def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
     """All options of one engine, and its price."""
     facts = [
         t("Price: {price}", price=_price(price)),
+        *_together(engine),
         TAKES(options=[SIZE.label, *_takes(engine)]),
         t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)),
         *(
@@ -144,6 +146,7 @@ def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
     lines = [
         f"**{safe(engine.name, 100)}**{_default_mark(default)}",
         f"{_price(price)} · {safe(engine.id, 120)}",
+        *map(quiet, _together(engine)),
         quiet(TAKES(options=[SIZE.label, *options])),
         quiet(t("Sizes: {sizes}", sizes=_sizes(engine))),
     ]
@@ -152,6 +155,11 @@ def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
             quiet(t("Styles: {styles}", styles=few([safe(style, 40) for style in engine.styles], _STYLES_SHOWN)))
         )
     return "\n".join(within(lines, room))
+
+
+def _together(engine: Engine) -> list[Text]:
+    """The number of images that it always makes together, if that is more than one."""
+    return [TOGETHER(count=engine.batch)] if engine.batch > 1 else []
 
 
 def _takes(engine: Engine) -> list[Text]:

@@ -37,6 +37,7 @@ _WHY: Mapping[str, Text] = {
     EventReason.FOUND: t("the image service has it"),
     EventReason.BUSY: t("the image service is busy"),
     EventReason.UNREACHABLE: t("the image service can't be reached"),
+    EventReason.TOO_LARGE: t("the picture was too large; a smaller one is sent"),
     EventReason.NOT_FOUND: t("the image service doesn't offer this at the moment"),
     EventReason.NOT_ARRIVED: t("it did not arrive"),
     EventReason.REFUSED: t("refused by the image service"),

@@ -13,6 +13,7 @@ from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
 from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import Offer
 from bot.jobs.view import JobView
+from bot.providers.operations import Fit
 from bot.text import Text, listed, message, t
 from bot.ui.cards.buttons import CANCEL, edit_refused, offer
 from bot.ui.cards.delivery_text import jump_url
@@ -62,6 +63,8 @@ def offer_label(offered: Offer) -> str:
 
 def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
     # First, because a long label is cut at its end: nobody may overlook it.
+    if changes.fit is not None:
+        yield t("cropped") if changes.fit is Fit.CROP else t("with a border")
     if changes.private is not None:
         yield t("only for you") if changes.private else t("for everyone")
     names = [plain(engine.name, _ENGINE_AT_MOST) for engine in changes.engines]

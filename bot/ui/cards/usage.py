@@ -1,4 +1,4 @@
-"""The cards of /usage and /credits with their charts: spending by person, engine, day or channel, and running jobs."""
+"""The cards of /usage and /credits with their charts: spending, grouped in several ways, and running jobs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.domain.edits import NAMES as OPERATION_NAMES
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.jobs.provider_text import as_texts
 from bot.providers.errors import Reason
+from bot.providers.operations import Operation
 from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, plural, t
-from bot.ui.cards.buttons import BY_CHANNEL, BY_DAY, BY_ENGINE, BY_USER, CANCEL_JOB, REPORT_BACK, REPORT_MORE, turning
+from bot.ui.cards.buttons import (
+    BY_CHANNEL,
+    BY_DAY,
+    BY_ENGINE,
+    BY_OPERATION,
+    BY_USER,
+    CANCEL_JOB,
+    REPORT_BACK,
+    REPORT_MORE,
+    turning,
+)
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
 from bot.ui.cards.wording import IMAGES, JOBS, moment, plain, safe
@@ -99,13 +111,20 @@ BY_TIME = {
 BY_LINE = {
     By.ENGINE: message("chart.by_engine", "Credits by engine, {time}"),
     By.CHANNEL: message("chart.by_channel", "Credits by channel, {time}"),
+    By.OPERATION: message("chart.by_operation", "Credits by operation, {time}"),
 }
 FROM_TO = message("chart.from_to", "{first} to {last}")
 EXACT = message("chart.exact", "exact")
 ESTIMATED = message("chart.estimated", "estimated")
 DAILY_LIMIT = message("chart.daily_limit", "daily limit")
 
-TABS = {By.USER: BY_USER, By.ENGINE: BY_ENGINE, By.DAY: BY_DAY, By.CHANNEL: BY_CHANNEL}
+TABS = {
+    By.USER: BY_USER,
+    By.ENGINE: BY_ENGINE,
+    By.OPERATION: BY_OPERATION,
+    By.DAY: BY_DAY,
+    By.CHANNEL: BY_CHANNEL,
+}
 CAUSES: Mapping[Reason, Message] = {
     Reason.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
     Reason.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
@@ -156,7 +175,7 @@ def report_chart(report: UsageReport, names: Names) -> ChartSpec | None:
     if report.by not in BY_LINE:
         return timeline_chart(page.timeline)
     shown = [line for line in page.lines if line.figures.spent]
-    labels = [plain(_name(line, names), 36) for line in shown]
+    labels = [plain(_name(line, report.by, names), 36) for line in shown]
     values = [(line.figures.exact, line.figures.estimated) for line in shown]
     return _chart(BY_LINE[report.by](time=report.span.text), labels, values, lying=True)
 
@@ -270,7 +289,7 @@ def _line(line: Line, by: By, names: Names) -> str:
         return person(int(line.key or 0))
     if by is By.CHANNEL and line.key is not None:
         return f"<#{line.key}>"
-    return f"**{safe(_name(line, names), 100)}**"
+    return f"**{safe(_name(line, by, names), 100)}**"
 
 
 def person(user_id: int) -> str:
@@ -278,7 +297,11 @@ def person(user_id: int) -> str:
     return f"<@{user_id}>" if user_id > 0 else str(DELETED_USER)
 
 
-def _name(line: Line, names: Names) -> str:
+def _name(line: Line, by: By, names: Names) -> str:
+    if by is By.OPERATION:
+        # A newer version may have stored other operations.
+        code = str(line.key)
+        return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
     if isinstance(line.key, str):
         return names.engines.get(line.key, line.key)
     if line.key is None:

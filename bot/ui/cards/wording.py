@@ -7,11 +7,23 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
+from bot.providers.operations import Operation
 from bot.text import message, relative
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
+
+OPERATION_NAMES = {
+    Operation.TEXT_TO_IMAGE: message("operation.text_to_image", "New image"),
+    Operation.IMAGE_TO_IMAGE: message("operation.image_to_image", "Vary"),
+    Operation.INPAINT: message("operation.inpaint", "Change a part"),
+    Operation.ERASE: message("operation.erase", "Erase a part"),
+    Operation.OUTPAINT: message("operation.outpaint", "Extend"),
+    Operation.SEARCH_AND_REPLACE: message("operation.search_and_replace", "Change by words"),
+    Operation.SKETCH: message("operation.sketch", "From a sketch"),
+    Operation.STRUCTURE: message("operation.structure", "Keep the structure"),
+}
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
 _MARKS = frozenset("\\`*_~|<>[]@&")
@@ -46,6 +58,11 @@ def safe(text: str, limit: int) -> str:
         after_slash = sign == "/" and place > 0 and line[place - 1] == "/"
         parts.append(f"\\{sign}" if sign in _MARKS or in_front or after_slash else sign)
     return _cut(parts, limit)
+
+
+def operation_name(code: str) -> str:
+    """What people call an operation: ``Change a part`` for ``inpaint``. A code of a newer version stays as it is."""
+    return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
 
 
 def style_name(style: str) -> str:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import discord
 import structlog
 
-from bot.jobs import decoding
-from bot.jobs.decoding import Undecodable
 from bot.jobs.view import JobView
+from bot.pictures import decoding
+from bot.pictures.decoding import Undecodable
 from bot.providers.base import ImageRequest
 from bot.ui.cards.job import ShownImage
 from bot.ui.delivery import image_metadata

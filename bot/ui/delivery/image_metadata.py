@@ -16,7 +16,7 @@ from typing import BinaryIO
 import structlog
 
 from bot.domain.options import OPTIONS, SIZE, value_text
-from bot.jobs.image_parts import jpeg_segments, png_chunks, read, webp_chunks
+from bot.pictures.image_parts import jpeg_segments, png_chunks, read, webp_chunks
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.ui.delivery.file_segments import Piece
 from storage.records import StoredImage

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms
 
-from bot.jobs import decoding
-from bot.jobs.decoding import DECODED_AT_MOST, LARGE, Undecodable, decode, in_turn, weight_of
 from bot.jobs.image_files import small
+from bot.pictures import decoding
+from bot.pictures.decoding import DECODED_AT_MOST, LARGE, Undecodable, decode, in_turn, weight_of
 from bot.ui.delivery.attachments import Labelled, prepare, refit
 from storage.images import ImageFiles
 from storage.pools import Pools

@@ -1,0 +1,244 @@
+"""Commands that start from a picture: what they need, and the requests that they become. Sizes are pixels."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bot.domain.areas import Area
+from bot.domain.characters import typed
+from bot.domain.options import ImagineOptions
+from bot.domain.sizes import Ratio, closest_size, ratio_name
+from bot.errors import Problem, UserError
+from bot.providers.base import Engine, ImageRequest
+from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
+from bot.text import Text, message, t
+
+NOT_OFFERED = message("edits.not_offered", "No engine here can do this: {operation}. /engines lists what each can do.")
+SOURCE_NEEDED = message("edits.source_needed", "Attach a picture, or pick one of your images.")
+SEARCH_NEEDED = message("edits.search_needed", "Say what to replace in the picture, such as “the car”.")
+AREA_NEEDED = message("edits.area_needed", "Mark the part of the picture: pick cells, or attach a mask.")
+NOT_AN_AREA = message("edits.not_an_area", "This part of the picture can't be read. Mark it again.")
+NOT_AN_EXTENSION = message(
+    "edits.not_an_extension",
+    "“{text}” isn't a way to extend a picture. Pick one from the list, or write pixels such as left 256 right 256.",
+)
+EXTENDED_TOO_FAR = message("edits.extended_too_far", "A picture can be extended by at most {most} pixels on each side.")
+SQUARE_ALREADY = message("edits.square_already", "This picture is square already.")
+FIT_NEEDED = message(
+    "edits.fit_needed", "{engine} can't take a picture of this shape ({shape}). Crop it, or add a border around it."
+)
+OTHER_SHAPE = message(
+    "edits.other_shape",
+    "The picture is {shape}, and you asked for {wanted}. Crop it, or add a border around it.",
+)
+MASK_HAS_OTHER_SHAPE = message("edits.mask_has_other_shape", "The mask needs the same shape as the picture.")
+
+UNFIT = frozenset({FIT_NEEDED.code, OTHER_SHAPE.code})
+"""The codes of refusals that cropping or padding the picture would change."""
+
+NAMES: Mapping[Operation, Text] = {
+    Operation.TEXT_TO_IMAGE: t("New image"),
+    Operation.IMAGE_TO_IMAGE: t("Vary"),
+    Operation.INPAINT: t("Change a part"),
+    Operation.ERASE: t("Erase a part"),
+    Operation.OUTPAINT: t("Extend"),
+    Operation.SEARCH_AND_REPLACE: t("Change by words"),
+    Operation.SKETCH: t("From a sketch"),
+    Operation.STRUCTURE: t("Keep the structure"),
+}
+"""What people call each operation."""
+
+SAME_SHAPE = math.log(1.03)
+"""A picture whose ratio is off by no more than this is resized, and loses at most a few pixels at its edges."""
+
+_CUSTOM = re.compile(r"(left|right|up|down)[ =:]*([0-9]{1,5})(?:px)?", re.ASCII)
+_SEPARATORS = re.compile(r"[\s,;+]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A way to extend a picture, by its ``name`` in commands."""
+
+    name: str
+    label: Text
+    left_and_right: float = 0.0
+    """The part of the width that is added on each side."""
+    up_and_down: float = 0.0
+    square: bool = False
+
+    def margins(self, size: Size, most: int) -> Margins:
+        """The margins for a picture of this size, each at most ``most``."""
+        across, along = round(size.width * self.left_and_right), round(size.height * self.up_and_down)
+        if self.square:
+            across, along = (max(0, each) for each in (size.height - size.width, size.width - size.height))
+            return _capped(Margins(across // 2, across - across // 2, along // 2, along - along // 2), most)
+        return _capped(Margins(across, across, along, along), most)
+
+
+EXTENSIONS = {
+    each.name: each
+    for each in (
+        Extension("wider", t("Wider"), left_and_right=0.25),
+        Extension("taller", t("Taller"), up_and_down=0.25),
+        Extension("zoom-1.5x", t("Zoom out 1.5x"), left_and_right=0.25, up_and_down=0.25),
+        Extension("zoom-2x", t("Zoom out 2x"), left_and_right=0.5, up_and_down=0.5),
+        Extension("square", t("Make square"), square=True),
+    )
+}
+"""The ways to extend a picture, by name."""
+
+
+def margins_of(text: str, size: Size, *, most: int) -> Margins:
+    """Read an extension: a name such as ``wider``, or pixels such as ``left 256 down 64``. Raises UserError."""
+    wanted = " ".join(text.casefold().split())
+    name = "-".join(word for word in wanted.split() if word != "out")
+    if name in EXTENSIONS:
+        margins = EXTENSIONS[name].margins(size, most)
+        if not margins.largest:
+            raise UserError(SQUARE_ALREADY)
+        return margins
+    sides = {match[1]: int(match[2]) for match in _CUSTOM.finditer(wanted)}
+    margins = Margins(**sides)
+    if not margins.largest or _SEPARATORS.fullmatch(_CUSTOM.sub("", wanted)) is None:
+        raise UserError(NOT_AN_EXTENSION(text=text))
+    if margins.largest > most:
+        raise UserError(EXTENDED_TOO_FAR(most=most))
+    return margins
+
+
+def _capped(margins: Margins, most: int) -> Margins:
+    left, right, up, down = (min(most, each) for each in (margins.left, margins.right, margins.up, margins.down))
+    return Margins(left, right, up, down)
+
+
+# --- the size in which a picture is sent --------------------------------------------------------------------------
+
+
+def same_shape(one: Size, other: Size) -> bool:
+    """Return whether one picture can be resized to the other without a visible loss."""
+    return abs(math.log(one.width * other.height / (one.height * other.width))) <= SAME_SHAPE
+
+
+def sent_size(source: Size, rules: PictureRules, fit: Fit | None) -> Size | None:
+    """The size in which a picture is sent: inside the rules, otherwise as it is.
+
+    Returns None if it has to be cropped or padded for that, and ``fit`` is not set.
+    """
+    width, height = source.width, source.height
+    if rules.ratio is not None and max(width, height) > rules.ratio * min(width, height):
+        if fit is None:
+            return None
+        landscape = width > height
+        longest, shortest = max(width, height), min(width, height)
+        if fit is Fit.CROP:
+            longest = math.floor(shortest * rules.ratio)
+        else:
+            shortest = math.ceil(longest / rules.ratio)
+        width, height = (longest, shortest) if landscape else (shortest, longest)
+    scale = min(1.0, math.sqrt(rules.most_pixels / (width * height)))
+    if scale == 1.0:
+        scale = max(1.0, rules.least_side / min(width, height), math.sqrt(rules.least_pixels / (width * height)))
+        return Size(math.ceil(width * scale), math.ceil(height * scale))
+    return Size(math.floor(width * scale), math.floor(height * scale))
+
+
+def picture_size(request: ImageRequest) -> Size:
+    """The size in which the source of this request is sent."""
+    if request.margins is None:
+        return request.size
+    margins = request.margins
+    return Size(request.size.width - margins.left - margins.right, request.size.height - margins.up - margins.down)
+
+
+def varied_size(engine: Engine, source: Size) -> Size:
+    """The engine's size for a picture of this size, if nobody chose another.
+
+    A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    """
+    return closest_size(
+        engine, source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
+    )
+
+
+# --- from options to a request ------------------------------------------------------------------------------------
+
+
+def with_picture(request: ImageRequest, options: ImagineOptions, engine: Engine, *, sized: bool) -> ImageRequest:
+    """Complete a request with the picture that the options start from. ``sized``: the person chose the size.
+
+    Raises UserError with all problems. A request for an operation without a picture is returned as it is.
+    """
+    source = options.source
+    if not engine.operation.has_source:
+        return request
+    if source is None:
+        raise UserError(SOURCE_NEEDED)
+    problems: list[Problem] = []
+    request = replace(request, operation=engine.operation, source=source.id, fit=options.fit)
+    request = replace(request, size=_size(request, options, source.size, engine, problems, sized=sized))
+    if engine.operation.has_mask:
+        request = _with_area(request, options, source.size, problems)
+    if engine.operation is Operation.SEARCH_AND_REPLACE:
+        request = replace(request, search=typed(options.search))
+        problems += [SEARCH_NEEDED()] if request.search is None else []
+    if engine.operation is Operation.OUTPAINT:
+        request = _with_margins(request, options, engine, problems)
+    if problems:
+        raise UserError(*problems)
+    return request
+
+
+def _size(
+    request: ImageRequest,
+    options: ImagineOptions,
+    source: Size,
+    engine: Engine,
+    problems: list[Problem],
+    *,
+    sized: bool,
+) -> Size:
+    """The size of the image to make, before it is extended."""
+    if not engine.sized:
+        sent = sent_size(source, engine.picture or PictureRules(), options.fit)
+        if sent is None:
+            problems.append(FIT_NEEDED(engine=engine.name, shape=ratio_name(source)))
+        return sent or source
+    size = request.size if sized else varied_size(engine, source)
+    if options.fit is None and not same_shape(source, size):
+        if sized:
+            problems.append(OTHER_SHAPE(shape=ratio_name(source), wanted=ratio_name(size)))
+        else:
+            problems.append(FIT_NEEDED(engine=engine.name, shape=ratio_name(source)))
+    return size
+
+
+def _with_area(request: ImageRequest, options: ImagineOptions, source: Size, problems: list[Problem]) -> ImageRequest:
+    """The request with the part of the picture to repaint: a mask, or cells."""
+    if options.mask is not None:
+        if not same_shape(options.mask.size, source):
+            problems.append(MASK_HAS_OTHER_SHAPE())
+        return replace(request, mask=options.mask.id)
+    try:
+        area = None if options.area is None else Area.parse(options.area)
+    except ValueError:
+        problems.append(NOT_AN_AREA())
+        return request
+    if area is None or not area.cells:
+        problems.append(AREA_NEEDED())
+        return request
+    return replace(request, area=str(area))
+
+
+def _with_margins(
+    request: ImageRequest, options: ImagineOptions, engine: Engine, problems: list[Problem]
+) -> ImageRequest:
+    """The request with the extension of the picture, and the size that it then has."""
+    try:
+        margins = margins_of(typed(options.extend) or "", request.size, most=(engine.picture or PictureRules()).margin)
+    except UserError as error:
+        problems += error.problems
+        return request
+    return replace(request, margins=margins, size=margins.around(request.size))

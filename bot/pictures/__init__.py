@@ -1,0 +1,1 @@
+"""Pillow work on pictures: decoding, fitting, masks, drawings."""
