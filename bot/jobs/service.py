@@ -362,7 +362,8 @@ class JobService:
 
     def price(self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE) -> Price:
         """Return the price of one image of the engine, from its smallest to its largest request."""
-        engine = self.engines_doing(operation)[engine_id]
+        # A retired engine still has a price, for lists that name it.
+        engine = self.engines_doing(operation).get(engine_id) or self.all_engines[engine_id]
         provider = self._store.providers[engine.provider]
         asked = ImageRequest(engine_id, (WeightedText("a"),), engine.default_size, operation=operation)
         quote = engine.price or provider.quote(asked)
