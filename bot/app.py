@@ -42,6 +42,8 @@ from bot.jobs.limits import Limits
 from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
+from bot.jobs.panel_pictures import PanelPictures
+from bot.jobs.picture_tools import PictureTools
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
@@ -77,6 +79,7 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.picture_panel import PicturePanel
 from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
@@ -284,6 +287,14 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
+    panel = PicturePanel(
+        tools=PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files),
+        sources=parts.sources,
+        starter=starter,
+        pictures=PanelPictures(parts.files.pools),
+        pools=parts.files.pools,
+        mention=parts.commands.mention,
+    )
     buttons = JobButtons(
         service=service,
         results=results,
@@ -303,6 +314,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         undelivered=UndeliveredResults(
             store=parts.jobs, results=results, files=parts.files, view=service.view, settings_of=settings_of
         ),
+        panel=panel,
         clock=clock,
     )
     usage = ReportPages(
@@ -338,6 +350,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             buttons,
             pages,
             RefusedButtons(service=service, starter=starter, commands=refused),
+            panel,
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
             of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},

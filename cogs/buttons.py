@@ -10,6 +10,7 @@ from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
 from bot.ui.components import ActionHandler, MenuHandler, ServerHandler, action_button_item, menu_item, server_item
 from bot.ui.list_buttons import ListPages, list_button_item
+from bot.ui.picture_panel import PicturePanel, picture_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 
@@ -22,6 +23,7 @@ class Buttons(commands.Cog):
         job_buttons: JobButtons,
         pages: ListPages,
         refused: RefusedButtons,
+        panel: PicturePanel,
         *,
         menus: Mapping[str, MenuHandler],
         actions: Mapping[str, ActionHandler],
@@ -32,6 +34,7 @@ class Buttons(commands.Cog):
             job_button_item(job_buttons.handlers),
             list_button_item(pages.handlers),
             refused_button_item(refused),
+            picture_item(panel),
             menu_item(menus),
             action_button_item(actions),
             server_item(of_servers),

@@ -153,6 +153,16 @@ def picture_size(request: ImageRequest) -> Size:
     return Size(request.size.width - margins.left - margins.right, request.size.height - margins.up - margins.down)
 
 
+def varied_size(engine: Engine, source: Size) -> Size:
+    """The engine's size for a picture of this size, if nobody chose another.
+
+    A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    """
+    return closest_size(
+        engine, source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
+    )
+
+
 # --- from options to a request ------------------------------------------------------------------------------------
 
 
@@ -196,9 +206,7 @@ def _size(
         if sent is None:
             problems.append(FIT_NEEDED(engine=engine.name, shape=ratio_name(source)))
         return sent or source
-    # A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
-    shape = source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
-    size = request.size if sized else closest_size(engine, shape)
+    size = request.size if sized else varied_size(engine, source)
     if options.fit is None and not same_shape(source, size):
         if sized:
             problems.append(OTHER_SHAPE(shape=ratio_name(source), wanted=ratio_name(size)))

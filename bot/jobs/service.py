@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
-from bot.domain.edits import NAMES, NOT_OFFERED
+from bot.domain.edits import NAMES, NOT_OFFERED, varied_size
 from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
@@ -39,7 +39,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
-from bot.providers.operations import Operation
+from bot.providers.operations import Operation, Size
 from bot.text import Text, message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason, Submission
@@ -360,13 +360,22 @@ class JobService:
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
         return [engine for engine in self.offered(origin, operation) if engine.provider not in out]
 
-    def price(self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE) -> Price:
-        """Return the price of one image of the engine, from its smallest to its largest request."""
-        # A retired engine still has a price, for lists that name it.
-        engine = self.engines_doing(operation).get(engine_id) or self.all_engines[engine_id]
+    def price(
+        self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE, *, picture: Size | None = None
+    ) -> Price:
+        """Return the price of one image of the engine, from its smallest to its largest request.
+
+        With ``picture``, it is the price of one image that is made from a picture of this size.
+        """
+        engine = self._store.engines[engine_id].doing(operation)  # A retired engine still has its price.
+        if engine is None:
+            raise KeyError(engine_id)
         provider = self._store.providers[engine.provider]
-        asked = ImageRequest(engine_id, (WeightedText("a"),), engine.default_size, operation=operation)
-        quote = engine.price or provider.quote(asked)
+        size = engine.default_size if picture is None else picture
+        if picture is not None and engine.sized:
+            size = varied_size(engine, picture)
+        asked = ImageRequest(engine_id, (WeightedText("a"),), size, operation=operation)
+        quote = (engine.price if picture is None else None) or provider.quote(asked)
         value = provider.credit_value
         return Price(converted(quote.low, value), converted(quote.high, value), quote.exact)
 

@@ -38,6 +38,7 @@ from bot.ui.interactions import (
 )
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.names import names_of
+from bot.ui.picture_panel import PicturePanel
 from bot.ui.price_buttons import PriceButtons
 from bot.ui.questions import Confirmation
 from bot.ui.repeat_buttons import RepeatButtons
@@ -74,6 +75,7 @@ class JobButtons:
         forms: EditForms,
         sharing: Sharing,
         undelivered: UndeliveredResults,
+        panel: PicturePanel,
         clock: Clock,
     ) -> None:
         self._service = service
@@ -94,6 +96,7 @@ class JobButtons:
             "log": self._log,
             "tree": self._tree,
             "edit": forms.edit,
+            "picture": panel.open_single,
             "share": sharing.share,
             "confirm": prices.confirm,
             "post": prices.post,

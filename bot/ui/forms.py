@@ -18,6 +18,7 @@ from bot.ui.cards.layout import CALM, Words, text
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.interactions import handle, looked_up, origin_of, tell
+from bot.ui.pictures import IncomingPicture
 
 FORM_SECONDS = 30 * 60
 """Seconds for which a form can be submitted, or an offered form can be opened."""
@@ -36,13 +37,26 @@ class Starter(Protocol):
         complete: bool = False,
         parent_id: int | None = None,
         draft: Draft | None = None,
+        picture: IncomingPicture | None = None,
+        mask: IncomingPicture | None = None,
     ) -> int | None: ...
+
+
+class Incoming(Protocol):
+    """The pictures of a command that were not received yet: :class:`~bot.ui.job_starter.Incoming`."""
+
+    @property
+    def picture(self) -> IncomingPicture: ...
+
+    @property
+    def mask(self) -> IncomingPicture | None: ...
 
 
 class EditForm(ui.Modal):
     """A form with the prompt and the main settings of a job or a refused command. Submitting it starts a new job.
 
     ``job_id`` is the job that it continues, if any. ``complete``: empty fields are not filled in with defaults.
+    ``incoming`` has the pictures that it starts from, if they were not received yet.
     """
 
     def __init__(
@@ -54,10 +68,12 @@ class EditForm(ui.Modal):
         job_id: int | None,
         title: str,
         complete: bool = True,
+        incoming: Incoming | None = None,
     ) -> None:
         super().__init__(title=title, timeout=FORM_SECONDS)
         self.job_id = job_id
         self._complete = complete
+        self._incoming = incoming
         self._draft = draft
         self._engines = engines
         self._starter = starter
@@ -95,7 +111,13 @@ class EditForm(ui.Modal):
     async def _sent(self, interaction: Interaction) -> None:
         draft = self._changed()
         await self._starter.run(
-            interaction, draft.options(), complete=self._complete, parent_id=self.job_id, draft=draft
+            interaction,
+            draft.options(),
+            complete=self._complete,
+            parent_id=self.job_id,
+            draft=draft,
+            picture=None if self._incoming is None else self._incoming.picture,
+            mask=None if self._incoming is None else self._incoming.mask,
         )
 
     def copy(self) -> EditForm:
@@ -107,6 +129,7 @@ class EditForm(ui.Modal):
             job_id=self.job_id,
             title=self.title,
             complete=self._complete,
+            incoming=self._incoming,
         )
 
     def _changed(self) -> Draft:
@@ -150,6 +173,15 @@ class FormOffer(ui.LayoutView):
         await interaction.response.send_modal(self._form.copy())
 
 
+async def show_form(interaction: Interaction, form: Form) -> None:
+    """Open the form. If the answer was deferred, because a lookup was slow, offer the form by a button."""
+    if interaction.response.is_done():
+        offer = FormOffer([t("It took a while to look this up.")], form, label=t("Open the form"), accent=CALM)
+        await tell(interaction, offer)
+    else:
+        await interaction.response.send_modal(form.copy())
+
+
 class EditForms:
     """Opens forms that are filled from a job."""
 
@@ -180,11 +212,7 @@ class EditForms:
         engines = offered or self._service.engines_doing(operation)
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
-        if interaction.response.is_done():
-            offer = FormOffer([t("It took a while to look this up.")], form, label=t("Open the form"), accent=CALM)
-            await tell(interaction, offer)
-        else:
-            await interaction.response.send_modal(form)
+        await show_form(interaction, form)
 
 
 async def _known(job_id: int) -> int:

@@ -89,7 +89,13 @@ class Remember(Protocol):
     """Makes the card of a refusal: :meth:`~bot.ui.refused_commands.RefusedCommands.card`."""
 
     def __call__(
-        self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None
+        self,
+        refused: Refusal,
+        *,
+        user_id: int,
+        draft: Draft | None = None,
+        parent_id: int | None = None,
+        incoming: Incoming | None = None,
     ) -> Card: ...
 
 
@@ -161,7 +167,9 @@ class JobStarter:
         if picture is not None:
             incoming = Incoming(options, picture, mask)
             options = incoming.expected
-        plan = await self.planned(interaction, options, complete=complete, parent_id=parent_id, draft=draft)
+        plan = await self.planned(
+            interaction, options, complete=complete, parent_id=parent_id, draft=draft, incoming=incoming
+        )
         return await self.start(interaction, plan, parent_id=parent_id, named_price=named_price, incoming=incoming)
 
     async def planned(
@@ -172,17 +180,18 @@ class JobStarter:
         complete: bool = False,
         parent_id: int | None = None,
         draft: Draft | None = None,
+        incoming: Incoming | None = None,
     ) -> Plan:
         """Turn the options into requests. Raises UserError with all problems and what could be made instead.
 
         Options that are not ``complete`` are completed from the person's defaults. ``parent_id`` is the job that they
-        continue, and ``draft`` the submitted form that they come from. Limits are read from the database only if the
-        options are refused.
+        continue, and ``draft`` the submitted form that they come from. The pictures in ``incoming`` are received if an
+        offer of the refusal is accepted. Limits are read from the database only if the options are refused.
         """
         with self._ack_first.unacknowledged():
             await self._ack_first.enter()
             origin = origin_of(interaction)
-            interaction.extras[_TYPED] = _Typed(options, complete, draft)
+            interaction.extras[_TYPED] = _Typed(options, complete, draft, incoming)
             missing = missing_permissions(interaction, private=options.private)
             try:
                 plan = await self._service.checked(origin, options, complete=complete)
@@ -221,8 +230,8 @@ class JobStarter:
     ) -> UserError:
         refused = await self._refusals.explained(origin_of(interaction), error, missing=missing)
         typed = interaction.extras.get(_TYPED)
-        draft = typed.draft if isinstance(typed, _Typed) else None
-        card = self._remember(refused, user_id=interaction.user.id, draft=draft, parent_id=parent_id)
+        draft, incoming = (typed.draft, typed.incoming) if isinstance(typed, _Typed) else (None, None)
+        card = self._remember(refused, user_id=interaction.user.id, draft=draft, parent_id=parent_id, incoming=incoming)
         return RefusedWithCard(refused, card)
 
     async def start(
@@ -283,7 +292,7 @@ class JobStarter:
         typed = interaction.extras.get(_TYPED)
         complete = isinstance(typed, _Typed) and typed.complete
         if isinstance(typed, _Typed):
-            interaction.extras[_TYPED] = replace(typed, options=options)
+            interaction.extras[_TYPED] = replace(typed, options=options, incoming=None)
         return await self._service.checked(origin_of(interaction), options, complete=complete)
 
     async def _limited(
@@ -314,8 +323,12 @@ _TYPED = "typed"
 
 @dataclass(frozen=True, slots=True)
 class _Typed:
-    """The options of an interaction before they were completed, and the form that they come from."""
+    """The options of an interaction before they were completed, and the form that they come from.
+
+    ``incoming`` has the pictures that were not received yet.
+    """
 
     options: ImagineOptions
     complete: bool
     draft: Draft | None
+    incoming: Incoming | None

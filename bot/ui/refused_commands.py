@@ -29,7 +29,7 @@ from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.forms import FORM_SECONDS, EditForm
 from bot.ui.interactions import origin_of
-from bot.ui.job_starter import JobStarter
+from bot.ui.job_starter import Incoming, JobStarter
 
 KEPT_AT_MOST = 2000
 """The maximum number of refused commands that are kept. The oldest are dropped first."""
@@ -46,13 +46,17 @@ PRESSED_BEFORE = message("refused.pressed_before", "You have already pressed thi
 
 @dataclass(slots=True)
 class RefusedCommand:
-    """A refused command of a person. ``started`` are the numbers of the offers that were accepted."""
+    """A refused command of a person. ``started`` are the numbers of the offers that were accepted.
+
+    ``incoming`` has the pictures that it starts from, if they were not received yet.
+    """
 
     user_id: int
     refused: Refusal
     draft: Draft
     parent_id: int | None
     at: float
+    incoming: Incoming | None = None
     started: set[int] = field(default_factory=set)
 
 
@@ -65,10 +69,19 @@ class RefusedCommands:
         self._clock = clock
         self._kept: OrderedDict[str, RefusedCommand] = OrderedDict()
 
-    def card(self, refused: Refusal, *, user_id: int, draft: Draft | None = None, parent_id: int | None = None) -> Card:
+    def card(
+        self,
+        refused: Refusal,
+        *,
+        user_id: int,
+        draft: Draft | None = None,
+        parent_id: int | None = None,
+        incoming: Incoming | None = None,
+    ) -> Card:
         """Remember the command, and return the card of its refusal.
 
         ``draft`` is the submitted form that it comes from, if any, and ``parent_id`` the job that it continues.
+        ``incoming`` has the pictures that it starts from, if they were not received yet.
         """
         self._drop_old(KEPT_AT_MOST - 1)
         theirs = [key for key, kept in self._kept.items() if kept.user_id == user_id]
@@ -78,7 +91,7 @@ class RefusedCommands:
         draft = draft or draft_of_refused(
             refused.options, self._engines_doing(refused.options.operation), complete=refused.complete
         )
-        self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic())
+        self._kept[key] = RefusedCommand(user_id, refused, draft, parent_id, self._clock.monotonic(), incoming)
         return refused_card(refused.problems, refused.offers, key)
 
     def of(self, key: str, user_id: int) -> RefusedCommand:
@@ -121,6 +134,7 @@ class RefusedButtons:
             job_id=found.parent_id,
             title=str(t("Edit and try again")),
             complete=found.refused.complete,
+            incoming=found.incoming,
         )
         await interaction.response.send_modal(form)
 
@@ -141,6 +155,8 @@ class RefusedButtons:
                 complete=found.refused.complete,
                 parent_id=found.parent_id,
                 named_price=offered.price.high,
+                picture=None if found.incoming is None else found.incoming.picture,
+                mask=None if found.incoming is None else found.incoming.mask,
             )
         finally:
             if job_id is None:  # Refused, or asked about first: nothing was started.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,10 +33,11 @@ import pytest
 import simcord
 from discord import app_commands
 
-from bot import config
+from bot import app, config
 from bot.app import Runtime, assembled
 from bot.errors import UserError
-from bot.providers.base import Engine
+from bot.provider_settings import configured
+from bot.providers.base import Engine, Provider
 from fakes.services import StandIn, flat
 from storage.records import Job
 from tests.doubles.clock import SkippingClock
@@ -213,12 +214,19 @@ MakeStudio = Callable[..., Awaitable[Studio]]
 
 
 @pytest.fixture
-async def make_studio(migrated: Path, tmp_path: Path) -> AsyncIterator[MakeStudio]:
-    """Creates a studio with further settings. At the end, checks that only UserErrors were raised."""
+async def make_studio(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeStudio]:
+    """Creates a studio with further settings, and ``providers`` besides the services' stand-in.
+
+    At the end, checks that only UserErrors were raised.
+    """
     made: list[tuple[Studio, AsyncExitStack]] = []
 
-    async def make(*, seconds: tuple[float, float] | None = (0, 0), **further: str) -> Studio:
+    async def make(
+        *, seconds: tuple[float, float] | None = (0, 0), providers: Iterable[Provider] = (), **further: str
+    ) -> Studio:
         outside = AsyncExitStack()
+        added = {provider.engines[0].provider: provider for provider in providers}
+        monkeypatch.setattr(app, "configured", lambda chosen: {**configured(chosen), **added})
         if not (tmp_path / "easel.db").exists():
             shutil.copy(migrated, tmp_path / "easel.db")
         stand_in = StandIn(seconds=seconds, painter=flat)

@@ -143,7 +143,7 @@ async def test_cancelling_before_any_request_was_sent_is_free(narrow_studio: Stu
     assert shows(said.text, service.CANCELLED)
     await studio.until(lambda: shows(card(second).text, cards.CANCELLED))
     assert shows(card(second).text, cards.NOT_CHARGED)
-    assert card(second).labels == ["Again", "Edit", "Details", "Delete"]
+    assert card(second).labels == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) -> None:

@@ -44,7 +44,7 @@ async def test_everybody_can_use_again_and_new_seed(studio: Studio, who: str, la
 
 @pytest.mark.parametrize("who", WHO)
 async def test_everybody_can_edit(studio: Studio, who: str) -> None:
-    _, answer = await pressed(studio, who, "Edit")
+    _, answer = await pressed(studio, who, "Edit prompt")
     assert answer.modal is not None
 
 

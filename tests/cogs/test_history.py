@@ -74,7 +74,7 @@ async def test_newest_jobs_come_first_with_image_price_and_link(studio: Studio) 
     assert urls(shown) == [
         f"{place}{(await studio.job(n)).message_id}" for place, n in zip(places, (2, 1), strict=True)
     ]
-    assert shown.labels == ["Again", "Edit", "Details"] * 2
+    assert shown.labels == ["Again", "Edit prompt", "Details"] * 2
 
 
 async def test_page_buttons_keep_the_search_and_survive_a_restart(studio: Studio) -> None:
@@ -244,7 +244,7 @@ async def test_again_from_the_history_starts_a_job(studio: Studio) -> None:
 async def test_edit_opens_the_form_with_everything_that_the_job_had(make_studio: MakeStudio) -> None:
     studio = await make_studio(DEFAULT_ENGINE=BASIC)
     await made(studio, "a `fox` in snow", engine=CORE, seed=7, negative="rain, fog", private=True)
-    pressed = await studio.press(studio.ada, await looked(studio), "Edit")
+    pressed = await studio.press(studio.ada, await looked(studio), "Edit prompt")
     assert pressed.modal is not None
     for value in ("a `fox` in snow", "rain, fog", "--seed 7"):
         assert value in str(pressed.modal)

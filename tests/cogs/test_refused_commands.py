@@ -314,7 +314,7 @@ async def test_the_card_says_why_another_engine_was_used(studio: Studio) -> None
     )
     await studio.finish()
     assert shows(card(result).text, CHOSEN)
-    form = await studio.press(studio.ada, card(result), "Edit")
+    form = await studio.press(studio.ada, card(result), "Edit prompt")
     edited = await send(studio.ada, form, Engine=[CORE], More_settings="")
     await studio.finish()
     assert not shows(card(edited).text, CHOSEN)

@@ -197,7 +197,7 @@ async def test_an_error_about_a_damaged_job_hides_its_prompt(studio: Studio, cap
     await studio.finish()
     async with studio.runtime.database.write() as tx:
         await jobs.update_job(tx, 1, options={"prompt": "heliotrope", "steps": "heliotrope"})
-    for label in ("Details", "Again", "Edit"):
+    for label in ("Details", "Again", "Edit prompt"):
         assert shows(told(await studio.press(studio.ada, card(result), label)).text, APOLOGY_FOR_JOB)
     events = [record.msg for record in caplog.records]
     exceptions = [event["exc_info"] for event in events if isinstance(event, dict) and "exc_info" in event]

@@ -121,7 +121,7 @@ async def test_a_proposal_can_be_cancelled(studio: Studio) -> None:
     shown = card(result)
     assert shown.private
     assert shows(shown.text, LAPSED[LapseReason.CANCELLED])
-    assert shown.labels == ["Again", "Edit"]
+    assert shown.labels == ["Again", "Edit prompt"]
     assert await held(studio) == 0
 
 
@@ -130,7 +130,7 @@ async def test_an_expired_proposal_offers_the_form(studio: Studio) -> None:
     studio.clock.advance(15 * 60 - 14)
     await studio.runtime.service.proposals.lapse_due()
     await studio.until(lambda: shows(card(result).text, LAPSED[LapseReason.EXPIRED]))
-    form = await studio.press(studio.ada, card(result), "Edit")
+    form = await studio.press(studio.ada, card(result), "Edit prompt")
     assert filled(form)["Prompt"] == "a {red, blue} car"
 
 

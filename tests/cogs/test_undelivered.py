@@ -77,7 +77,7 @@ async def test_an_undelivered_result_is_shown_on_request(slow_studio: Studio) ->
     shown = await looked(studio)
     assert shows(shown.text, KEPT_UNTIL)
     assert f"<t:{until(await studio.job(1))}:D>" in shown.text
-    assert shown.labels == ["Show", "Edit", "Details"]
+    assert shown.labels == ["Show", "Edit prompt", "Details"]
     result = told(await studio.press(studio.ada, shown, "Show"))
     assert len(result.images) == 2
     assert "12 credits" in result.text
@@ -85,7 +85,7 @@ async def test_an_undelivered_result_is_shown_on_request(slow_studio: Studio) ->
     job = await studio.job(1)
     assert (job.status, job.delivered_by) == (JobStatus.DELIVERED, DeliveryMethod.HISTORY)
     after = await looked(studio)
-    assert after.labels == ["Again", "Edit", "Details"], "no message shows it"
+    assert after.labels == ["Again", "Edit prompt", "Details"], "no message shows it"
     once_more = told(await forge(studio, studio.ada, "easel:show:1"))
     assert shows(once_more.text, SHOWN_BEFORE)
     assert "a fox" not in seen_by(studio, studio.ben)

@@ -169,7 +169,7 @@ def test_a_result_shows_images_settings_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
     assert said(card) == "a lighthouse\n-# <@7> · Brush · 512x512 · 6 credits · 9 s"
-    assert labels(card) == ["Again", "New seed", "Edit", "Details", "Delete"]
+    assert labels(card) == ["Again", "New seed", "Edit prompt", "Details", "Delete"]
     (gallery,) = [part for part in everything(card) if part["type"] == 12]
     (item,) = gallery["items"]
     assert item["media"]["url"] == "attachment://easel-12-1.png"
@@ -178,7 +178,7 @@ def test_a_result_shows_images_settings_and_cost() -> None:
 
 def test_a_new_seed_is_offered_only_if_one_was_fixed() -> None:
     shown = result_view(asked=request())
-    assert labels(result_card(shown, [])) == ["Again", "Edit", "Details", "Delete"]
+    assert labels(result_card(shown, [])) == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 @pytest.mark.parametrize("seed", [None, 7])
@@ -226,7 +226,7 @@ def test_the_alt_text_is_the_images_own_prompt() -> None:
 def test_a_failure_says_once_that_it_was_free() -> None:
     failed = submission(status=SubmissionStatus.FAILED, told="The service is away.")
     assert f"The service is away.\n{cards.NOT_CHARGED}" in said(failure_card(view(failed)))
-    assert labels(failure_card(view(failed))) == ["Again", "Edit", "Details", "Delete"]
+    assert labels(failure_card(view(failed))) == ["Again", "Edit prompt", "Details", "Delete"]
 
 
 def test_a_cancelled_job_is_not_called_a_failure() -> None:
@@ -244,7 +244,7 @@ def test_details_show_settings_cost_time_and_seed_and_the_log_every_step() -> No
     ]
     found = JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
     card = details_card(found)
-    assert labels(card) == ["Log", "Made from job 11", "Led to job 13", "Led to job 14"]
+    assert labels(card) == ["Log", "Tree", "Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
     for words in (
         str(details.SETTINGS(settings="Brush · 512x512 · 30 steps")),

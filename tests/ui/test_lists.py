@@ -104,7 +104,7 @@ def test_a_full_page_of_the_history_fits(prompt: str, status: JobStatus) -> None
     page = HistoryPage(wanted, Page(99_999, 199_999), 10**6, entries, thread_title=None)
     parts = judged(history_card(page, engine=prompt))
     labels = [part.get("label") for part in parts if part["type"] == 2]
-    assert labels.count(str(t("Edit"))) == labels.count(str(t("Details"))) == JOBS_A_PAGE
+    assert labels.count(str(t("Edit prompt"))) == labels.count(str(t("Details"))) == JOBS_A_PAGE
     first = "Show" if status is JobStatus.UNDELIVERED else "Again"
     assert labels.count(str(t(first))) == JOBS_A_PAGE
     assert labels[-2:] == [str(t("Previous")), str(t("Next"))]

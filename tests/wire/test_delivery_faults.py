@@ -67,7 +67,7 @@ async def test_a_channel_that_accepts_text_but_no_files(
     assert job.status is JobStatus.DELIVERED
     assert home.only.message.channel is ada.dm
     card = await asked.message()
-    assert card.labels == ("Again", "Edit", "Delete")
+    assert card.labels == ("Again", "Edit prompt", "Delete")
     assert f"/@me/{ada.dm.id}/{home.only.id}" in card.text
 
 
@@ -77,7 +77,7 @@ async def test_a_channel_without_files_and_a_person_without_direct_messages(home
     asked = await home.begun(ada)
     assert (await home.done()).status is JobStatus.UNDELIVERED
     card = await asked.message()
-    assert card.labels == ("Show", "Again", "Edit", "Delete")
+    assert card.labels == ("Show", "Again", "Edit prompt", "Delete")
     shown = await (await ada.press(card, "Show")).until(lambda seen: not seen.loading)
     assert not shown.pictures, "Discord still refuses"
     shown = await (await ada.press(card, "Show")).until(lambda seen: bool(seen.pictures))

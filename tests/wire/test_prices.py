@@ -71,7 +71,7 @@ async def test_a_question_that_expired_while_the_bot_was_down_says_so_when_press
     home.later(15 * 60)
     await home.runtime.service.proposals.lapse_due()
     pressed = await ada.press(question, question.labels[0])
-    lapsed = await ada.watches(question, lambda seen: "Edit" in seen.labels)
+    lapsed = await ada.watches(question, lambda seen: "Edit prompt" in seen.labels)
     assert shows(lapsed.text, LAPSED[LapseReason.EXPIRED])
     assert shows((await pressed.followup()).text, proposals.EXPIRED)
     assert home.services.calls_to(CORE_ROUTE) == []

@@ -57,13 +57,13 @@ async def test_a_proposal_lapses_before_its_token_expires(home: House, ada: Pers
     assert card.private
     home.later(15 * 60 - 15)
     lapsed = await ada.watches(card, lambda seen: shows(seen.text, NEVER_STARTED))
-    assert lapsed.labels == ("Again", "Edit")
+    assert lapsed.labels == ("Again", "Edit prompt")
     assert (await home.runtime.jobs.job(1)).status is JobStatus.LAPSED
 
 
 async def test_a_submitted_form_starts_a_job(home: House, ada: Person) -> None:
     card = await result(home, ada)
-    form = await ada.press(card, "Edit")
+    form = await ada.press(card, "Edit prompt")
     edited = await ada.submit(form, Prompt="a lighthouse of stone", Size="16:9")
     await edited.until(lambda seen: "Sent" in seen.text)
     await home.done()
@@ -74,7 +74,9 @@ async def test_a_submitted_form_starts_a_job(home: House, ada: Person) -> None:
 
 async def test_a_refused_form_can_be_reopened(home: House, ada: Person) -> None:
     card = await result(home, ada)
-    refused = await (await ada.submit(await ada.press(card, "Edit"), Prompt="a long thought", Size="3x3")).answered()
+    refused = await (
+        await ada.submit(await ada.press(card, "Edit prompt"), Prompt="a long thought", Size="3x3")
+    ).answered()
     assert refused.private
     form = await ada.press(refused, "Edit")
     fields = [label["component"] for label in (await form.modal())["components"]]
@@ -97,10 +99,10 @@ async def test_related_jobs_can_be_opened_in_the_details(home: House, ada: Perso
     await again.until(lambda seen: "Sent" in seen.text)
     await home.done()
     details = await (await ada.press(card, "Details")).answered()
-    assert details.labels == ("Log", "Led to job 2")
+    assert details.labels == ("Log", "Tree", "Led to job 2")
     await ada.press(details, "Led to job 2")
     walked = await ada.watches(details, lambda seen: "job 2" in seen.text)
-    assert walked.labels == ("Log", "Made from job 1")
+    assert walked.labels == ("Log", "Tree", "Made from job 1")
 
 
 async def test_message_commands_work_on_every_result(home: House, ada: Person) -> None:

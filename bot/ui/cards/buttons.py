@@ -19,8 +19,10 @@ from bot.jobs.view import JobView
 from bot.text import Message, Value, message
 from storage.jobs import JobFilter
 
-BUTTONS_IN_A_ROW, WITH_ICONS = 3, 2
-"""The numbers of buttons with short labels that fit in a row on a phone: without icons, and with icons."""
+BUTTONS_IN_A_ROW = 3
+"""The number of buttons with short labels that fit in a row on a phone."""
+_ROW_WIDTH, _BUTTON_WIDTH, _ICON_WIDTH = 36, 5, 3
+"""The width of a row on a phone, and of a button and an icon without its label, in letters."""
 
 OLD_BUTTON = message(
     "buttons.of_another_version", "This button is from another version of the bot. Make a new image instead."
@@ -62,6 +64,7 @@ def custom_id(name: str, job_id: int) -> str:
 
 
 KEEP = message("button.keep", "Keep")
+EDIT_COMMAND = message("button.edit_command", "Edit")
 
 CANCEL = JobButton("cancel", message("button.cancel", "Cancel"), shown=lambda view: view.can_cancel)
 REFRESH = JobButton("refresh", message("button.refresh", "Refresh"), icon="🔄")
@@ -81,8 +84,14 @@ NEW_SEED_FOR = JobButton(
 )
 SAME_SEED_FOR = JobButton("same-seed", message("button.same_seed_for", "Same seed: {price}"))
 KEEP_IMAGES = JobButton("keep", KEEP)
-EDIT = JobButton("edit", message("button.edit", "Edit"), icon="✏️")
+EDIT = JobButton("edit", message("button.edit", "Edit prompt"), icon="✏️")
 USE_PROMPT = JobButton("use", message("button.use_prompt", "Use this prompt"))
+EDIT_PICTURE = JobButton(
+    "picture",
+    message("button.edit_picture", "Edit picture"),
+    icon="🖌️",
+    shown=lambda view: len(view.images) == 1,
+)
 SHARE = JobButton(
     "share",
     message("button.share", "Share"),
@@ -109,6 +118,7 @@ JOB_BUTTONS = (
     SAME_SEED_FOR,
     KEEP_IMAGES,
     EDIT,
+    EDIT_PICTURE,
     USE_PROMPT,
     SHARE,
     SHOW,
@@ -130,12 +140,28 @@ def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = Non
     They have icons if there is room.
     """
     fitting = [button for button in buttons if button.shown(view)]
-    if not fitting:
-        return []
-    rows = -(-len(fitting) // BUTTONS_IN_A_ROW)
-    length = -(-len(fitting) // rows)
-    shown = [each.on(view.job.id, primary=each is primary, icon=length <= WITH_ICONS) for each in fitting]
-    return [ui.ActionRow(*shown[place : place + length]) for place in range(0, len(shown), length)]
+    plain = in_rows([str(button.label) for button in fitting])
+    icons = in_rows([str(button.label) for button in fitting], room=_ROW_WIDTH - 2 * _ICON_WIDTH, most=2)
+    with_icons = len(icons) == len(plain) and all(len(row) <= 2 for row in icons)
+    shown = [each.on(view.job.id, primary=each is primary, icon=with_icons) for each in fitting]
+    return [ui.ActionRow(*(shown[place] for place in row)) for row in (icons if with_icons else plain)]
+
+
+def in_rows(labels: Sequence[str], *, room: int = _ROW_WIDTH, most: int = BUTTONS_IN_A_ROW) -> list[range]:
+    """Divide buttons with these labels into as few rows as a phone has room for, about equally wide.
+
+    Returns the places of each row's buttons. A label that is too long has a row of its own.
+    """
+    best: list[tuple[int, int, list[range]]] = [(0, 0, [])]
+    for end in range(1, len(labels) + 1):
+        found = []
+        for start in range(max(0, end - most), end):
+            width = sum(_BUTTON_WIDTH + len(label) for label in labels[start:end])
+            if width <= room or end - start == 1:
+                rows, widest, before = best[start]
+                found.append((rows + 1, max(widest, width), [*before, range(start, end)]))
+        best.append(min(found, key=lambda each: each[:2]))
+    return best[-1][2]
 
 
 # --- the buttons of a refused command -----------------------------------------------------------------------------
@@ -143,7 +169,7 @@ def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = Non
 
 def edit_refused(key: str) -> ui.Button[Any]:
     """The button that opens the refused command with this key in a form."""
-    return ui.Button(label=str(EDIT.label), custom_id=f"refused:{key}:edit")
+    return ui.Button(label=str(EDIT_COMMAND), custom_id=f"refused:{key}:edit")
 
 
 def offer(key: str, number: int, label: str) -> ui.Button[Any]:

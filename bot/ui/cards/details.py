@@ -29,7 +29,7 @@ _REQUESTS_AT_LEAST, _REQUESTS_AT_MOST = 60, 900
 
 COMMAND = message("details.command", "Command to recreate this")
 COMMAND_TOO_LONG = message(
-    "details.command_too_long", "The command to recreate this is too long to show here. Edit has all of it."
+    "details.command_too_long", "The command to recreate this is too long to show here. Edit prompt has all of it."
 )
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")

@@ -10,14 +10,16 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.domain.pictures import ImageReference
 from bot.domain.requests import left_out
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
-from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, NEW_SEED, SHARE, SHOW, job_rows
+from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, EDIT_PICTURE, NEW_SEED, SHARE, SHOW, job_rows
 from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import alt_text, choice_text, either, engine_name, label, prompt_text, settings_text
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
+from bot.ui.cards.picture_buttons import EDIT_A_PICTURE, OPEN_PICTURE, images_menu
 from bot.ui.cards.wording import safe
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus, StoredImage, SubmissionStatus
 
@@ -112,7 +114,10 @@ def result_card(
     # With a fixed seed, Again would make the same image.
     primary = NEW_SEED if NEW_SEED.shown(view) else AGAIN
     sharing = (SHARE,) if shareable else ()
-    parts += job_rows(view, AGAIN, NEW_SEED, EDIT, *sharing, DETAILS, DELETE, primary=primary)
+    if len(view.images) > 1:
+        references = [ImageReference(view.job.id, place) for place in range(1, len(view.images) + 1)]
+        parts.append(ui.ActionRow(images_menu(OPEN_PICTURE, references, hint=str(EDIT_A_PICTURE))))
+    parts += job_rows(view, EDIT_PICTURE, EDIT, AGAIN, NEW_SEED, *sharing, DETAILS, DELETE, primary=primary)
     return Card(*parts, mark=RESULT)
 
 

@@ -21,8 +21,10 @@ LABEL_AT_MOST = 80
 _VALUE_AT_MOST = 200
 _SEEDS_AT_MOST = 4
 
-TRY_EDIT = message("hint.try_edit", "What next? Press Edit to change it.")
-TRY_STYLE = message("hint.try_style", "What next? Press Edit to change it, or add `--style {style}` to your prompt.")
+TRY_EDIT = message("hint.try_edit", "What next? Press Edit prompt to change it.")
+TRY_STYLE = message(
+    "hint.try_style", "What next? Press Edit prompt to change it, or add `--style {style}` to your prompt."
+)
 
 _WELL_KNOWN = "anime"
 _ONE_WORD = re.compile(r"[a-z0-9-]{1,40}")

@@ -1,0 +1,52 @@
+"""The small pictures of panels. The latest are kept in memory, since people open several panels of one picture."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from pathlib import Path
+
+import structlog
+
+from bot.pictures import decoding, grids
+from bot.pictures.decoding import Undecodable
+from storage.pools import Pools
+
+log = structlog.get_logger(__name__)
+
+SIDE = 480
+"""Pixels of the longer side."""
+KEPT_AT_MOST = 100
+"""The number of pictures in memory, each of about 40 KiB."""
+
+
+class PanelPictures:
+    """Draws small pictures in the thread pool for pictures."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._drawn: OrderedDict[Path, asyncio.Task[bytes | None]] = OrderedDict()
+
+    async def of(self, file: Path) -> bytes | None:
+        """Return the small picture as JPEG. None if the file is gone or cannot be decoded.
+
+        A file never changes, so it is drawn once, even if several people wait for it.
+        """
+        task = self._drawn.get(file)
+        if task is None:
+            task = self._drawn[file] = asyncio.create_task(self._draw(file), name=f"panel picture {file.name}")
+        self._drawn.move_to_end(file)
+        drawn = await asyncio.shield(task)
+        if drawn is None and self._drawn.get(file) is task:
+            del self._drawn[file]
+        while len(self._drawn) > KEPT_AT_MOST:
+            self._drawn.popitem(last=False)
+        return drawn
+
+    async def _draw(self, file: Path) -> bytes | None:
+        try:
+            weight = await self._pools.files.run(decoding.weight_of, file)
+            return await decoding.in_turn(self._pools, weight, grids.panel_picture, file, SIDE)
+        except Undecodable as error:
+            log.warning("panel.undecodable", file=file.name, reason=str(error))
+            return None

@@ -1,0 +1,152 @@
+"""The private panel of a picture: the picture, what it is, and the ways to go on from it with their prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from discord import ui
+
+from bot.domain.money import Price
+from bot.domain.pictures import SourceKind
+from bot.jobs.picture_tools import EditedPicture, Offer
+from bot.text import Text, amount_text, message, t
+from bot.ui.attached_files import Sheet
+from bot.ui.cards.buttons import in_rows
+from bot.ui.cards.job_text import engine_name, weighted
+from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
+from bot.ui.cards.picture_buttons import (
+    BACK_TO_PICTURE,
+    FINISH,
+    IMAGE_NUMBER,
+    ORIGINAL,
+    PICTURE_BUTTONS,
+    SWITCH_PICTURE,
+    images_menu,
+)
+from bot.ui.cards.wording import plain, safe
+
+NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right now. {engines} lists what each can do.")
+HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
+FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
+FREE = message("panel.free", "free")
+FROM_ABOUT = message("panel.price_about", "about {price:amount}")
+FROM_TO = message("panel.price_from_to", "{low:amount} to {high:amount}")
+
+PICTURE = "picture.jpg"
+"""The name of the small picture's file."""
+_WORDS_AT_MOST = 300
+_ALT_AT_MOST = 500
+_NAME_AT_MOST = 40
+_PAIR = 2
+_WIDE = 60
+"""The width at which two buttons share a row: labels with prices are long, and apps wrap those that do not fit."""
+
+_BUTTONS = {button.name: button for button in PICTURE_BUTTONS}
+
+
+def panel_sheet(
+    picture: EditedPicture,
+    small: bytes | None,
+    offers: Iterable[Offer],
+    finish: Offer | None,
+    *,
+    mention: Callable[[str], str],
+) -> Sheet:
+    """The panel. ``small`` is the picture as JPEG, or None if it cannot be drawn; ``mention`` mentions a command."""
+    shown = list(offers)
+    parts = [*_about(picture, small)]
+    if len(picture.siblings) > 1:
+        parts.append(ui.ActionRow(images_menu(SWITCH_PICTURE, picture.siblings, chosen=picture.reference)))
+    parts.append(rule())
+    if not shown:
+        parts.append(text(NO_TOOLS(engines=mention("engines"))))
+    parts += _rows([*(tool_button(picture, offer) for offer in shown), ORIGINAL.on(picture.reference)])
+    if finish is not None:
+        parts.append(text(quiet(FINISHING(cost=picture.cost or 0))))
+        label = FINISH.label(engine=plain(finish.engine.name, _NAME_AT_MOST))
+        parts.append(ui.ActionRow(tool_button(picture, finish, label=label)))
+    return Sheet(Card(*parts) if shown else Card(*parts, accent=WARM), _files(small))
+
+
+def extend_sheet(picture: EditedPicture, small: bytes | None, choices: Iterable[Offer]) -> Sheet:
+    """The choices of Extend, in place of the panel."""
+    rows = _rows([*(tool_button(picture, offer) for offer in choices), BACK_TO_PICTURE.on(picture.reference)])
+    return Sheet(Card(*_about(picture, small), rule(), text(HOW_TO_EXTEND), *rows), _files(small))
+
+
+def original_card(picture: EditedPicture, name: str) -> Card:
+    """The message with the original file of this name."""
+    file: ui.File[Any] = ui.File(f"attachment://{name}", spoiler=picture.spoiler)
+    return Card(text(heading(title(picture)), quiet(str(picture.source.size))), file)
+
+
+def tool_button(picture: EditedPicture, offer: Offer, *, label: Words | None = None) -> ui.Button[Any]:
+    """The button of a tool with its price: ``Vary a little · 6``."""
+    button = _BUTTONS[offer.tool.name]
+    priced = facts(label or button.label, price_text(offer.price))
+    return button.on(picture.reference, offer.price.high, priced)
+
+
+def price_text(price: Price) -> Words:
+    """A price as short as a button needs it: the number of credits."""
+    if not price.high:
+        return FREE
+    if price.low != price.high:
+        return FROM_TO(low=price.low, high=price.high)
+    return amount_text(price.high) if price.exact else FROM_ABOUT(price=price.high)
+
+
+def title(picture: EditedPicture) -> Text:
+    """What a picture is called: ``Image 2 of job 812``."""
+    source, view = picture.source, picture.view
+    if view is not None:
+        place = picture.siblings.index(picture.reference) + 1
+        if len(picture.siblings) == 1:
+            return t("The image of job {job:plain}", job=view.job.id)
+        return t("{image} of job {job:plain}", image=IMAGE_NUMBER(number=place), job=view.job.id)
+    if source.kind is SourceKind.ATTACHED:
+        return t("A picture you attached")
+    return t("A picture from a message")
+
+
+def _about(picture: EditedPicture, small: bytes | None) -> list[ui.Item[Any]]:
+    """The picture and what is known of it."""
+    lines: list[Words] = [heading(title(picture))]
+    if picture.described is not None:
+        lines.append(safe(weighted(picture.described.prompts), _WORDS_AT_MOST))
+    lines.append(quiet(_facts(picture)))
+    words = text(*lines)
+    if small is None:
+        return [words]
+    thumbnail: ui.Thumbnail[Any] = ui.Thumbnail(
+        f"attachment://{PICTURE}", description=_alt_text(picture), spoiler=picture.spoiler
+    )
+    return [ui.Section(words, accessory=thumbnail)]
+
+
+def _facts(picture: EditedPicture) -> str:
+    made_by, author = picture.made_by, picture.source.author_id
+    engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
+    source = None if picture.view is None else picture.view.options.source
+    made_from = None
+    if source is not None and source.job_id is not None:
+        made_from = t("made from job {job:plain}", job=source.job_id)
+    elif source is not None:
+        made_from = t("made from a picture")
+    return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
+
+
+def _alt_text(picture: EditedPicture) -> str:
+    described = picture.described
+    return plain("" if described is None else weighted(described.prompts), _ALT_AT_MOST) or str(title(picture))
+
+
+def _rows(buttons: Sequence[ui.Button[Any]]) -> list[ui.ActionRow[Any]]:
+    """The buttons in pairs."""
+    places = in_rows([button.label or "" for button in buttons], room=_WIDE, most=_PAIR)
+    return [ui.ActionRow(*(buttons[place] for place in row)) for row in places]
+
+
+def _files(small: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    return () if small is None else ((PICTURE, small),)
