@@ -7,7 +7,7 @@ import pytest
 from bot.domain.engines import IMAGES_TOGETHER, UNKNOWN_ENGINE
 from bot.jobs.provider_text import TEXTS
 from bot.providers.errors import Reason
-from bot.ui.cards.engines import TOGETHER
+from bot.ui.cards.engines import RETIRED, TOGETHER
 from fakes.services import Fault
 from fakes.services.answer_edits import state_is
 from fakes.services.faults import Rewrite
@@ -69,7 +69,10 @@ async def test_an_engine_that_is_gone_says_so_and_costs_nothing(studio: Studio) 
     await studio.finish()
     assert shows(card(result).text, TEXTS[Reason.RETIRED](label="ai-client"))
     assert shows(told(await studio.imagine(engine="midjourney")).text, UNKNOWN_ENGINE(text="midjourney"))
-    assert told(await studio.ada.slash(studio.channel, "engines")).private
+    listed = told(await studio.ada.slash(studio.channel, "engines")).text.splitlines()
+    assert [line.startswith("**Midjourney") for line in listed if str(RETIRED) in line] == [True]
+    only = told(await studio.ada.slash(studio.channel, "engines", engine="midjourney"))
+    assert shows(only.text, RETIRED)
     assert len(studio.stand_in.calls) == 1
     other = await studio.imagine(engine="dalle-2")
     await studio.finish()
