@@ -95,12 +95,9 @@ class JobStore:
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and are not retired, for this operation, by id."""
-        able = {id_: engine.doing(operation) for id_, engine in self.engines.items()}
-        return {
-            id_: engine
-            for id_, engine in able.items()
-            if engine is not None and not self.providers[engine.provider].has_retired(engine)
-        }
+        able = (engine.doing(operation) for engine in self.engines.values())
+        offered = (each for each in able if each is not None and not self.providers[each.provider].has_retired(each))
+        return {engine.id: engine for engine in offered}
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 
