@@ -1,8 +1,8 @@
 """``python -m playground.card_screenshots``: takes screenshots of every card in the playground, at two widths.
 
 Each card becomes ``docs/images/<name>-desktop.png`` and ``docs/images/<name>-phone.png``. Names on the command line
-choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin`` and
-``setup``.
+choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin``,
+``setup`` and ``family``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from bot.ui.cards.buttons import (
     DETAILS,
     KEEP,
     LOG,
+    NEW_SEED,
     SAVE_SETUP,
     TEST_IMAGE,
+    TREE,
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.setup import ALL_FINE
@@ -250,6 +252,30 @@ async def _setup(scene: Scene) -> None:
     await scene.keep("server-test", before + 2)
 
 
+async def _family(scene: Scene) -> None:
+    services, desktop = scene.studio.services, scene.desktop
+
+    async def made(place: int) -> int:
+        await services.called("aithriving.core", place + 1)
+        services.finish_all()
+        await desktop.pictures(scene.message(place), 1)
+        return place
+
+    async def again(name: str, of: int) -> int:
+        """Somebody presses New seed on a result."""
+        await desktop.become(name)
+        return await made(await scene.press(of, NEW_SEED.label))
+
+    first = await made(await scene.run("imagine", prompt=f"{RESULT} --engine core --seed 7"))
+    second = await again("Ben", first)
+    await again("Grace (admin)", first)
+    await again("Grace (admin)", second)
+    await again("Ada", second)
+    details = await scene.press(second, DETAILS.label)
+    await desktop.press(scene.message(details), str(TREE.label))
+    await scene.keep("tree", details, pictures=1)
+
+
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "one": _one,
     "several": _several,
@@ -259,6 +285,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "settings": _settings,
     "admin": _admin,
     "setup": _setup,
+    "family": _family,
 }
 
 if __name__ == "__main__":
