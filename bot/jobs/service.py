@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
-from bot.domain.edits import NAMES, NOT_OFFERED
+from bot.domain.edits import NAMES, NOT_OFFERED, usual_size
 from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
@@ -26,7 +26,6 @@ from bot.domain.requests import (
     private_by_default,
     read_command,
 )
-from bot.domain.sizes import Ratio, closest_size
 from bot.errors import STORAGE_FAILS, Problem, UserError
 from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.durations import USUALLY
@@ -370,9 +369,7 @@ class JobService:
         """
         engine = self.engines_doing(operation)[engine_id]
         provider = self._store.providers[engine.provider]
-        size = engine.default_size if picture is None else picture
-        if picture is not None and engine.sized:
-            size = closest_size(engine, Ratio(picture.width, picture.height))
+        size = engine.default_size if picture is None else usual_size(picture, engine)
         asked = ImageRequest(engine_id, (WeightedText("a"),), size, operation=operation)
         quote = (engine.price if picture is None else None) or provider.quote(asked)
         value = provider.credit_value
