@@ -17,7 +17,7 @@ run: $(VENV)/.playground ## the bot on Discord, or the playground while there is
 playground: $(VENV)/.playground ## a page like Discord, with the real bot behind it and no account needed
 	@$(PY) -m bot playground
 
-demo: $(VENV)/.playground ## the same without a browser: three engines, with the images in out/
+demo: $(VENV)/.playground ## the same without a browser: four engines, with the images in out/
 	@$(PY) -m bot demo
 
 # Its exit status 1 means that something is left to do, which it has printed: for make that is no error.

@@ -31,7 +31,7 @@ class Engines(commands.Cog):
             card = engines_card(service.engines.values(), service.price, default=default)
         else:
             found = find_engine(engine, service.all_engines)
-            card = engine_card(found, service.price(found.id), default=found.id == default)
+            card = engine_card(found, service.price(found.id, found.operation), default=found.id == default)
         await tell(interaction, card)
 
     @show.autocomplete("engine")

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, async_playwright, expect
+from playwright.async_api import FilePayload, Locator, Page, async_playwright, expect
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Running as root rules out the sandbox; the other flags keep Chromium from contacting other servers.
@@ -62,6 +62,8 @@ class Visitor:
         self.status = page.locator("#action-status")
         self.panel = page.locator("#playground-panel")
         self.notice = page.locator("#connection-notice")
+        self.tray = page.locator("#attachment-tray .attached-file")
+        self.samples = page.locator("#try-pictures .sample-picture")
         self.suggestions = page.locator(".command-popup .command-suggestion-label")
 
     async def settled(self) -> None:
@@ -87,13 +89,31 @@ class Visitor:
 
     async def fill(self, option: str, value: str, *, offered: str | None = None) -> None:
         """Type an option's value; with ``offered``, pick that suggestion."""
-        field = self.option(option)
-        if not await field.count():
-            await self.page.locator(".command-ghost").click()
-            await self._suggestion(option).click()
-        await field.press_sequentially(value)
+        await self._add_option(option)
+        await self.option(option).press_sequentially(value)
         if offered is not None:
             await self._suggestion(offered).click()
+
+    async def attach(self, option: str, file: FilePayload) -> None:
+        """Choose a file of this device for an option of the typed command."""
+        await self._add_option(option)
+        await self.page.locator(f'.command-file-input[data-option="{option}"]').set_input_files(file)
+
+    async def choose_sample(self, option: str, label: str) -> None:
+        """Choose one of the playground's pictures for an option of the typed command."""
+        await self._add_option(option)
+        await self.file_button(option).focus()
+        await self._suggestion(label).click()
+        await expect(self.file_button(option).locator(".picture-thumbnail")).to_be_visible()
+
+    async def post(self, text: str, *files: FilePayload) -> None:
+        """Write a message in the channel, with files."""
+        if files:
+            await self.page.locator("#attach-input").set_input_files(files)
+            await expect(self.tray).to_have_count(len(files))
+        await self.composer.fill(text)
+        await self.page.locator("#send-message").click()
+        await self.idle()
 
     async def send(self) -> None:
         """Run the typed command."""
@@ -111,6 +131,10 @@ class Visitor:
     def option(self, name: str) -> Locator:
         """The input field of a command's option."""
         return self.page.locator(f'.command-option-input[data-option="{name}"]')
+
+    def file_button(self, option: str) -> Locator:
+        """The button of a command's option for a file."""
+        return self.page.locator(f'.command-file-choose[data-option="{option}"]')
 
     def offered(self, command: str) -> Locator:
         """A command among the suggestions."""
@@ -158,6 +182,11 @@ class Visitor:
         """Save a screenshot."""
         await self.settled()
         await self.page.screenshot(path=path)
+
+    async def _add_option(self, option: str) -> None:
+        if not await self.page.locator(f'.command-pill[data-option="{option}"]').count():
+            await self.page.locator(".command-ghost").click()
+            await self._suggestion(option).click()
 
     def _suggestion(self, text: str) -> Locator:
         return self.page.locator(".command-popup .command-suggestion").filter(

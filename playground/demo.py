@@ -1,7 +1,7 @@
 """``python -m bot demo``: the whole path without a browser. It prints what people would see, as it happens.
 
-A member requests images from each engine, and an admin asks for the usage. The images are downloaded from the messages,
-as a person would do it, and checked; the money is counted independently.
+A member requests images from several engines, one of them from a picture, and an admin asks for the usage. The images
+are downloaded from the messages, as a person would do it, and checked; the money is counted independently.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bot.text import credits_text
 from bot.ui.cards.buttons import custom_id
 from fakes.services import StandIn
 from playground.plain_text import lines
+from playground.sample_pictures import HARBOUR, SamplePictures, sample_named
 from playground.studio import Studio, open_studio
 
 if TYPE_CHECKING:
@@ -42,12 +43,13 @@ _OVER = re.compile(re.escape(custom_id("details", 0)).removesuffix("0") + r"(\d+
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the member requests from an engine, and the expected result."""
+    """What the member requests from an engine, and the expected result. ``picture`` names the sample to start from."""
 
     engine: str
     options: Mapping[str, str | int]
     images: int
     size: tuple[int, int]
+    picture: str | None = None
 
 
 ORDERS = (
@@ -69,18 +71,32 @@ ORDERS = (
         images=2,
         size=(1344, 768),
     ),
+    Order(
+        "aithriving/sd3-large",
+        {"prompt": "the harbour on a stormy night", "strength": 55},
+        images=1,
+        size=(1344, 896),
+        picture=HARBOUR,
+    ),
 )
 
 
 async def play(
-    settings: Settings, *, services: StandIn | None = None, clock: Clock | None = None, out: Path = OUT
+    settings: Settings,
+    *,
+    services: StandIn | None = None,
+    pictures: SamplePictures | None = None,
+    clock: Clock | None = None,
+    out: Path = OUT,
 ) -> int:
     """Run the demo and save the delivered files in the folder ``out``. Returns 0 if everything was right."""
     services = services or StandIn(seconds=PAINTING)
+    pictures = pictures or SamplePictures()
+    samples = {order.picture: await pictures.picture(order.picture) for order in ORDERS if order.picture is not None}
     await asyncio.to_thread(_empty, out)
     with _without_chatter():
         async with open_studio(settings, services, clock=clock) as studio:
-            show = _Show(studio, out)
+            show = _Show(studio, samples, out)
             try:
                 async with asyncio.timeout(PATIENCE):
                     await show.run()
@@ -118,11 +134,13 @@ class _Card:
 class _Show:
     """One run. Everything printed is also written to the transcript."""
 
-    def __init__(self, studio: Studio, out: Path) -> None:
+    def __init__(self, studio: Studio, samples: Mapping[str, bytes], out: Path) -> None:
+        """``samples`` are the pictures to start from, by name."""
         self.said: list[str] = []
         self.wrong: list[str] = []
         self.delivered = 0
         self._studio = studio
+        self._samples = samples
         self._world = studio.world
         self._backend = studio.world.env.backend
         self._out = out
@@ -132,17 +150,22 @@ class _Show:
 
     async def run(self) -> None:
         engines = self._studio.runtime.service.engines
-        if missing := engines.keys() ^ {order.engine for order in ORDERS}:
-            self.wrong.append(f"The engines are not those that this demo knows: {', '.join(sorted(missing))}.")
+        if missing := {order.engine for order in ORDERS} - engines.keys():
+            self.wrong.append(f"These engines of the demo do not exist: {', '.join(sorted(missing))}.")
             return
         self._backend.subscribers.append(self._notice)
         ada = self._world.members[0]
         async with asyncio.TaskGroup() as group:
             jobs = []
             for order in ORDERS:
-                words = " ".join(f"{name}:{value}" for name, value in order.options.items())
-                self.say(f"{self._names[ada.id]} types /imagine {words} engine:{order.engine}")
-                result = await ada.slash(self._world.channel, "imagine", engine=order.engine, **order.options)
+                typed: dict[str, Any] = {**order.options, "engine": order.engine}
+                words = " ".join(f"{name}:{value}" for name, value in typed.items())
+                if order.picture is not None:
+                    filename = sample_named(order.picture).filename
+                    words = f"picture:{filename} {words}"
+                    typed["picture"] = filename, self._samples[order.picture]
+                self.say(f"{self._names[ada.id]} types /imagine {words}")
+                result = await ada.slash(self._world.channel, "imagine", **typed)
                 if result.response is None or result.ephemeral:
                     self.wrong.append(f"{order.engine} was refused: {self._read(result)}")
                     continue

@@ -16,13 +16,14 @@ import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from simcord.backend.errors import SetupError
 from simcord.preview import (
     Preview,
@@ -47,6 +48,13 @@ from playground.world import World
 
 # The page keeps the files of the messages in its window; SimCord's own limit is about forty images.
 MEDIA_BYTES = 1024**3
+ORIENTATION, LYING = 0x0112, range(5, 9)
+"""The EXIF tag for how a photo was taken, and its values for a photo whose sides the browser swaps."""
+MOST_PIXELS = 64_000_000
+"""The pixels of a picture that is shown unchanged."""
+FILE_LIMIT, MESSAGE_LIMIT, MOST_FILES = 10 << 20, 25 << 20, 10
+"""The most bytes of a file and of all files of a message, and the most files."""
+MOST_CHARACTERS = 2_000
 # Seconds for which the server keeps a page that no longer asks. Browsers let a page in the background ask once a
 # minute; a page on a machine that slept opens itself again.
 LEASE = 300.0
@@ -58,7 +66,8 @@ class Media(MediaWorker):
     """Serves still images to the page unchanged.
 
     SimCord decodes and re-encodes every file in a separate process with a queue of eight, which is wise for untrusted
-    files. These come only from the bot.
+    files. Here all files come from the bot and from the person at the page, whose browser decodes them. Files that are
+    too large or damaged are left to SimCord, which refuses them.
     """
 
     async def validate(self, key: str, blob: bytes, *, media_time: float | None = None) -> MediaInfo:
@@ -66,9 +75,12 @@ class Media(MediaWorker):
         try:
             with Image.open(io.BytesIO(blob)) as image:
                 kind, (width, height), frames = image.format, image.size, getattr(image, "n_frames", 1)
-        except (UnidentifiedImageError, OSError):
+                if image.getexif().get(ORIENTATION, 1) in LYING:
+                    width, height = height, width
+        except Exception:  # noqa: BLE001  Pillow raises many kinds of errors for damaged files
             return await super().validate(key, blob, media_time=media_time)
-        if kind not in {"PNG", "JPEG", "WEBP"} or frames != 1 or media_time is not None:
+        fits = frames == 1 and width * height <= MOST_PIXELS
+        if kind not in {"PNG", "JPEG", "WEBP"} or not fits or media_time is not None:
             return await super().validate(key, blob, media_time=media_time)
         # "Limited" means that the memory is bounded without a separate process.
         return MediaInfo(kind, width, height, 1, width * height * 4, blob, Image.MIME[kind], memory_limited=True)
@@ -161,7 +173,34 @@ class LivePreview(Preview):
             return await super()._action(context_id, body)
 
     def _prepare_action(self, page: _Page, kind: str, body: Mapping[str, Any]) -> Any:
-        return self._prepare_menu(page, body) if kind == MENU else super()._prepare_action(page, kind, body)
+        if kind == MENU:
+            return self._prepare_menu(page, body)
+        if kind == "send_message" and body.get("values") is not None:
+            return self._prepare_files(page, body)
+        return super()._prepare_action(page, kind, body)
+
+    def _prepare_files(self, page: _Page, body: Mapping[str, Any]) -> Any:
+        """A message with files; SimCord's own messages have only text."""
+        self._require_current_history(page)
+        files, content = _files_in(body["values"]), body.get("content")
+        if not isinstance(content, str) or len(content) > MOST_CHARACTERS:
+            raise SetupError("the text of a message has at most 2000 characters")
+        reply_to = None
+        if body.get("reply_to_id") is not None:
+            target_id = self._target_id(body["reply_to_id"], page.viewer)
+            if target_id is None:
+                raise SetupError("there is no such message")
+            reply_to = ResponseMessage(self.env, self._target_message(page, target_id))
+
+        async def run(action: Any, cursor: int) -> dict[str, Any]:
+            sent = await page.viewer.send(self.channel, content, reply_to=reply_to, attachments=files)
+            action.target = {"messageId": str(sent.id), "controlKey": None}
+            action.outcomes = [{"kind": "message", "messageId": str(sent.id)}]
+            result: dict[str, Any] = self._finish_action(page, action, "settled", cursor)
+            self._publish_message_pages()
+            return result
+
+        return run
 
     def _prepare_menu(self, page: _Page, body: Mapping[str, Any]) -> Any:
         self._require_current_history(page)
@@ -175,6 +214,17 @@ class LivePreview(Preview):
             return await self._run_interaction_action(page, action, cursor, used, republish_all=True)
 
         return run
+
+
+def _files_in(values: Any) -> list[tuple[str, bytes]]:
+    """The names and contents of a message's files. Raises SetupError if there are none or too many."""
+    files = values.get("files") if isinstance(values, Mapping) and values.keys() == {"files"} else None
+    if not isinstance(files, list) or not 1 <= len(files) <= MOST_FILES:
+        raise SetupError("a message has 1 to 10 files")
+    sizes = [len(each[1]) for each in files if isinstance(each, tuple) and isinstance(each[1], bytes)]
+    if len(sizes) != len(files) or max(sizes) > FILE_LIMIT or sum(sizes) > MESSAGE_LIMIT:
+        raise SetupError("a file has at most 10 MiB, all files of a message 25 MiB")
+    return files
 
 
 @asynccontextmanager
@@ -233,7 +283,7 @@ def _in_turn(controls: Controls, preview: LivePreview) -> Controls:
             await controls.restart()
             preview.something_happened()
 
-    return Controls(restart, controls.services)
+    return replace(controls, restart=restart)
 
 
 def _prepare_simcord() -> None:

@@ -37,10 +37,14 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
     async with open_studio(settings, StandIn(control=False, remember=1_000), folder=folder) as studio:
         # The studio must import SimCord first.
         from playground.page_server import Controls
+        from playground.sample_pictures import SamplePictures, post_photo
         from playground.service_faults import Switch
 
+        pictures = SamplePictures()
+        if studio.world.new:
+            await post_photo(studio.world, pictures)
         studio.join()
-        controls = Controls(studio.restart, Switch(studio.services))
+        controls = Controls(studio.restart, Switch(studio.services), pictures)
         async with free_port(studio.world, port, token=token, controls=controls) as preview:
             print(_invitation(preview.url, studio.world, folder), flush=True)
             ended = {asyncio.create_task(stop.wait()), asyncio.create_task(preview.wait_closed())}

@@ -17,6 +17,8 @@ JAVASCRIPT = "application/javascript"
 OUR_FILES = {
     "page.js": JAVASCRIPT,
     "message_menu.js": JAVASCRIPT,
+    "notice.js": JAVASCRIPT,
+    "pictures.js": JAVASCRIPT,
     "connection_watch.js": JAVASCRIPT,
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",
@@ -35,6 +37,7 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         '          <select id="viewer-picker" aria-label="You are">',
         '</header>\n      <div class="preview-workspace"': '{toolbar}</header>\n      <div class="preview-workspace"',
         '<div id="preview-stage" class="preview-stage">': '{panel}<div id="preview-stage" class="preview-stage">',
+        '<div class="composer-row">': '{attachments}<div class="composer-row">{attach}',
         "</body>": '<script type="module" src="/page.js"></script></body>',
     },
     "app.js": {
@@ -53,6 +56,31 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         "    pending = null; publish();\n    idle();": "    pending = null; publish();\n"
         "    if (waiting) { const next = waiting; waiting = null; dispatch(...next); }\n"
         "    idle();",
+    },
+    "composer.js": {
+        # A message can have files, and no text.
+        """    } else if (content.trim()) {
+      onDispatch("send_message", {
+        target_id: state.targetId,
+        content,""": """    } else if (content.trim() || window.easelPictures?.files().length) {
+      const files = window.easelPictures?.files() || [];
+      onDispatch("send_message", {
+        ...(files.length ? { values: { files } } : {}),
+        target_id: state.targetId,
+        content,""",
+        "    const { kind, contextId, targetId } = action;": "    const { kind, contextId, targetId } = action;\n"
+        '    if (kind === "send_message" && action.submittedValues?.files)'
+        " window.easelPictures.sent(action.submittedValues.files);",
+    },
+    "components.js": {
+        "options.onFiles?.(key, [...filesDraft(), ...files]);": "options.onFiles?.(key,"
+        " [...filesDraft(), ...files].slice(-(component.max_values ?? 1)));",
+        "`Upload up to ${component.max_values ?? 1} files, 10 MiB per file.`": "(component.max_values ?? 1) === 1"
+        ' ? "Up to 10 MiB." : `Up to ${component.max_values} files of 10 MiB each.`',
+        "        icon.innerHTML = FILE_ICON_SVG;\n        row.append(icon,": "        icon.innerHTML = FILE_ICON_SVG;\n"
+        "        row.append(window.easelPictures?.thumbnail(file) || icon,",
+        "    field.append(dropzone, list);": "    field.append(dropzone, list);\n"
+        "    window.easelPictures?.offer(field, addFiles);",
     },
     "commands.js": {
         # Discord lists the choices of an option as soon as it is entered.
@@ -84,8 +112,65 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
     renderCompose({ focus: true });
     return true;
   }
+  function attach(file, invocation = null) {
+    const entry = draft ? entryForDraft() : catalog?.entries?.find((item) => item.invocation === invocation);
+    const takers = (entry?.options || []).filter((option) => option.type === "attachment");
+    if (!takers.length || pendingKind === "run_command" || (!draft && !choose(entry.invocation))) return false;
+    const option = takers.find((taker) => taker.name === currentDraft().focused)
+      || takers.find((taker) => !valueExists(taker)) || takers[0];
+    if (!option.required) drafts.add(option.name);
+    if (file.size > window.easelPictures.fileLimit) {
+      drafts.error(option.name, "This file is larger than 10 MiB. Choose a smaller one.");
+      drafts.focus(option.name);
+    } else {
+      drafts.value(option.name, { file, raw: file.name });
+      const next = optionsFor().find((candidate) => candidate.required && !valueExists(candidate));
+      drafts.focus(next?.name || option.name);
+    }
+    renderCompose({ focus: true });
+    return true;
+  }
+  function offerSamples(option, button, openFile) {
+    const samples = window.easelPictures?.samples() || [];
+    if (!samples.length || valueExists(option)) { clearPopup(); return; }
+    const items = [{ name: "A file of this device…", value: "" }, ...samples.map((sample) => (
+      { name: sample.label, username: sample.description, value: sample.name, kind: "picture", sample }))];
+    renderPopup(button, "CHOOSE A PICTURE", items, (item) => {
+      if (item.sample) void window.easelPictures.withSample(item.sample, (file) => {
+        if (optionsFor().some((each) => each.name === option.name)) { drafts.focus(option.name); attach(file); }
+      });
+      else openFile();
+    });
+  }
   function isCatalogLoadingOpen()""",
-        "update, receiveSnapshot, receiveAction, status,": "choose, update, receiveSnapshot, receiveAction, status,",
+        # A chosen option for files stays chosen while the row is drawn again.
+        "commandElement().contains(document.activeElement) && document.activeElement instanceof HTMLInputElement": (
+            "commandElement().contains(document.activeElement) && (document.activeElement instanceof HTMLInputElement"
+            ' || document.activeElement.matches(".command-file-choose"))'
+        ),
+        # The options for files: thumbnails, and the playground's pictures to choose from.
+        'drafts.error(option.name, "File exceeds the 10 MiB per-file limit.");': "drafts.error(option.name,"
+        ' "This file is larger than 10 MiB. Choose a smaller one.");',
+        'drafts.error(last.name, "Uploads exceed the 25 MiB aggregate limit.");': "drafts.error(last.name,"
+        ' "Together the files are larger than 25 MiB. Choose smaller ones.");',
+        'const choose = node("button", "command-file-choose", value?.file ? value.file.name : "Choose file");': (
+            'const choose = node("button", "command-file-choose", value?.file ? value.file.name : "Choose a file");\n'
+            "        if (value?.file) choose.prepend(window.easelPictures.thumbnail(value.file));\n"
+            '        choose.addEventListener("focus", () => {\n'
+            "          drafts.focus(option.name);\n"
+            '          commandElement().querySelectorAll(".command-pill").forEach((item) => {\n'
+            '            item.classList.toggle("is-focused", item.dataset.option === option.name);\n'
+            "          });\n"
+            "          context();\n"
+            "          offerSamples(option, choose, () => fileInput.click());\n"
+            "        });"
+        ),
+        '} else if (value.kind === "channel") item.append(node("span", "command-channel-mark", "#"));': (
+            '} else if (value.kind === "channel") item.append(node("span", "command-channel-mark", "#"));\n'
+            '      else if (value.kind === "picture") item.append(window.easelPictures.sampleThumbnail(value.sample));'
+        ),
+        "update, receiveSnapshot, receiveAction, status,": "choose, attach, update, receiveSnapshot,"
+        " receiveAction, status,",
     },
     "selects.js": {
         "`${selected.length} selected. Choose ${minimum}–${maximum} options.`": '(maximum === 1 ? "" : '
@@ -124,6 +209,9 @@ def changed_files() -> dict[str, str]:
     parts = {
         "{toolbar}": (OURS / "toolbar.html").read_text("utf-8"),
         "{panel}": (OURS / "panel.html").read_text("utf-8"),
+        "{attachments}": '<ul id="attachment-tray" class="attachment-tray" aria-label="Attached files" hidden></ul>',
+        "{attach}": '<button id="attach-file" class="attach-file" type="button" aria-label="Attach a file">+</button>'
+        '<input id="attach-input" type="file" multiple hidden>',
     }
     changed = {}
     for name, changes in CHANGES.items():

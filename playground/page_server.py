@@ -1,6 +1,7 @@
 """The page's server: SimCord's, with our files, and an API for what Discord does not have.
 
 ``GET /api/playground`` returns the page's settings; ``POST`` switches a fault of the services on or restarts the bot.
+``GET /api/playground/pictures/<name>`` returns one of the pictures to start from, and ``…/thumbnail`` a small one.
 """
 
 # ruff: noqa: SLF001 SimCord has no public API for what this file does
@@ -8,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +22,7 @@ from simcord.preview import _server as simcord_server
 from simcord.preview._server import PreviewServer, _read_json_body
 
 from playground.page_files import JAVASCRIPT, OUR_FILES, OURS
+from playground.sample_pictures import SAMPLES, SamplePictures, sample_named
 from playground.service_faults import Switch
 
 PROMPTS = (
@@ -32,10 +35,14 @@ PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the page can do beside Discord: ``restart`` restarts the bot, ``services`` switches faults."""
+    """What the page can do beside Discord: ``restart`` restarts the bot, ``services`` switches faults.
+
+    ``pictures`` are offered to start from; None: no picture is offered.
+    """
 
     restart: Callable[[], Awaitable[None]]
     services: Switch
+    pictures: SamplePictures | None = None
 
 
 class Server(PreviewServer):
@@ -78,6 +85,8 @@ class Server(PreviewServer):
         app.router.add_get("/api/assets/{asset_id}", self._asset)
         app.router.add_get("/api/playground", self._show_controls)
         app.router.add_post("/api/playground", self._control)
+        app.router.add_get("/api/playground/pictures/{name}", self._picture)
+        app.router.add_get("/api/playground/pictures/{name}/thumbnail", self._thumbnail)
         vars(simcord_server)["web"] = web  # the handlers of SimCord's module use this global, which its start() sets
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
@@ -122,10 +131,42 @@ class Server(PreviewServer):
                 await self._controls.restart()
         return web.json_response(self._shown(), headers=self._SECURITY_HEADERS)
 
+    async def _picture(self, request: web.Request) -> web.Response:
+        pictures, name = self._sample(request)
+        # What a sample is called says its type, also to the page.
+        content_type = mimetypes.guess_type(sample_named(name).filename)[0]
+        return web.Response(
+            body=await pictures.picture(name), content_type=content_type, headers=self._SECURITY_HEADERS
+        )
+
+    async def _thumbnail(self, request: web.Request) -> web.Response:
+        pictures, name = self._sample(request)
+        return web.Response(
+            body=await pictures.thumbnail(name), content_type="image/webp", headers=self._SECURITY_HEADERS
+        )
+
+    def _sample(self, request: web.Request) -> tuple[SamplePictures, str]:
+        if not self._authorized(request):
+            raise web.HTTPUnauthorized
+        name = request.match_info["name"]
+        if self._controls is None or self._controls.pictures is None or name not in {each.name for each in SAMPLES}:
+            raise web.HTTPNotFound
+        return self._controls.pictures, name
+
     def _shown(self) -> dict[str, Any]:
         services = None if self._controls is None else self._controls.services
+        offered = SAMPLES if self._controls is not None and self._controls.pictures is not None else ()
         return {
             "prompts": PROMPTS,
+            "pictures": [
+                {
+                    "name": each.name,
+                    "label": each.label,
+                    "filename": each.filename,
+                    "description": each.description,
+                }
+                for each in offered
+            ],
             "menu": menu_commands(self.preview),
             "services": [
                 {"name": choice.name, "label": choice.label, "hint": choice.hint}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,11 +19,15 @@ from typing import Any
 
 import discord
 import simcord
+import structlog
 from PIL import Image, ImageDraw, ImageFont
+from simcord.backend.cdn import CdnStore
 from simcord.builders import ChannelHandle, GuildHandle, UserHandle
 
 from bot.errors import UserError
 from playground.saved_world import SavedWorld
+
+log = structlog.get_logger(__name__)
 
 BOT_NAME = "Easel"
 SERVER_NAME = "The Studio"
@@ -33,6 +38,9 @@ TOPIC = "Type /imagine and say what you would like to see."
 PATIENCE = 10.0
 AVATAR_SIZE = 96
 CDN = "https://cdn.simcord.invalid"
+# The names of files: what Discord replaces, and how long they can be.
+_UNUSUAL = re.compile(r"[^\w.-]", re.ASCII)
+LONGEST_NAME = 100
 # How many of the latest requests and events are kept for error messages.
 REMEMBERED = 500
 
@@ -101,9 +109,30 @@ class Traffic(deque[tuple[str, str, Any]]):
                 listener()
 
 
+class Cdn(CdnStore):
+    """SimCord's store of attachments, which also gives them names and sizes as Discord does."""
+
+    def store_attachment(
+        self, attachment_id: int, channel_id: int, filename: str, data: bytes, description: str | None
+    ) -> dict[str, Any]:
+        """Store a file; a picture gets its width and height in pixels."""
+        name = _UNUSUAL.sub("_", filename)[-LONGEST_NAME:].strip("._") or "file"
+        stored = super().store_attachment(attachment_id, channel_id, name, data, description)
+        if stored["content_type"].startswith("image/"):
+            try:
+                with Image.open(io.BytesIO(data)) as image:
+                    stored |= {"width": image.width, "height": image.height}
+            except Exception as error:  # noqa: BLE001  Pillow raises many kinds of errors for damaged files
+                log.debug("attachment.no_picture", error=type(error).__name__)
+        return stored
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """The running world. ``pictures`` maps the addresses of avatars to the images."""
+    """The running world. ``pictures`` maps the addresses of avatars to the images.
+
+    ``new`` is set if it was not loaded from an earlier run.
+    """
 
     env: simcord.Env
     server: simcord.GuildHandle
@@ -111,6 +140,7 @@ class World:
     people: tuple[simcord.MemberActor, ...]
     pictures: Mapping[str, tuple[str, bytes]]
     traffic: Traffic
+    new: bool
 
     @property
     def members(self) -> tuple[simcord.MemberActor, ...]:
@@ -133,6 +163,7 @@ async def open_world(client: discord.Client, saved: SavedWorld | None = None) ->
     env = simcord.Env(client, check_errors=False, settle_timeout=PATIENCE, shard_count=shards)
     env.backend.clock = WallClock()  # type: ignore[assignment]  # it has all of the clock's methods, not its class
     traffic = Traffic()
+    env.backend.cdn = Cdn()
     env.backend.transcript = traffic  # type: ignore[assignment]  # it is only appended to and read through
     _answers_are_no_failures(env)
     restored = saved is not None and await asyncio.to_thread(saved.load, env.backend)
@@ -171,7 +202,7 @@ def _populate(env: simcord.Env, traffic: Traffic) -> World:
         for user, person in zip(users, CAST, strict=True)
     )
     channel = server.create_text_channel(CHANNEL_NAME, topic=TOPIC)
-    return World(env, server, channel, people, _avatars(env, people), traffic)
+    return World(env, server, channel, people, _avatars(env, people), traffic, new=True)
 
 
 def _existing(env: simcord.Env, traffic: Traffic) -> World | None:
@@ -188,7 +219,8 @@ def _existing(env: simcord.Env, traffic: Traffic) -> World | None:
         return None
     server = GuildHandle(env, guild)
     people = tuple(simcord.MemberActor(env, server, UserHandle(env, users[person.username])) for person in CAST)
-    return World(env, server, ChannelHandle(env, server, channel), people, _avatars(env, people), traffic)
+    channel_handle = ChannelHandle(env, server, channel)
+    return World(env, server, channel_handle, people, _avatars(env, people), traffic, new=False)
 
 
 def _avatars(env: simcord.Env, people: tuple[simcord.MemberActor, ...]) -> dict[str, tuple[str, bytes]]:

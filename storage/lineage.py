@@ -37,7 +37,7 @@ _PARENT: ColumnElement[Any] = case(
     (_PARENTS.c.source_id == _JOBS.source_id, _JOBS.parent_id),
     else_=func.coalesce(_SOURCES.job_id, _JOBS.parent_id),
 )
-_MADE: Select[tuple[int, int | None, int | None, int | None]] = (
+_MADE: Select[Any] = (
     select(_JOBS.id, _PARENT, _JOBS.source_id, _SOURCES.image_id)
     .select_from(tables.jobs)
     .outerjoin(tables.sources, _SOURCES.id == _JOBS.source_id)

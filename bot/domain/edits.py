@@ -145,21 +145,22 @@ def sent_size(source: Size, rules: PictureRules, fit: Fit | None) -> Size | None
     return Size(math.floor(width * scale), math.floor(height * scale))
 
 
-def usual_size(source: Size, engine: Engine) -> Size:
-    """The size of the image that an engine makes from a picture of this size, unless the person chooses another one."""
-    if not engine.sized:
-        return source
-    # A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
-    shape = source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
-    return closest_size(engine, shape)
-
-
 def picture_size(request: ImageRequest) -> Size:
     """The size in which the source of this request is sent."""
     if request.margins is None:
         return request.size
     margins = request.margins
     return Size(request.size.width - margins.left - margins.right, request.size.height - margins.up - margins.down)
+
+
+def varied_size(engine: Engine, source: Size) -> Size:
+    """The engine's size for a picture of this size, if nobody chose another.
+
+    A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    """
+    return closest_size(
+        engine, source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
+    )
 
 
 # --- from options to a request ------------------------------------------------------------------------------------
@@ -205,7 +206,7 @@ def _size(
         if sent is None:
             problems.append(FIT_NEEDED(engine=engine.name, shape=ratio_name(source)))
         return sent or source
-    size = request.size if sized else usual_size(source, engine)
+    size = request.size if sized else varied_size(engine, source)
     if options.fit is None and not same_shape(source, size):
         if sized:
             problems.append(OTHER_SHAPE(shape=ratio_name(source), wanted=ratio_name(size)))

@@ -183,12 +183,14 @@ class _Sight:
     def ancestors(self, line: Sequence[Made], source: StoredSource | None) -> tuple[list[int], dict[int, int]]:
         """The numbers from the first member to the asked job, and how many hidden jobs some of them stand for.
 
-        Hidden jobs that follow each other become one. Before the first visible one, none is left but the last.
+        Hidden jobs that follow each other become one. Deleted ones at the start are left out.
         """
         numbers: list[int] = [] if source is None else [-source.id]
         hidden: dict[int, int] = {}
         for made in line:
             job_id = made.job_id
+            if self.deleted(job_id) and not numbers:
+                continue
             if not self.sees(job_id) and numbers and numbers[-1] in hidden:
                 hidden[numbers[-1]] += 1
                 continue

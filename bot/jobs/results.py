@@ -67,8 +67,8 @@ class JobDetails:
 
     @property
     def related(self) -> bool:
-        """Whether it was made from something, or something was made from it."""
-        return bool(self.parent or self.children or self.hidden or self.view.job.source_id)
+        """Whether it was made from something, or something was made from it, that the person may see."""
+        return bool(self.parent or self.children or self.view.job.source_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
-from bot.domain.edits import NAMES, NOT_OFFERED, usual_size
+from bot.domain.edits import NAMES, NOT_OFFERED, varied_size
 from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
@@ -367,9 +367,13 @@ class JobService:
 
         With ``picture``, it is the price of one image that is made from a picture of this size.
         """
-        engine = self.engines_doing(operation)[engine_id]
+        engine = self._store.engines[engine_id].doing(operation)  # A retired engine still has its price.
+        if engine is None:
+            raise KeyError(engine_id)
         provider = self._store.providers[engine.provider]
-        size = engine.default_size if picture is None else usual_size(picture, engine)
+        size = engine.default_size if picture is None else picture
+        if picture is not None and engine.sized:
+            size = varied_size(engine, picture)
         asked = ImageRequest(engine_id, (WeightedText("a"),), size, operation=operation)
         quote = (engine.price if picture is None else None) or provider.quote(asked)
         value = provider.credit_value

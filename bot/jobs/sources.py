@@ -94,6 +94,7 @@ class Sources:
             async with self._database.read() as connection:
                 known = await sources.by_digest(connection, digest, user_id=user_id, kind=kind, author_id=author_id)
             if known is not None:
+                await pools.files.run(raw.unlink, missing_ok=True)
                 return await self._renewed(known)
             async with self._files.writing("picture") as aside:
                 try:

@@ -95,9 +95,9 @@ class JobStore:
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and are not retired, for this operation, by id."""
-        retired = {engine for provider in self.providers.values() for engine in provider.retired}
-        able = {id_: engine.doing(operation) for id_, engine in self.engines.items() if id_ not in retired}
-        return {id_: engine for id_, engine in able.items() if engine is not None}
+        able = (engine.doing(operation) for engine in self.engines.values())
+        offered = (each for each in able if each is not None and not self.providers[each.provider].has_retired(each))
+        return {engine.id: engine for engine in offered}
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 

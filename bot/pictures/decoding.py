@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
+from bot.pictures import png_strips
 from bot.pictures.image_parts import PNG_SIGNATURE, png_chunks, read
 from bot.providers.image_headers import NotAnImage, decoded_bytes
 from storage.pools import Pools
@@ -42,6 +43,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 _PNG_PICTURE = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _METADATA_AT_MOST = 2**20
 _ORIENTATION = 0x0112
+_FAILURES = (OSError, ValueError, SyntaxError, zlib.error)
 _MIXABLE = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 
 
@@ -87,36 +89,59 @@ def decoded(
     file: Path,
     *,
     most: int,
-    formats: Sequence[str] = FORMATS,
+    formats: tuple[str, ...] = FORMATS,
     draft: int | None = None,
+    strips: bool = False,
     reduced: Callable[[Image], Image] | None = None,
 ) -> Image:
     """Decode an image of at most ``most`` pixels to RGB or RGBA, upright and in sRGB. Raises Undecodable.
 
-    A JPEG is decoded at a fraction of its size as long as both sides have at least ``draft`` pixels. ``reduced`` is
-    called before the colours are converted and the image is turned, because both take long for many pixels.
+    A JPEG is decoded at a fraction of its size as long as both sides have at least ``draft`` pixels. With ``strips``,
+    the file is a PNG that ``png_strips`` can decode at half its size. ``reduced`` is called before the colours are
+    converted and the image is turned, because both take long for many pixels.
     """
     # Pillow takes a while to load.
     from PIL import Image
 
     try:
         with file.open("rb") as stream:
-            source = _source(stream)
-            with Image.open(source.stream, formats=formats) as opened:
-                if opened.width * opened.height > most:
-                    raise Undecodable("it is larger than its header says")
-                if draft is not None:
-                    opened.draft("RGB", (draft, draft))
-                opened.load()
-                exif = source.exif or opened.info.get("exif")
-                profile = source.profile or opened.info.get("icc_profile")
-                picture = _as_seen(opened, source.depth, profile, reduced)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            if strips:
+                source = _source(stream, pixels=False)
+                picture, profile, exif = png_strips.halved(stream), source.profile, source.exif
+            else:
+                picture, profile, exif = _pixels(stream, most, formats, draft)
+        mode = "RGBA" if picture.has_transparency_data else "RGB"
+        if reduced is not None:
+            # Colours from a palette, and pixels made transparent by their colour, cannot be mixed.
+            mixes = picture.mode in _MIXABLE and "transparency" not in picture.info
+            picture = reduced(picture if mixes else picture.convert(mode))
+        seen = picture if picture.mode == mode else picture.convert(mode)
+        if profile is not None:
+            seen = _in_srgb(seen, picture, profile)
+        del picture
+        seen = _turned(seen, exif)
+    except (*_FAILURES, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Undecodable(f"{type(error).__name__}: {error}") from error
-    picture = _turned(picture, exif)
     # Metadata of the original file must not be copied into new ones.
-    picture.info = {}
-    return picture
+    seen.info = {}
+    return seen
+
+
+def _pixels(
+    stream: BinaryIO, most: int, formats: tuple[str, ...], draft: int | None
+) -> tuple[Image, bytes | None, bytes | None]:
+    """Decode to 8 bits per channel. Returns the colour profile and the Exif block, too."""
+    from PIL import Image
+
+    source = _source(stream)
+    with Image.open(source.stream, formats=formats) as opened:
+        if opened.width * opened.height > most:
+            raise Undecodable("it is larger than its header says")
+        if draft is not None:
+            opened.draft("RGB", (draft, draft))
+        opened.load()
+        profile = source.profile or opened.info.get("icc_profile")
+        return _eight_bits(opened, source.depth), profile, source.exif or opened.info.get("exif")
 
 
 class _Source(NamedTuple):
@@ -128,8 +153,11 @@ class _Source(NamedTuple):
     exif: bytes | None = None
 
 
-def _source(stream: BinaryIO) -> _Source:
-    """Reduce a PNG to its pixels, because its other chunks can decompress to any length. Raises ValueError."""
+def _source(stream: BinaryIO, *, pixels: bool = True) -> _Source:
+    """Reduce a PNG to its pixels, because its other chunks can decompress to any length. Raises ValueError.
+
+    Without ``pixels``, only profile and Exif are read.
+    """
     if read(stream, range(len(PNG_SIGNATURE))) != PNG_SIGNATURE:
         stream.seek(0)
         return _Source(stream)
@@ -138,6 +166,8 @@ def _source(stream: BinaryIO) -> _Source:
     depth, profile, exif = 8, None, None
     for kind, places in png_chunks(stream):
         if kind in _PNG_PICTURE:
+            if not pixels:
+                continue
             chunk = read(stream, places)
             kept.write(chunk)
             depth = chunk[16] if kind == b"IHDR" else depth
@@ -159,8 +189,8 @@ def _unpacked_profile(body: bytes) -> bytes | None:
     return profile if unpacker.eof else None
 
 
-def _as_seen(opened: Image, depth: int, profile: bytes | None, reduced: Callable[[Image], Image] | None) -> Image:
-    """Convert an image to 8 bits per channel, RGB or RGBA, in sRGB."""
+def _eight_bits(opened: Image, depth: int) -> Image:
+    """Convert an image to 8 bits per channel."""
     from PIL import Image
 
     picture = opened
@@ -169,13 +199,7 @@ def _as_seen(opened: Image, depth: int, profile: bytes | None, reduced: Callable
         picture = Image.frombytes("L", opened.size, opened.tobytes("raw", "I;16B")[::2])
         picture.info = dict(opened.info)
     _scale_transparency(picture, depth)
-    mode = "RGBA" if picture.has_transparency_data else "RGB"
-    if reduced is not None:
-        # Colours from a palette, and pixels made transparent by their colour, cannot be mixed.
-        mixes = picture.mode in _MIXABLE and "transparency" not in picture.info
-        picture = reduced(picture if mixes else picture.convert(mode))
-    seen = picture if picture.mode == mode else picture.convert(mode)
-    return seen if profile is None else _in_srgb(seen, picture, profile)
+    return picture
 
 
 def _scale_transparency(picture: Image, depth: int) -> None:
@@ -197,10 +221,15 @@ def _in_srgb(seen: Image, picture: Image, profile: bytes) -> Image:
     base = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}.get(profile[16:20])
     if base != ("L" if grey else "CMYK" if picture.mode == "CMYK" else "RGB"):
         return seen
-    before = picture if base == "CMYK" else seen.convert(base)
     try:
         described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        after = ImageCms.profileToProfile(before, described, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        srgb = ImageCms.createProfile("sRGB")
+        if base == seen.mode:
+            # A copy would need much memory.
+            ImageCms.profileToProfile(seen, described, srgb, outputMode="RGB", inPlace=True)
+            return seen
+        before = picture if base == "CMYK" else seen.convert(base)
+        after = ImageCms.profileToProfile(before, described, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         log.info("picture.profile_not_used", reason=str(error))
         return seen

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot.pictures.lettering import Lettering
 from bot.pictures.tree_layout import Chosen, Layout, Link, Place, laid_out
 
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
+log = structlog.get_logger(__name__)
+
 # A dark panel with a frame is readable on dark and on light pages.
 _PANEL, _FRAME, _BOX = "#1f2329", "#3a414b", "#2a3038"
 _WORDS, _QUIET, _LINE, _ACCENT = "#f2f4f7", "#aeb6c2", "#77818f", "#f0b56a"
 # In pixels. A cell is a box for the picture with two lines of text below it, and a gap to the next cell.
-_CELL, _BOX_SIDE, _TEXT, _GAP = 248, 208, 74, 56
+_CELL, _BOX_SIDE, _TEXT, _ONE_LINE, _GAP = 248, 208, 80, 50, 56
 _ROW = _BOX_SIDE + _TEXT + _GAP
 _MARGIN = 36
 _NAME_SIZE, _CAPTION_SIZE, _BADGE_SIZE = 28, 23, 22
 _RADIUS, _CURVE = 18, 16
-_LINE_WIDTH, _RING, _RING_SPACE = 4, 6, 5
+_LINE_WIDTH, _ARROW, _RING, _RING_SPACE = 4, 8, 6, 5
 _FOOT = 44
 _COLUMNS_AT_LEAST = 3
 _FINER = 2
@@ -66,7 +70,7 @@ def draw(chosen: Chosen, faces: Mapping[int, Face], *, asked: int, foot: str = "
     layout = laid_out(chosen.children, chosen.root)
     width, height = _size(layout, foot)
     indent = (width - round(layout.columns * _CELL)) / 2
-    spots = {node: _Spot.of(place, indent) for node, place in layout.places.items()}
+    spots = {node: _Spot.of(place, indent, faces[node]) for node, place in layout.places.items()}
     image = Image.new("RGB", (width, height), _PANEL)
     image.paste(_LINE, mask=_lines(layout.links, spots, indent, image.size))
     pen = ImageDraw.Draw(image)
@@ -88,14 +92,16 @@ class _Letters:
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """The pixels of a node: the centre of its box, and the top of the box."""
+    """The pixels of a node: the centre and the top of its box, and the end of the text below it."""
 
     x: float
     top: float
+    end: float
 
     @classmethod
-    def of(cls, place: Place, indent: float) -> _Spot:
-        return cls(round(indent + place.column * _CELL), _MARGIN + place.row * _ROW)
+    def of(cls, place: Place, indent: float, face: Face) -> _Spot:
+        top = _MARGIN + place.row * _ROW
+        return cls(round(indent + place.column * _CELL), top, top + _BOX_SIDE + (_TEXT if face.caption else _ONE_LINE))
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -120,7 +126,7 @@ def _lines(links: Iterable[Link], spots: Mapping[int, _Spot], indent: float, siz
     pen = ImageDraw.Draw(mask)
     for link in links:
         for points in _paths(link, spots, indent):
-            _line(pen, points)
+            _line(pen, points, curve=0 if link.across else _CURVE)
     return mask.reduce(_FINER)
 
 
@@ -130,8 +136,11 @@ def _paths(link: Link, spots: Mapping[int, _Spot], indent: float) -> Iterable[li
         end = spots[link.to[0]]
         middle = start.top + _BOX_SIDE / 2
         yield [(start.x + _BOX_SIDE / 2, middle), (end.x - _BOX_SIDE / 2, middle)]
+        # An arrow head, in the middle of the gap.
+        tip = (start.x + end.x) / 2 + _ARROW / 2
+        yield [(tip - _ARROW, middle - _ARROW), (tip, middle), (tip - _ARROW, middle + _ARROW)]
         return
-    below = start.top + _BOX_SIDE + _TEXT
+    below = start.end
     for node in link.to:
         end = spots[node]
         rail = end.top - _GAP / 2
@@ -139,7 +148,7 @@ def _paths(link: Link, spots: Mapping[int, _Spot], indent: float) -> Iterable[li
             yield [(start.x, below), (start.x, rail), (end.x, rail), (end.x, end.top)]
         else:
             trunk = indent + link.trunk * _CELL
-            first = below + _GAP / 2
+            first = start.top + _ROW - _GAP / 2
             yield [
                 (start.x, below),
                 (start.x, first),
@@ -150,21 +159,21 @@ def _paths(link: Link, spots: Mapping[int, _Spot], indent: float) -> Iterable[li
             ]
 
 
-def _line(pen: ImageDraw, points: Sequence[tuple[float, float]]) -> None:
+def _line(pen: ImageDraw, points: Sequence[tuple[float, float]], *, curve: int) -> None:
     corners = [point for number, point in enumerate(points) if number == 0 or point != points[number - 1]]
     path = [corners[0]]
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
-        path += _curve(before, corner, after)
+        path += _curve(before, corner, after, curve)
     path.append(corners[-1])
     scaled = [(x * _FINER, y * _FINER) for x, y in path]
     pen.line(scaled, fill=255, width=_LINE_WIDTH * _FINER, joint="curve")
 
 
 def _curve(
-    before: tuple[float, float], corner: tuple[float, float], after: tuple[float, float]
+    before: tuple[float, float], corner: tuple[float, float], after: tuple[float, float], curve: int
 ) -> list[tuple[float, float]]:
     """A rounded corner: points of a quadratic curve."""
-    radius = min(_CURVE, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+    radius = min(curve, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
     start, end = _towards(corner, before, radius), _towards(corner, after, radius)
     steps = 8
     points = []
@@ -206,9 +215,9 @@ def _node(image: Image, pen: ImageDraw, spot: _Spot, face: Face, letters: _Lette
         _badge(image, pen, face.badge, letters.badge, right, bottom)
     name = letters.name.writable(face.name)
     text, font = letters.name.fitted(name, _CELL - 12)
-    pen.text((spot.x, bottom + 34), text, fill=_ACCENT if emphasised else _WORDS, font=font, anchor="ms")
+    pen.text((spot.x, bottom + 39), text, fill=_ACCENT if emphasised else _WORDS, font=font, anchor="ms")
     text, font = letters.caption.fitted(face.caption, _CELL - 12)
-    pen.text((spot.x, bottom + 64), text, fill=_QUIET, font=font, anchor="ms")
+    pen.text((spot.x, bottom + 70), text, fill=_QUIET, font=font, anchor="ms")
 
 
 def _pictured(picture: bytes | Sign) -> Image:
@@ -220,8 +229,13 @@ def _pictured(picture: bytes | Sign) -> Image:
     if isinstance(picture, Sign):
         _sign(ground, picture)
         return ground
-    with Image.open(io.BytesIO(picture), formats=("WEBP", "JPEG", "PNG")) as opened:
-        small = opened.convert("RGBA")
+    try:
+        with Image.open(io.BytesIO(picture), formats=("WEBP", "JPEG", "PNG")) as opened:
+            small = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError) as error:
+        log.warning("family_tree.picture_unusable", kind=type(error).__name__)
+        _sign(ground, Sign.NONE)
+        return ground
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     scale = side / max(small.size)
     if scale > 1:
@@ -297,5 +311,5 @@ def _encoded(image: Image) -> bytes:
     framed.paste(image.crop((2, 2, image.width - 2, image.height - 2)), (2, 2), _corners(inner, 26))
     framed.putalpha(_corners(image.size, 28))
     stream = io.BytesIO()
-    framed.save(stream, "WEBP", quality=_QUALITY, method=4)
+    framed.save(stream, "WEBP", quality=_QUALITY, method=2)
     return stream.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,7 +208,7 @@ def _encodings(picture: Image, smaller: tuple[Size, ...], *, lossless: bool) -> 
 
     size = Size(*picture.size)
     if lossless:
-        yield "image/png", size, _encoded(picture, "PNG", compress_level=3)
+        yield "image/png", size, _encoded(picture, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     for quality in _QUALITIES:
         yield _lossy(picture, quality)
     for each in smaller:

@@ -1,4 +1,4 @@
-"""Draws a stored picture for the panel in which people edit it: as it is, and under a numbered grid.
+"""Draws a stored picture for the panel in which people edit it: as it is, under a numbered grid, or with a mask.
 
 Drawings are JPEG files. Transparent parts show a chequerboard.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bot.domain.areas import Area
 from bot.pictures import decoding
+from bot.pictures.masks import grey_mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +31,7 @@ _CHEQUERS, _CHEQUER_SIDE = ((236, 236, 236), (205, 205, 205)), 16
 _LINE, _SHADOW = (255, 255, 255, 215), (0, 0, 0, 120)
 _TINT, _EDGE = (236, 42, 142, 105), (255, 255, 255, 255)
 _OUTLINE = (214, 20, 118, 255)
+_RIM = 7
 _BADGE, _BADGE_MARKED, _DIGITS = (16, 16, 20, 178), (214, 20, 118, 255), (255, 255, 255, 255)
 
 
@@ -50,6 +52,21 @@ def grid_picture(file: Path, area: Area) -> bytes:
     return _jpeg(picture)
 
 
+def marked_picture(file: Path, mask: Path) -> bytes:
+    """Draw the picture with the white parts of a mask file tinted. Blocks. Raises Undecodable."""
+    from PIL import Image, ImageFilter
+
+    picture = _opaque(decoding.decode(file, side=SIDE_AT_MOST))
+    tinted = Image.blend(picture, Image.new("RGB", picture.size, _TINT[:3]), _TINT[3] / 255)
+    marked = grey_mask(mask, side=SIDE_AT_MOST).resize(picture.size, Image.Resampling.BILINEAR)
+    within = marked.filter(ImageFilter.MinFilter(_RIM))
+    # Of these two, only rims stay visible.
+    picture.paste(_EDGE[:3], mask=marked.filter(ImageFilter.MaxFilter(_RIM)))
+    picture.paste(_OUTLINE[:3], mask=marked)
+    picture.paste(tinted, mask=within)
+    return _jpeg(picture)
+
+
 class _Grid:
     """Draws a grid on a transparent layer of a size in pixels."""
 
@@ -59,7 +76,7 @@ class _Grid:
         self._columns = [size[0] * at // area.side for at in range(area.side + 1)]
         self._rows = [size[1] * at // area.side for at in range(area.side + 1)]
         cell_width, cell_height = size[0] / area.side, size[1] / area.side
-        self._font = _font(max(11, round(min(cell_width * 0.30, cell_height * 0.42, 54))))
+        self._font = _font(max(11, round(min(cell_width * 0.42, cell_height * 0.46, 46))))
 
     def draw(self) -> None:
         for cell in self._area.cells:

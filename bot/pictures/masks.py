@@ -70,15 +70,23 @@ def file_mask(file: Path, aside: Path, *, source: Size, sent: Size, fit: Fit | N
     """
     from PIL import Image
 
-    picture = decoding.decode(file)
-    mask = picture.convert("L")
-    if picture.mode == "RGBA":
-        mask = Image.composite(mask, Image.new("L", mask.size), picture.getchannel("A"))
+    mask = grey_mask(file)
     unclear = _part(mask, _BLACK, _WHITE) > _UNCLEAR
     if mask.size != (source.width, source.height):
         mask = mask.resize((source.width, source.height), Image.Resampling.BILINEAR)
     black = Image.new("L", (1, 1))
     return _written(laid(mask, placed_on(sent, source, fit), border=black), aside, unclear=unclear)
+
+
+def grey_mask(file: Path, *, side: int | None = None) -> Image:
+    """Read a mask file as brightness, at most ``side`` pixels a side; transparent is black. Raises Undecodable."""
+    from PIL import Image
+
+    picture = decoding.decode(file, side=side)
+    mask = picture.convert("L")
+    if picture.mode == "RGBA":
+        return Image.composite(mask, Image.new("L", mask.size), picture.getchannel("A"))
+    return mask
 
 
 def _part(mask: Image, above: int, below: int) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from bot.errors import Problem, UserError
 from bot.pictures import decoding
 from bot.pictures.decoding import Undecodable
 from bot.pictures.image_parts import jpeg_segments, webp_chunks
+from bot.pictures.png_strips import can_be_halved
 from bot.providers.base import FetchedImage
 from bot.providers.errors import Reason
 from bot.providers.image_headers import MOST_PIXELS, NotAnImage, inspect_upload
@@ -63,6 +65,7 @@ JPEG_XL = message("pictures.kind.jpeg_xl", "a JPEG XL picture")
 JPEG_2000 = message("pictures.kind.jpeg_2000", "a JPEG 2000 picture")
 
 _SIGNATURES: tuple[tuple[bytes, Message], ...] = (
+    (b"%PDF", PDF),
     (b"\x1aE\xdf\xa3", VIDEO),
     (b"FLV", VIDEO),
     (b"\0\0\1\xba", VIDEO),
@@ -88,17 +91,22 @@ _BRANDS: Mapping[bytes, Message] = {
 }
 _CONTAINERS: Mapping[bytes, Message] = {b"AVI ": VIDEO, b"WAVE": SOUND}
 
-# A JPEG with more pixels than this is decoded at half its size. No service makes a larger result.
-_JPEG_WHOLE = 4 * 4_194_304
+# A JPEG or PNG with more pixels than this is decoded at half its size. No service makes a larger result.
+_WHOLE = 4 * 4_194_304
 # The decoder works through all pixels in each scan. Real pictures have about 10; a file of thousands takes minutes.
 _SCANS_AT_MOST = 64
 _PARTS_AT_MOST = 10_000
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 # Any marker but the ones within a scan.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture.
+# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture. A GIF needs two pictures.
 _WEBP_PIXEL = 16
+_MOST_PIXELS: Mapping[str, int] = {"image/webp": 12_582_912, "image/gif": 12_582_912}
+_FORMATS = (*decoding.FORMATS, "GIF")
+_STRIP = 256
 _JPEG_QUALITY = 95
+# Run lengths take less time than the search for repeats, and photos and paintings get smaller by it.
+_PNG = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 # Up to this many pixels, colours are stored as sharp as brightness. Cameras do not do so either.
 _SHARP_COLOURS = 4_194_304
 
@@ -150,9 +158,8 @@ def normalised(file: Path, aside: Path) -> Normalised:
     with file.open("rb") as stream:
         found = _inspected(stream)
         lossy = _lossy(stream, found)
-    draft = min(found.size.width, found.size.height) // 2 if _halved(found) else None
-    picture = _decoded(file, draft)
-    transparent = picture.mode == "RGBA" and picture.getchannel("A").getextrema()[0] < 255
+    picture = _decoded(file, found)
+    transparent = picture.mode == "RGBA" and sum(picture.getchannel("A").histogram()[:255]) > 0
     if picture.mode == "RGBA" and not transparent:
         picture = picture.convert("RGB")
     size = Size(*picture.size)
@@ -163,17 +170,18 @@ def normalised(file: Path, aside: Path) -> Normalised:
             picture.save(written, "JPEG", quality=_JPEG_QUALITY, subsampling=sampling)
         else:
             media_type = "image/png"
-            picture.save(written, "PNG", compress_level=1)
+            picture.save(written, "PNG", **_PNG)
         length = written.tell()
     return Normalised(media_type, size, transparent, length)
 
 
-def _decoded(file: Path, draft: int | None) -> Image:
+def _decoded(file: Path, found: FetchedImage) -> Image:
     """Decode the uploaded file. Raises UnusablePicture."""
+    half = _halved(found)
+    draft = max(1, min(found.size.width, found.size.height) // 2) if half else None
+    strips = half and found.media_type == "image/png"
     try:
-        return decoding.decoded(
-            file, most=MOST_PIXELS, formats=(*decoding.FORMATS, "GIF"), draft=draft, reduced=_reduced
-        )
+        return decoding.decoded(file, most=MOST_PIXELS, formats=_FORMATS, draft=draft, strips=strips, reduced=_reduced)
     except Undecodable as error:
         log.info("picture.undecodable", reason=str(error))
         raise UnusablePicture(BROKEN) from error
@@ -186,13 +194,22 @@ def _decoded(file: Path, draft: int | None) -> Image:
 
 
 def _reduced(picture: Image) -> Image:
-    """Reduce a picture to PIXELS_AT_MOST."""
+    """Reduce a picture to PIXELS_AT_MOST, in strips, because the work on a whole one needs as much memory again."""
     from PIL import Image
 
     size = within(Size(*picture.size), PIXELS_AT_MOST)
     if (size.width, size.height) == picture.size:
         return picture
-    return picture.resize((size.width, size.height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # Transparency is applied to all pixels before each resizing.
+    strip = _STRIP if picture.mode in {"L", "RGB", "CMYK"} else size.height
+    small = Image.new(picture.mode, (size.width, size.height))
+    scale = picture.height / size.height
+    for top in range(0, size.height, strip):
+        bottom = min(size.height, top + strip)
+        box = (0, top * scale, picture.width, min(picture.height, bottom * scale))
+        part = picture.resize((size.width, bottom - top), Image.Resampling.LANCZOS, box=box)
+        small.paste(part, (0, top))
+    return small
 
 
 def within(size: Size, most: int) -> Size:
@@ -214,6 +231,11 @@ def _inspected(stream: BinaryIO) -> FetchedImage:
         found = inspect_upload(stream)
     except NotAnImage as error:
         raise UnusablePicture(_problem(stream, error)) from error
+    most = _MOST_PIXELS.get(found.media_type, MOST_PIXELS)
+    if found.media_type == "image/png" and not can_be_halved(stream):
+        most = _WHOLE
+    if found.size.pixels > most:
+        raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
     try:
         if found.media_type == "image/jpeg" and _too_many_scans(stream):
             raise ValueError("a JPEG of far too many scans")
@@ -228,7 +250,7 @@ def _problem(stream: BinaryIO, error: NotAnImage) -> Problem:
     head = stream.read(16)
     match error.reason:
         case Reason.IMAGE_TOO_MANY_PIXELS:
-            return TOO_MANY_PIXELS(**error.values, most=MOST_PIXELS // 1_000_000)
+            return _too_many(error.values["width"], error.values["height"], MOST_PIXELS)
         case Reason.IMAGE_CUT_SHORT:
             return CUT_SHORT if head else EMPTY
         case Reason.IMAGE_BROKEN:
@@ -244,6 +266,10 @@ def _problem(stream: BinaryIO, error: NotAnImage) -> Problem:
     return HEIC if kind is HEIC else OTHER_KIND(kind=kind)
 
 
+def _too_many(width: int | str, height: int | str, most: int) -> Problem:
+    return TOO_MANY_PIXELS(width=width, height=height, most=most // 1_000_000)
+
+
 def _kind(head: bytes) -> Message | None:
     """What a file seems to be by its first bytes."""
     if head[4:8] == b"ftyp":
@@ -254,7 +280,7 @@ def _kind(head: bytes) -> Message | None:
 
 
 def _halved(found: FetchedImage) -> bool:
-    return found.media_type == "image/jpeg" and found.size.pixels > _JPEG_WHOLE
+    return found.media_type in {"image/jpeg", "image/png"} and found.size.pixels > _WHOLE
 
 
 def _lossy(stream: BinaryIO, found: FetchedImage) -> bool:

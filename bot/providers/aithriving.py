@@ -11,6 +11,7 @@ from bot.providers.aithriving_endpoints import SD3_PATHS, Call, Endpoint, endpoi
 from bot.providers.aithriving_prices import Prices
 from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
+    Engine,
     FetchedImage,
     Finished,
     GeneratedImage,
@@ -96,6 +97,9 @@ class Aithriving(Provider):
             jobs=int(settings.number("AITHRIVING_JOBS", 100, low=1, high=10_000)),
         )
 
+    def has_retired(self, engine: Engine) -> bool:
+        return (engine.id, engine.operation) in self._retired
+
     def quote(self, request: ImageRequest) -> Quote:
         return self._prices.quote(self._endpoint(request), request)
 
@@ -111,7 +115,7 @@ class Aithriving(Provider):
         """
         call = Call(self._endpoint(request), request, pictures)
         if (request.engine, request.operation) in self._retired:
-            raise Refused(Reason.RETIRED)
+            raise Refused(Reason.RETIRED, detail="an engine that is switched off")
         form = _form(call)
         path = self._path(call.endpoint)
         answer = await self._service.call(
@@ -138,7 +142,7 @@ class Aithriving(Provider):
         """The row for this request. Raises Refused if there is none, for a request of another version."""
         endpoint = self._endpoints.get((request.engine, request.operation))
         if endpoint is None:
-            raise Refused(Reason.RETIRED)
+            raise Refused(Reason.RETIRED, detail="an unknown engine or operation")
         return endpoint
 
     async def _read(self, answer: Answer, value: Json, reply: Reply | None, call: Call) -> Finished:
@@ -187,7 +191,7 @@ class Aithriving(Provider):
         self._absent.add(path)
         if self._absent.issuperset(endpoint.paths):
             self._absent.difference_update(endpoint.paths)
-            raise Refused(Reason.RETIRED, detail=answer.detail)
+            raise Refused(Reason.RETIRED, detail=answer.detail, operator=True)
         raise Unreachable(detail=answer.detail)
 
     def _retire(self, request: ImageRequest) -> None:

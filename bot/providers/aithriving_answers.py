@@ -99,7 +99,7 @@ def refusal(answer: Answer, value: Json, judge: Judge, *, files: bool) -> Provid
     if files and (answer.status == 413 or _TOO_LARGE.search(judge.plain(said))):
         return TooLarge(detail=answer.detail)
     if answer.status in {404, 410} and says_no_more(said):
-        return Refused(Reason.RETIRED, detail=answer.detail)
+        return Refused(Reason.RETIRED, detail=answer.detail, operator=True)
     if 300 <= answer.status < 500 and answer.status not in {404, 408}:
         return judge.by_status(answer, paid=True)
     if answer.status >= 500 and judge.reason_in(said) is Reason.REFUSED:

@@ -336,6 +336,10 @@ class Provider(ABC):
         Raises the reader's own error for an invalid value, and WrongSetting for one that only the provider can check.
         """
 
+    def has_retired(self, engine: Engine) -> bool:
+        """Return whether the service no longer has this engine, or this operation of it."""
+        return engine.id in self.retired
+
     @abstractmethod
     def quote(self, request: ImageRequest) -> Quote:
         """Return the price of this request before it is sent."""

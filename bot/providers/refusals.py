@@ -140,7 +140,7 @@ class Judge:
         """Make a refusal from the service's message. ``status`` limits the possible reasons."""
         kind = self.reason_in(text, status)
         match kind:
-            case Reason.NO_CREDITS | Reason.WRONG_KEY:
+            case Reason.NO_CREDITS | Reason.WRONG_KEY | Reason.RETIRED:
                 return Refused(kind, detail=detail, operator=True)
             case Reason.BUSY:
                 return Busy(detail=detail)

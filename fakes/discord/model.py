@@ -47,6 +47,7 @@ class Member:
     user: User
     permissions: Permission = MEMBER
     roles: list[Role] = field(default_factory=list)
+    nick: str | None = None
 
     @property
     def all_permissions(self) -> Permission:

@@ -33,7 +33,7 @@ def user_json(user: User) -> Json:
 def member_json(member: Member, *, with_permissions: bool = False) -> Json:
     made: Json = {
         "user": user_json(member.user),
-        "nick": None,
+        "nick": member.nick,
         "avatar": None,
         "banner": None,
         "roles": [str(role.id) for role in member.roles],

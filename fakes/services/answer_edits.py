@@ -83,6 +83,20 @@ def content_as_one_image(answer: Json) -> Json:
     )(answer)
 
 
+def state_is(state: Json, *, waiting: bool = False, images: bool = True, **more: Json) -> Change:
+    """Put this state into the content of the responses, with or without their images."""
+
+    def change(item: dict[str, Json]) -> dict[str, Json]:
+        if item.get("type") != "response":
+            return item
+        content = item["content"]
+        made = content.get("images") if isinstance(content, dict) else content
+        told: dict[str, Json] = {"state": state, "images": made if images else [], **more}
+        return item | {"content": told, "waiting_response": waiting}
+
+    return each_object(change)
+
+
 def waiting(kind: str) -> Change:
     """Keep the entries of this type (``request`` or ``response``) waiting."""
     return each_object(lambda item: item | {"waiting_response": True} if item.get("type") == kind else item)

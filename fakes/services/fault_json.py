@@ -56,6 +56,7 @@ SHAPES_OF: Mapping[str, Callable[..., Any]] = {
         "request_error_is",
         "response_error_is",
         "without",
+        "state_is",
         "waiting",
         "without_entries",
         "first_images",

@@ -1,5 +1,7 @@
 // What Discord's clients do by themselves and SimCord's page does not.
 import { setMenuCommands } from "./message_menu.js";
+import { sayBriefly } from "./notice.js";
+import { setSamples } from "./pictures.js";
 
 // A relative time counts.
 const RELATIVE = /^(in |now$|this |next |last |tomorrow|yesterday)| ago$/;
@@ -135,15 +137,7 @@ document.addEventListener("click", (event) => {
   hideDismissed();
 });
 
-// A sentence that disappears by itself.
-let brief = null;
-function sayBriefly(text) {
-  clearTimeout(brief);
-  window.easelNotice(text);
-  brief = setTimeout(() => window.easelNotice(""), 4000);
-}
-
-// The panel: examples, faults of the services, a restart of the bot.
+// The panel: examples, pictures, faults of the services, a restart of the bot.
 const PANEL_CLOSED = "easel-panel-closed";
 const panel = document.getElementById("playground-panel");
 const toggle = document.getElementById("panel-toggle");
@@ -181,6 +175,7 @@ async function playground(order) {
 
 function drawControls(controls) {
   setMenuCommands(controls.menu);
+  setSamples(controls.pictures, () => { if (phone.matches) setPanel(false); });
   const examples = document.querySelector("#try-prompts ul");
   if (!examples.childElementCount) {
     for (const prompt of controls.prompts) {

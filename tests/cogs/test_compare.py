@@ -16,18 +16,20 @@ from bot.domain.requests import (
     TOO_FEW_ENGINES,
     TOO_MANY_IMAGES_OF_ENGINES,
 )
-from bot.providers.operations import Size
+from bot.providers.base import Engine
+from bot.providers.operations import Operation, Size
 from bot.text import Message
 from bot.ui.cards import job as cards
 from bot.ui.cards.wording import IMAGES
 from cogs.compare import together
 from fakes.services import Fault
 from fakes.services.faults import Status
-from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, engine, told
+from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, told
 from tests.doubles.forms import fields, filled, send
 from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
+THREE = f"{XL}, {BASIC}, {CORE}"
 
 
 async def compare(studio: Studio, prompt: str = "a fox", **options: Any) -> simcord.InteractionResult:
@@ -35,7 +37,7 @@ async def compare(studio: Studio, prompt: str = "a fox", **options: Any) -> simc
 
 
 async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
-    result = await compare(studio, seed=7)
+    result = await compare(studio, seed=7, engines=THREE)
     await studio.finish()
     shown = card(result)
     assert shown.labels[0].startswith("Confirm: ")
@@ -47,7 +49,7 @@ async def test_the_price_of_each_engine_is_shown_first(studio: Studio) -> None:
 
 
 async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: Studio) -> None:
-    result = await compare(studio, seed=7)
+    result = await compare(studio, seed=7, engines=THREE)
     result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
@@ -70,7 +72,7 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
 
 
 async def test_unsupported_options_are_not_sent_and_are_listed(studio: Studio) -> None:
-    result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500")
+    result = await compare(studio, "a fox::2 snow::-1 --no people --steps 20", size="1000x500", engines=THREE)
     result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
@@ -114,7 +116,7 @@ async def test_an_invalid_comparison_is_refused_at_once(studio: Studio, options:
 
 async def test_a_failed_engine_is_named_and_free(studio: Studio) -> None:
     studio.stand_in.misbehave(Fault("aithriving.core", Status(200, {"code": -1, "message": "Not these words"})))
-    result = await compare(studio)
+    result = await compare(studio, engines=THREE)
     result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     shown = card(result)
@@ -161,24 +163,30 @@ async def test_it_works_in_direct_messages(studio: Studio) -> None:
     assert len(card(result).images) == 2
 
 
+def for_words(studio: Studio) -> list[Engine]:
+    return [each for each in studio.runtime.service.engines.values() if each.doing(Operation.TEXT_TO_IMAGE)]
+
+
 async def suggested(studio: Studio, option: str, typed: str) -> dict[str, str]:
     choices = await studio.ada.autocomplete(studio.channel, "compare", option, typed, prompt="a fox")
     return {choice["value"]: choice["name"] for choice in choices}
 
 
 async def test_engines_are_suggested_one_after_the_other(studio: Studio) -> None:
-    names = {each: engine(studio, each).name for each in (CORE, BASIC, XL)}
-    assert list(await suggested(studio, "engines", "")) == [XL, BASIC, CORE]
+    names = {each.id: each.name for each in for_words(studio)}
+    assert list(await suggested(studio, "engines", "")) == list(names)
     further = await suggested(studio, "engines", f"{CORE}, ")
-    assert further == {f"{CORE}, {other}": f"{names[CORE]} + {names[other]}" for other in (XL, BASIC)}
-    third = await suggested(studio, "engines", f"{CORE}, {BASIC}, sta")
+    others = [each for each in names if each != CORE]
+    assert further == {f"{CORE}, {other}": f"{names[CORE]} + {names[other]}" for other in others}
+    third = await suggested(studio, "engines", f"{CORE}, {BASIC}, xl")
     assert third == {f"{CORE}, {BASIC}, {XL}": f"{names[CORE]} + {names[BASIC]} + {names[XL]}"}
 
 
 async def test_the_label_of_a_suggestion_can_be_continued(studio: Studio) -> None:
     """An app may put the label of the chosen suggestion into the field when a person types on."""
     first = (await suggested(studio, "engines", "core"))[CORE]
-    assert set(await suggested(studio, "engines", f"{first}, ")) == {f"{CORE}, {XL}", f"{CORE}, {BASIC}"}
+    others = [each.id for each in for_words(studio) if each.id != CORE]
+    assert set(await suggested(studio, "engines", f"{first}, ")) == {f"{CORE}, {other}" for other in others}
     second = (await suggested(studio, "engines", f"{CORE}, "))[f"{CORE}, {XL}"]
     assert f"{CORE}, {XL}, {BASIC}" in await suggested(studio, "engines", second)
     result = await compare(studio, engines=second)

@@ -97,15 +97,15 @@ async def test_parents_and_children_are_shown_in_the_same_card(studio: Studio) -
     await studio.press(studio.ada, card(second), "New seed")
     await studio.finish()
     shown = await details(studio, studio.ben, card(second))
-    assert shown.labels == ["Log", "Made from job 1", "Led to job 3", "Led to job 4"]
+    assert shown.labels == ["Log", "Tree", "Made from job 1", "Led to job 3", "Led to job 4"]
     up = await studio.press(studio.ben, shown, "Made from job 1")
     assert card(up).raw.id == shown.raw.id
     assert shows(card(up).text, details_cards.NUMBER(job=1))
-    assert card(up).labels == ["Log", "Led to job 2"]
+    assert card(up).labels == ["Log", "Tree", "Led to job 2"]
     down = await studio.press(studio.ben, card(up), "Led to job 2")
     further = await studio.press(studio.ben, card(down), "Led to job 3")
     assert shows(card(further).text, details_cards.NUMBER(job=3))
-    assert card(further).labels == ["Log", "Made from job 2"]
+    assert card(further).labels == ["Log", "Tree", "Made from job 2"]
 
 
 async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
@@ -117,7 +117,7 @@ async def test_hidden_related_jobs_are_only_counted(studio: Studio) -> None:
     async with studio.runtime.database.write() as tx:
         await rows.update_job(tx, 2, parent_id=1)
     mine = await details(studio, studio.ada, card(public))
-    assert mine.labels == ["Log", "Led to job 2"]
+    assert mine.labels == ["Log", "Tree", "Led to job 2"]
     assert shows(mine.text, details_cards.THREAD)
     theirs = await details(studio, studio.ben, card(public))
     assert theirs.labels == ["Log"]

@@ -16,12 +16,15 @@ from bot.domain.options import ImagineOptions
 from bot.domain.requests import plan, read_command
 from bot.domain.rules import WORD_REFUSED
 from bot.errors import UserError
+from bot.jobs.provider_text import TEXTS
 from bot.people.user_settings import UserSettings
+from bot.providers.errors import Reason
 from bot.servers.settings import NOT_A_MANAGER
 from bot.ui.cards.buttons import OLD_LIST, menu_id
 from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
 from bot.ui.cards.help import EXAMPLES, FOR_ADMINS, OVERVIEW, SUBJECTS, Subject, explained
 from bot.ui.cards.wording import safe
+from fakes.services import retired
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
 from tests.cogs.test_threads import forge
@@ -279,6 +282,21 @@ async def test_engines_are_listed_with_prices(studio: Studio) -> None:
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
     mine = told(await studio.ada.slash(studio.channel, "engines")).text
     assert f"Stable Diffusion 1.6** · {DEFAULT}" in mine
+
+
+@pytest.mark.parametrize("name", ["aithriving/edit", "stable image control"])
+async def test_an_engine_that_only_changes_pictures_is_shown_with_its_price(studio: Studio, name: str) -> None:
+    shown = told(await studio.ada.slash(studio.channel, "engines", engine=name))
+    assert str(EXACT_PRICE(price="6 credits")) in shown.text
+
+
+async def test_the_engines_are_listed_while_one_of_them_is_retired(studio: Studio) -> None:
+    studio.stand_in.misbehave(retired("aithriving.ultra"))
+    result = await studio.imagine(engine="aithriving/ultra")
+    await studio.finish()
+    assert shows(card(result).text, TEXTS[Reason.RETIRED](label="AI Thriving"))
+    assert f"Stable Image Core** · {DEFAULT}" in told(await studio.ada.slash(studio.channel, "engines")).text
+    assert "16 credits" in told(await studio.ada.slash(studio.channel, "engines", engine="aithriving/ultra")).text
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])

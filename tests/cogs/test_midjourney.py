@@ -9,8 +9,9 @@ from bot.jobs.provider_text import TEXTS
 from bot.providers.errors import Reason
 from bot.ui.cards.engines import TOGETHER
 from fakes.services import Fault
+from fakes.services.answer_edits import state_is
 from fakes.services.faults import Rewrite
-from fakes.services.version_faults import retired, state_is
+from fakes.services.version_faults import retired
 from storage.records import JobStatus
 from tests.cogs.conftest import CONFIRM, MakeStudio, Studio, card, told
 from tests.doubles.texts import shows

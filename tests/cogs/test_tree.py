@@ -7,10 +7,12 @@ import io
 from PIL import Image
 
 from bot.jobs import view as job_view
+from bot.jobs.lineage import Step
+from bot.providers.operations import Operation
 from bot.ui.cards import details as details_cards
 from bot.ui.cards import family as family_cards
 from storage import jobs as rows
-from tests.cogs.conftest import Studio, card, forge, told
+from tests.cogs.conftest import BASIC, Studio, card, forge, told
 from tests.doubles.texts import shows
 
 
@@ -31,8 +33,8 @@ async def test_the_tree_takes_the_place_of_the_details_and_goes_back(studio: Stu
     assert tree.private
     (item,) = tree.images
     alt = item["description"]
-    assert f"ada: {family_cards.HOW[family_cards.Step.NEW]}" in alt
-    assert f"ben: {family_cards.HOW[family_cards.Step.REPEATED]}" in alt
+    assert f"ada: {family_cards.HOW[Step.NEW]}" in alt
+    assert f"ben: {family_cards.HOW[Step.REPEATED]}" in alt
     (file,) = tree.raw.attachments
     back = card(await studio.press(studio.ada, tree, "Back to details"))
     assert shows(back.text, details_cards.NUMBER(job=2))
@@ -72,3 +74,18 @@ async def test_a_private_relative_has_no_name(studio: Studio) -> None:
     alt = tree.images[0]["description"]
     assert shows(alt, family_cards.PRIVATE(count=1))
     assert alt.count("ben") == 1
+
+
+async def test_only_who_brought_a_picture_sees_it_at_the_start_of_the_tree(studio: Studio) -> None:
+    file = io.BytesIO()
+    Image.linear_gradient("L").convert("RGB").resize((800, 600)).save(file, "JPEG")
+    await studio.imagine(prompt="a fox", engine=BASIC, picture=("photo.jpg", file.getvalue()))
+    await studio.finish()
+    for person, start in (
+        (studio.ada, f"1. ada: {family_cards.HOW[Step.ATTACHED]}."),
+        (studio.ben, f"1. {family_cards.PRIVATE(count=1)}."),
+    ):
+        details = told(await forge(studio, person, "details", 1))
+        alt = card(await studio.press(person, details, "Tree")).images[0]["description"]
+        assert start in alt
+        assert f"2. ada: {family_cards.HOW[Operation.IMAGE_TO_IMAGE]}" in alt

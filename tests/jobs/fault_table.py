@@ -17,10 +17,11 @@ from bot.jobs.submission import UNKNOWN as UNKNOWN_OUTCOME
 from bot.providers.errors import Reason
 from bot.text import Message, Text
 from fakes.services import Fate, Fault
-from fakes.services.answer_edits import first_images, images_at, without_entries
+from fakes.services.answer_edits import first_images, images_at, state_is, without_entries
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Body, Half, Redirect, Reset, Rewrite, Slow, Spoil, Status, cut
 from fakes.services.image_variants import HTML, bomb, html, noise, padded, svg, truncated
+from fakes.services.version_faults import NO_SUCH_VERSION
 from storage.records import SubmissionStatus
 
 
@@ -260,6 +261,35 @@ ROWS = (
         fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
         fine(act=Slow(0.02, pieces=4), at="*", times=EVER),
     ),
+    # --- the state in a response
+    Row(
+        "a state of failure",
+        lost(
+            saying(Reason.NOTHING_MADE, "failed."),
+            FOR_NOTHING,
+            act=Rewrite(state_is("failed", images=False)),
+            at=POLL,
+            times=EVER,
+        ),
+        None,
+    ),
+    Row(
+        "an unknown state and no images",
+        lost(
+            saying(Reason.NOTHING_MADE, "melted."),
+            FOR_NOTHING,
+            act=Rewrite(state_is("melted", images=False)),
+            at=POLL,
+            times=EVER,
+        ),
+        None,
+    ),
+    Row(
+        "previews before the images",
+        fine(act=Rewrite(state_is("processing", percent=62)), at=POLL, times=5),
+        None,
+    ),
+    Row("images with an unknown state", fine(act=Rewrite(state_is("gilded")), at=POLL, times=EVER), None),
     # --- the number of images
     Row(
         "charged for, and no images",
@@ -315,6 +345,11 @@ ROWS = (
         None,
     ),
     Row("an image that is gone for a moment", fine(act=Status(410), at=IMAGE, times=5, logs=(LATE,), seconds=18), None),
+    Row(
+        "a version code that is gone",
+        replace(no(TEXTS[Reason.RETIRED], NO_SUCH_VERSION, OPERATOR, at=THREAD, times=EVER), calls=0),
+        None,
+    ),
     Row("a wrong key at the first step", replace(no(KEY, Status(401), OPERATOR, at=THREAD), calls=0), None),
     Row("polls that a deploy answers with 404", fine(act=Status(404), at=POLL, times=5, seconds=50), None),
     Row("polls that a deploy answers with a message", fine(act=BUSY, at=POLL, times=6, logs=(POLL_FAILED,)), None),

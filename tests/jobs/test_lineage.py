@@ -44,8 +44,8 @@ class Families:
         await self.workshop.finish()
         return job_id
 
-    async def picture(self, job_id: int, *, kind: SourceKind = SourceKind.ATTACHED, **known: Any) -> int:
-        """A picture from which the job was made."""
+    async def picture(self, of: int, *, kind: SourceKind = SourceKind.ATTACHED, **known: Any) -> int:
+        """A picture from which the job ``of`` was made."""
         files = self.workshop.files
         name = sources.new_name("image/png")
         await asyncio.to_thread(files.path(name).write_bytes, png())
@@ -53,12 +53,8 @@ class Families:
         values: dict[str, Any] = {"user_id": ADA.user_id, **facts, "created_at": self.workshop.clock.now()} | known
         async with self.workshop.database.write() as tx:
             source_id = await sources.add(tx, sources.NewSource(kind=kind, file=name, **values))
-            await jobs.update_job(tx, job_id, source_id=source_id)
+            await jobs.update_job(tx, of, source_id=source_id)
         return source_id
-
-    async def change(self, job_id: int, **columns: Any) -> None:
-        async with self.workshop.database.write() as tx:
-            await jobs.update_job(tx, job_id, **columns)
 
     async def of(self, job_id: int, origin: Origin = ADA) -> Family:
         return await self.lineage.family(origin, job_id)
@@ -223,6 +219,8 @@ async def test_a_deleted_job_is_shown_only_between_others(families: Families) ->
     family = await families.of(first)
     assert list(family.members) == [first, gone, last]
     assert family.members[gone] == Member(Step.DELETED, Sign.PRIVATE)
+    await families.workshop.results.delete(ADA, first)
+    assert list((await families.of(last)).members) == [last]
 
 
 async def test_jobs_that_never_started_are_left_out(families: Families) -> None:

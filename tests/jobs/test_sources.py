@@ -21,7 +21,7 @@ from bot.providers.operations import Operation
 from bot.retention import Ages, Deleted, apply_retention
 from storage import images, jobs, ledger, sources
 from storage.ledger import Scope
-from storage.records import JobStatus, StoredSource
+from storage.records import JobStatus, StoredSource, SubmissionStatus
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 
@@ -179,6 +179,8 @@ async def test_a_picture_that_is_attached_again_is_stored_once_and_kept_for_anot
     picture = await attached(workshop, shade=9)
     workshop.clock.advance(0.9 * 86_400)
     assert await attached(workshop, shade=9) == picture
+    name = await name_of(workshop, picture)
+    assert await workshop.files.pools.files.run(os.listdir, workshop.files.path(name).parent) == [name]
     assert (await tidied(workshop, after_days=0.9)).pictures == 0
     assert (await tidied(workshop, after_days=0.2)).pictures == 1
     assert (await attached(workshop, shade=9)).id != picture.id
@@ -197,3 +199,16 @@ async def test_the_oldest_unused_picture_of_a_person_makes_room(
     left = [each for each in (used, other, *mine) if await stored(workshop, each) is not None]
     assert left == [used, other, *mine[1:]]
     assert not await has_file(workshop, name)
+
+
+async def test_a_job_whose_picture_is_missing_on_the_disk_fails_for_free(workshop: Workshop) -> None:
+    """As after a backup was restored without the folder of images."""
+    picture = await attached(workshop)
+    await workshop.files.remove(await name_of(workshop, picture))
+    job_id = await start_from(workshop, picture)
+    await workshop.finish()
+    (submission,) = (await workshop.view(job_id)).submissions
+    assert submission.record.status is SubmissionStatus.FAILED
+    assert [problem.code for problem in submission.problems] == [SOURCE_GONE.code]
+    assert (await workshop.totals()).spent == 0
+    assert workshop.provider.requests == []

@@ -87,6 +87,13 @@ def test_a_member_without_a_picture_has_a_sign(sign: Sign) -> None:
     assert all(with_sign.tobytes() != other.tobytes() for other in others)
 
 
+@pytest.mark.parametrize("data", [b"", b"no picture", encoded("red")[:24]])
+def test_a_broken_picture_is_drawn_as_none(data: bytes) -> None:
+    chain = chosen([1, 2], [])
+    broken = drawn(chain, asked=2, n1=Face(["Ada"], "varied", data))
+    assert broken.tobytes() == drawn(chain, asked=2, n1=Face(["Ada"], "varied", Sign.NONE)).tobytes()
+
+
 def test_the_largest_tree_is_bounded() -> None:
     pairs = [(node, 1 + (node - 2) // 3) for node in range(2, 400)]
     found = chosen([1], pairs)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import pytest
+from PIL import Image
 
 from bot import config
 from bot.clock import SystemClock
@@ -29,3 +31,10 @@ def hasty() -> HastyClock:
 def settings() -> Settings:
     """Default settings, without the environment and without a file."""
     return config.load({}, env_file=None)
+
+
+def png(size: tuple[int, int] = (40, 30)) -> bytes:
+    """A small picture."""
+    out = io.BytesIO()
+    Image.new("RGB", size, "#c04020").save(out, "PNG")
+    return out.getvalue()

@@ -11,7 +11,9 @@ from bot.config import Settings
 from fakes.services import Bill, Fault, StandIn, flat
 from fakes.services.faults import Status
 from playground.demo import ORDERS, TRANSCRIPT, play
+from playground.sample_pictures import SamplePictures
 from tests.playground.conftest import HastyClock
+from tests.playground.test_sample_pictures import plain
 
 
 def quick() -> StandIn:
@@ -33,12 +35,13 @@ async def test_everything_is_delivered(
 ) -> None:
     out = tmp_path / "out"
 
-    assert await play(settings, services=quick(), clock=hasty, out=out) == 0
+    assert await play(settings, services=quick(), pictures=SamplePictures(plain), clock=hasty, out=out) == 0
 
     assert sizes(out) == sorted(order.size for order in ORDERS for _ in range(order.images))
     said = capsys.readouterr().out
     assert (out / TRANSCRIPT).read_text("utf-8") == said
-    assert "5 pictures" in said
+    assert "6 pictures" in said
+    assert "picture:harbour.png" in said
     assert "WRONG" not in said
     for order in ORDERS:
         assert f"engine:{order.engine}" in said
@@ -53,12 +56,14 @@ async def test_an_engine_that_fails_is_a_failure(
     services = quick()
     services.misbehave(Fault("aithriving.core", Status(402), times=None))
 
-    assert await play(settings, services=services, clock=hasty, out=out) == 1
+    assert await play(settings, services=services, pictures=SamplePictures(plain), clock=hasty, out=out) == 1
 
     said = capsys.readouterr().out
     assert "WRONG: Stable Image Core brought 0 of 2 pictures." in said
     # The others are still there.
-    assert sizes(out) == sorted(order.size for order in ORDERS[:2] for _ in range(order.images))
+    assert sizes(out) == sorted(
+        order.size for order in ORDERS if "core" not in order.engine for _ in range(order.images)
+    )
 
 
 @pytest.mark.slow
@@ -68,6 +73,7 @@ async def test_wrong_amounts_are_a_failure(
     services = quick()
     services.bills.append(Bill("aithriving", "core", amount=1000, images=1, rendering="lost", prompt="", at=0))
 
-    assert await play(settings, services=services, clock=hasty, out=tmp_path / "out") == 1
+    pictures = SamplePictures(plain)
+    assert await play(settings, services=services, pictures=pictures, clock=hasty, out=tmp_path) == 1
 
     assert "aithriving/core is counted with 12 credits, the service charged 13 credits." in capsys.readouterr().out

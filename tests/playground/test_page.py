@@ -24,7 +24,7 @@ from playground.page import FOLDER, free_port, token_in
 from playground.page_files import CHANGES, THEIRS
 from playground.studio import Studio, open_studio
 from playground.world import open_world
-from tests.playground.conftest import HastyClock
+from tests.playground.conftest import HastyClock, png
 
 ROOT = Path(__file__).parents[2]
 SDXL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -77,6 +77,21 @@ async def test_from_a_prompt_to_images_and_again(studio: Studio, visitor: Visito
     studio.services.finish_all()
 
     assert await visitor.pictures(again, 2) == [(1216, 832), (1216, 832)]
+
+
+@pytest.mark.slow
+@in_a_browser
+async def test_from_a_picture_to_an_image(studio: Studio, visitor: Visitor) -> None:
+    await visitor.start_command("imagine")
+    await visitor.fill("prompt", "the same at night")
+    await visitor.attach("picture", {"name": "harbour.png", "mimeType": "image/png", "buffer": png((768, 512))})
+    await visitor.fill("strength", "40")
+    await visitor.send()
+    await studio.services.called("aithriving.basic.image_to_image")
+    studio.services.finish_all()
+
+    ((width, height),) = await visitor.pictures(visitor.message("the same at night").first, 1)
+    assert width * 512 == height * 768
 
 
 @pytest.mark.slow

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import simcord
 
 from bot.config import Settings
 from bot.ui.cards.buttons import custom_id
-from fakes.services import StandIn, flat
+from fakes.services import Fault, StandIn, flat
+from fakes.services.faults import Reset
 from playground.studio import Studio, open_studio
-from tests.playground.conftest import HastyClock
+from tests.playground.conftest import HastyClock, png
 
 PROMPT = "a lighthouse on a cliff"
 OTHER_PROMPT = "a fox in the snow"
+PICTURE = ("cat.png", png((768, 512)))
+VARY = "aithriving.basic.image_to_image"
 
 
 async def eventually(studio: Studio, true: Callable[[], bool]) -> None:
@@ -32,10 +36,10 @@ async def eventually(studio: Studio, true: Callable[[], bool]) -> None:
         studio.world.traffic.listeners.remove(news.set)
 
 
-async def ask(studio: Studio, prompt: str) -> int:
+async def ask(studio: Studio, prompt: str, **options: Any) -> int:
     """Ada asks for an image. Returns the id of the card."""
     ada = studio.world.members[0]
-    result = await ada.slash(studio.world.channel, "imagine", prompt=prompt)
+    result = await ada.slash(studio.world.channel, "imagine", prompt=prompt, **options)
     assert result.response is not None
     return result.response.id
 
@@ -84,6 +88,20 @@ async def test_a_job_goes_on_when_the_bot_restarts(settings: Settings, hasty: Ha
         await studio.services.called("ai-client.entry", 2)
 
 
+async def test_a_job_starts_from_its_picture_when_the_bot_restarts(settings: Settings, hasty: HastyClock) -> None:
+    async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty) as studio:
+        studio.services.misbehave(Fault("*", Reset(), times=None))
+        card = await ask(studio, PROMPT, picture=PICTURE)
+
+        await studio.restart()
+
+        studio.services.behave()
+        await eventually(studio, lambda: len(message(studio, card).attachments) == 1)
+        (upload,) = studio.services.calls_to(VARY)[-1].files.values()
+        assert upload.length > 0
+        assert len(studio.services.bills) == 1
+
+
 @pytest.mark.slow
 async def test_messages_images_and_buttons_are_there_after_a_restart_of_the_program(
     settings: Settings, hasty: HastyClock, tmp_path: Path
@@ -105,6 +123,23 @@ async def test_messages_images_and_buttons_are_there_after_a_restart_of_the_prog
         again = pressed.response.id
         await eventually(studio, lambda: len(message(studio, again).attachments) == 1)
         assert len(studio.services.bills) == 1, "the first job is not made again"
+
+
+@pytest.mark.slow
+async def test_a_job_starts_from_its_picture_after_a_restart_of_the_program(
+    settings: Settings, hasty: HastyClock, tmp_path: Path
+) -> None:
+    services = StandIn(seconds=None, painter=flat)
+    services.misbehave(Fault("*", Reset(), times=None))
+    async with open_studio(settings, services, clock=hasty, folder=tmp_path) as studio:
+        card = await ask(studio, PROMPT, picture=PICTURE)
+        assert studio.services.bills == []
+
+    async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty, folder=tmp_path) as studio:
+        await eventually(studio, lambda: len(message(studio, card).attachments) == 1)
+        assert len(studio.services.bills) == 1
+        (upload,) = studio.services.calls_to(VARY)[-1].files.values()
+        assert upload.length > 0
 
 
 @pytest.mark.slow

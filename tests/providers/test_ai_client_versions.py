@@ -20,9 +20,9 @@ from bot.providers.base import Ability, Cost, Failed, Finished, Json, Quote, Wai
 from bot.providers.errors import NotFound, Reason, Refused
 from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn
-from fakes.services.answer_edits import Change, each_object, without
+from fakes.services.answer_edits import Change, each_object, state_is, without
 from fakes.services.faults import Status
-from fakes.services.version_faults import retired, state_is
+from fakes.services.version_faults import NO_SUCH_VERSION, retired
 from tests.providers.workbench import (
     DALLE_ENGINE,
     ENTRY,
@@ -247,13 +247,19 @@ async def test_midjourneys_own_refusal_is_a_free_failure(all_versions: AiClient,
 
 
 @pytest.mark.parametrize(
-    ("status", "message"),
-    [(422, None), (422, "The given data was invalid."), (404, "This model was retired"), (410, "no longer available")],
+    "answer",
+    [
+        NO_SUCH_VERSION,
+        Status(422, {"message": "No.", "errors": {"ai_version_code": ["No."]}}),
+        Status(422, {"message": "This version was discontinued."}),
+        Status(404, {"message": "This model was retired"}),
+        Status(410, {"message": "no longer available"}),
+    ],
 )
 async def test_a_code_that_the_service_no_longer_has_is_switched_off(
-    all_versions: AiClient, stand_in: StandIn, status: int, message: str | None
+    all_versions: AiClient, stand_in: StandIn, answer: Status
 ) -> None:
-    stand_in.misbehave(retired(MIDJOURNEY, status, message))
+    stand_in.misbehave(retired(MIDJOURNEY, answer))
     for _ in range(3):
         error = await refusal(all_versions.prepare(FOUR))
         assert isinstance(error, Refused)
@@ -313,7 +319,7 @@ async def test_a_plain_404_may_be_a_restart_of_the_service(all_versions: AiClien
 async def test_a_plain_404_counts_if_other_codes_are_accepted_all_the_while(
     all_versions: AiClient, stand_in: StandIn
 ) -> None:
-    stand_in.misbehave(retired(MIDJOURNEY, 404))
+    stand_in.misbehave(retired(MIDJOURNEY, Status(404)))
     reasons = []
     for _ in range(5):
         reasons.append((await refusal(all_versions.prepare(FOUR))).reason)
@@ -324,7 +330,7 @@ async def test_a_plain_404_counts_if_other_codes_are_accepted_all_the_while(
 
 async def test_one_success_makes_earlier_404s_meaningless(all_versions: AiClient, stand_in: StandIn) -> None:
     for _ in range(3):
-        stand_in.misbehave(retired(MIDJOURNEY, 404, times=2))
+        stand_in.misbehave(retired(MIDJOURNEY, Status(404), times=2))
         for _ in range(2):
             await refusal(all_versions.prepare(FOUR))
             await all_versions.prepare(asked(XL))

@@ -175,11 +175,11 @@ async def test_a_retired_engine_is_switched_off(
     provider: Aithriving, server: FormServer, message: object, status: int
 ) -> None:
     server.answers = [failure(message, status)]
-    for _ in range(2):
+    for again in (False, True):
         error = await refusal(made_from(provider, asked(BASIC), None))
         assert isinstance(error, Refused)
         assert error.reason is Reason.RETIRED
-        assert not error.operator
+        assert error.operator is not again
     assert provider.retired == {BASIC}
     assert len(server.calls) == 1
     await made_from(provider, asked(CORE), None)
@@ -215,6 +215,9 @@ async def test_endpoints_that_have_nothing_in_common_are_retired_one_by_one(
     assert (await refusal(made_from(provider, sketch, files))).reason is Reason.RETIRED
     assert len((await made_from(provider, structure, files)).images) == 1
     assert not provider.retired
+    control = next(engine for engine in provider.engines if engine.id == CONTROL)
+    assert provider.has_retired(control)
+    assert [provider.has_retired(each) for each in control.others] == [False]
     server.answers = [failure("Not Found", 404)]
     await refusal(made_from(provider, structure, files))
     assert provider.retired == {CONTROL}

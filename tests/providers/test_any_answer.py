@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.providers.ai_client import AiClient
+from bot.providers.ai_client_versions import dalle_version, midjourney_version, stable_diffusion
 from bot.providers.aithriving import Aithriving
 from bot.providers.answers import Answer
 from bot.providers.base import Failed, Finished, Gone, ImageRequest, Provider, Waiting
@@ -18,13 +19,30 @@ from bot.providers.errors import OutcomeUnknown, ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
-from tests.providers.workbench import BASIC, CORE, SECRET, XL, asked
+from tests.providers.workbench import BASIC, CORE, DALLE_ENGINE, MIDJOURNEY_ENGINE, SECRET, XL, asked
 
 NAMES = (
     "code data message error errors detail image seed finish_reason guid type content waiting_response credits percent"
     " state images url thumbnail_url dimensions filesize request response"
 ).split()
-WORDS = ["", "None", "request", "response", "0", "-1", "1024x1024", "x", "../..", "iVBORw0KGgo=", "http://[", "\ud83d"]
+WORDS = [
+    "",
+    "None",
+    "processing",
+    "completed",
+    "failed",
+    "melted",
+    "request",
+    "response",
+    "0",
+    "-1",
+    "1024x1024",
+    "x",
+    "../..",
+    "iVBORw0KGgo=",
+    "http://[",
+    "\ud83d",
+]
 
 scalars = (
     st.none()
@@ -97,19 +115,21 @@ async def outcome(call: Any) -> object:
 TWO_SENT = [{"type": "request"}, {"type": "request"}, *({"type": "response", "content": [f"{n}"]} for n in range(4))]
 
 
-@given(status=statuses, body=bodies)
-@example(status=200, body=json.dumps(TWO_SENT).encode())
-async def test_ai_client(status: int, body: bytes) -> None:
+@given(status=statuses, body=bodies, engine=st.sampled_from([XL, MIDJOURNEY_ENGINE, DALLE_ENGINE]))
+@example(status=200, body=json.dumps(TWO_SENT).encode(), engine=XL)
+async def test_ai_client(status: int, body: bytes, engine: str) -> None:
     service = Told(status, body)
-    provider = AiClient(service, Downloads(service))
-    prepared = await outcome(provider.prepare(asked(XL)))
+    versions = (stable_diffusion(), midjourney_version(), dalle_version())
+    provider = AiClient(service, Downloads(service), versions=versions)
+    request = asked(engine)
+    prepared = await outcome(provider.prepare(request))
     assert isinstance(prepared, dict | ProviderError)
     assert not isinstance(prepared, OutcomeUnknown)
-    assert isinstance(await outcome(provider.submit({"thread": "x"}, asked(XL))), dict | ProviderError)
+    assert isinstance(await outcome(provider.submit({"thread": "x"}, request)), dict | ProviderError)
     found = await outcome(provider.find({"thread": "x"}))
     assert found is None or isinstance(found, dict | ProviderError)
     json.dumps(found if isinstance(found, dict) else None)
-    polled = await outcome(provider.poll({"thread": "x", "images": 2}))
+    polled = await outcome(provider.poll({"thread": "x", "images": 2}, request))
     assert isinstance(polled, Waiting | Finished | Failed | Gone | ProviderError)
     assert not isinstance(polled, OutcomeUnknown)
     if isinstance(polled, Failed):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.providers.errors import Reason
-from bot.providers.image_headers import NotAnImage, decoded_bytes, inspect
+from bot.providers.image_headers import NotAnImage, decoded_bytes, inspect, inspect_upload
 from bot.providers.operations import Size
 from fakes.services import image_variants
 
@@ -202,3 +202,66 @@ def test_16_bits_take_twice_as_much(colour: int) -> None:
         return BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"x") + chunk(b"IEND", b""))
 
     assert decoded_bytes(picture(16)) == 2 * decoded_bytes(picture(8))
+
+
+# --- uploads ------------------------------------------------------------------------------------------------------
+
+
+def gif(size: tuple[int, int] = (96, 64), frames: int = 1, **options: Any) -> bytes:
+    noise = Image.frombytes("RGB", size, random.Random(1).randbytes(size[0] * size[1] * 3))
+    out = BytesIO()
+    noise.save(
+        out, "GIF", save_all=True, append_images=[noise.rotate(90 * each) for each in range(1, frames)], **options
+    )
+    return out.getvalue()
+
+
+GIF = gif()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_upload_is_measured_like_an_image(kind: str) -> None:
+    assert inspect_upload(BytesIO(FILES[kind])) == inspect(FILES[kind])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"frames": 3}, {"comment": b"x" * 1000}, {"transparency": 0}, {"interlace": 0}]
+)
+def test_an_upload_may_be_a_gif(options: dict[str, Any]) -> None:
+    data = gif(**options)
+    found = inspect_upload(BytesIO(data))
+    assert (found.media_type, found.size, found.bytes) == ("image/gif", Size(96, 64), len(data))
+    assert refusal(data) is Reason.IMAGE_OF_OTHER_TYPE, "no service makes one"
+
+
+def test_a_gif_is_as_large_as_its_first_frame() -> None:
+    data = bytearray(gif())
+    data[6:10] = struct.pack("<HH", 8, 8)
+    assert inspect_upload(BytesIO(data)).size == Size(96, 64)
+
+
+def test_a_gif_that_ends_too_early() -> None:
+    data = gif()
+    for length in [*range(1, 60), *range(60, len(data) - 1, 97)]:
+        with pytest.raises(NotAnImage):
+            inspect_upload(BytesIO(data[:length]))
+
+
+@given(st.integers(0, 400), st.binary(min_size=1, max_size=8))
+def test_a_damaged_gif_gives_an_error_of_ours_or_is_harmless(at: int, damage: bytes) -> None:
+    data = GIF
+    try:
+        inspect_upload(BytesIO(data[:at] + damage + data[at + len(damage) :]))
+    except NotAnImage:
+        return
+
+
+def test_a_gif_of_endless_parts_is_given_up() -> None:
+    with pytest.raises(NotAnImage):
+        inspect_upload(BytesIO(b"GIF89a\x08\0\x08\0\0\0\0" + b"\x21\xfe\0" * 120_000))
+
+
+def test_an_uploaded_jpeg_may_have_a_video_after_its_end() -> None:
+    data = FILES["jpeg"] + b"\0" * 200_000
+    assert refusal(data) is Reason.IMAGE_CUT_SHORT
+    assert inspect_upload(BytesIO(data)).size == Size(96, 64)

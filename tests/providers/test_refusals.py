@@ -153,7 +153,7 @@ def test_the_status_decides(status: int, body: object, paid: type[ProviderError]
         (403, None, True),
         (404, {"message": "Not Found"}, True),
         (405, None, True),
-        (410, {"message": "This model was retired"}, False),
+        (410, {"message": "This model was retired"}, True),
         (410, {"message": "Gone for good"}, True),
         (422, {"errors": {"size": ["bad"]}}, False),
     ],

@@ -244,7 +244,7 @@ def test_details_show_settings_cost_time_and_seed_and_the_log_every_step() -> No
     ]
     found = JobDetails(shown, mine=True, events=events, parent=11, children=(13, 14), hidden=0, kept_until=NOW)
     card = details_card(found)
-    assert labels(card) == ["Log", "Made from job 11", "Led to job 13", "Led to job 14"]
+    assert labels(card) == ["Log", "Tree", "Made from job 11", "Led to job 13", "Led to job 14"]
     spoken = said(card)
     for words in (
         str(details.SETTINGS(settings="Brush · 512x512 · 30 steps")),

@@ -99,10 +99,10 @@ async def test_related_jobs_can_be_opened_in_the_details(home: House, ada: Perso
     await again.until(lambda seen: "Sent" in seen.text)
     await home.done()
     details = await (await ada.press(card, "Details")).answered()
-    assert details.labels == ("Log", "Led to job 2")
+    assert details.labels == ("Log", "Tree", "Led to job 2")
     await ada.press(details, "Led to job 2")
     walked = await ada.watches(details, lambda seen: "job 2" in seen.text)
-    assert walked.labels == ("Log", "Made from job 1")
+    assert walked.labels == ("Log", "Tree", "Made from job 1")
 
 
 async def test_message_commands_work_on_every_result(home: House, ada: Person) -> None:

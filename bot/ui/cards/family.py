@@ -109,7 +109,7 @@ def _about(family: Family, number: int, names: Names) -> str:
 
 
 def _face(family: Family, number: int, member: Member, names: Names) -> Face:
-    omitted = family.chosen.omitted.get(number, 0)
+    omitted = family.chosen.omitted.get(number, 0) + (family.chosen.skipped if number == family.chosen.root else 0)
     badge = f"+{omitted}" if omitted else ""
     how = HOW.get(member.step)
     if how is None:

@@ -99,6 +99,7 @@ SUBJECTS: Mapping[str, Subject] = {
             t("**Edit prompt** opens the prompt and the settings so you can change them."),
             t("**Share** shows your private result in the channel."),
             t("**Details** shows everything: settings, seeds, cost, time, sources, and the command to repeat it."),
+            t("**Tree**, in the details, shows what a result was made from, and what people made from it."),
             t("**Delete** removes a result for good, with its prompt and settings."),
             t("In a message's menu (right-click or long-press), under Apps: **Use this prompt** and **Details**."),
         ),

@@ -25,6 +25,9 @@ def upgrade() -> None:
         for name in ("source_id", "mask_id"):
             jobs.add_column(sa.Column(name, sa.Integer))
             jobs.create_foreign_key(f"fk_jobs_{name}_sources", "sources", [name], ["id"], ondelete="SET NULL")
+    if op.get_bind().dialect.name == "sqlite":
+        # Copying the rows of an empty table records its highest id as 0. A table that never had a row has no record.
+        op.execute("DELETE FROM sqlite_sequence WHERE name = 'jobs' AND seq = 0")
     for name in ("source_id", "mask_id"):
         _index(f"ix_jobs_{name}", "jobs", [name], sa.text(f"{name} IS NOT NULL"))
     op.add_column("ledger", sa.Column("operation", sa.Text))
