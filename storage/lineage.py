@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.records import JobStatus
 
 _JOBS = tables.jobs.c
 _SOURCES = tables.sources.c
@@ -59,6 +60,19 @@ async def ancestors(conn: AsyncConnection, job_id: int, *, limit: int) -> list[M
     return list(line.values())[::-1]
 
 
+async def parent(conn: AsyncConnection, job_id: int) -> int | None:
+    """Return the job that this one was made from, or None."""
+    row = (await conn.execute(_MADE.where(_JOBS.id == job_id))).first()
+    return None if row is None else Made(*row).parent
+
+
+async def children(conn: AsyncConnection, job_id: int) -> list[int]:
+    """Return the ids of the existing jobs that were made from this one, oldest first."""
+    there = _JOBS.status != JobStatus.DELETED.value
+    rows = await conn.execute(_made_from({job_id}).where(there))
+    return [Made(*row).job_id for row in rows]
+
+
 async def descendants(conn: AsyncConnection, job_id: int, *, limit: int) -> list[Made]:
     """Return what was made from the job, generation by generation, each oldest first; at most ``limit`` jobs."""
     every: list[Made] = []
@@ -73,9 +87,12 @@ async def descendants(conn: AsyncConnection, job_id: int, *, limit: int) -> list
 
 
 async def _children(conn: AsyncConnection, parents: Collection[int], limit: int) -> list[Made]:
+    return [Made(*row) for row in await conn.execute(_made_from(parents).limit(limit))]
+
+
+def _made_from(parents: Collection[int]) -> Select[Any]:
     candidates = union(
         select(_JOBS.id).where(_JOBS.parent_id.in_(parents)),
         select(_JOBS.id).join(tables.sources, _SOURCES.id == _JOBS.source_id).where(_SOURCES.job_id.in_(parents)),
     )
-    statement = _MADE.where(_JOBS.id.in_(candidates), _PARENT.in_(parents)).limit(limit)
-    return [Made(*row) for row in await conn.execute(statement)]
+    return _MADE.where(_JOBS.id.in_(candidates), _PARENT.in_(parents))

@@ -12,10 +12,10 @@ from bot.domain.options import SEED
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
-from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, TREE
+from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, SOURCE, TREE
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, took
-from bot.ui.cards.job_text import label, prompt_text, settings_text
+from bot.ui.cards.job_text import edit_line, label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
@@ -33,6 +33,7 @@ COMMAND_TOO_LONG = message(
 )
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")
+PICTURE = message("details.picture", "**Picture** {edit}")
 COST = message("details.cost", "**Cost** {cost}")
 TIME = message("details.time", "**Time** {time}")
 TIME_AFTER_QUEUE = message("details.time_after_queue", "**Time** {time}, after {waited} in the queue")
@@ -52,7 +53,8 @@ HIDDEN = message(
 def details_card(found: JobDetails) -> Card:
     """The prompt, who made it and when, the settings, cost, time and seeds, and the command to recreate it.
 
-    Its buttons lead to the log, to the job it was made from, and to those made from it.
+    Its buttons lead to the log, to the job it was made from, to the one that made its picture, and to those made from
+    it.
     """
     view = found.view
     line = command_line(view.options).replace("```", "'''")
@@ -76,7 +78,10 @@ def _headline(view: JobView) -> str:
 
 def _facts(found: JobDetails) -> list[str]:
     view, job = found.view, found.view.job
-    lines: list[Words] = [SETTINGS(settings=settings_text(view, without=SEED)), COST(cost=cost_text(view))]
+    lines: list[Words] = [SETTINGS(settings=settings_text(view, without=SEED))]
+    if edited := edit_line(view, settings=False, to_author=found.mine):
+        lines.append(PICTURE(edit=edited))
+    lines.append(COST(cost=cost_text(view)))
     lines += [line for line in (_time(view), _seeds(view)) if line is not None]
     # A thread's title may be taken from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
@@ -146,9 +151,10 @@ def _buttons(found: JobDetails) -> list[ui.ActionRow[Any]]:
         buttons.append(LOG.on(found.view.job.id))
     if found.related:
         buttons.append(TREE.on(found.view.job.id))
-    if found.parent is not None:
-        buttons.append(PARENT.on(found.parent, job=found.parent))
-    latest = found.children[-(RELATED_AT_MOST - (found.parent is not None)) :]
+    above = ((PARENT, found.parent), (SOURCE, found.source))
+    buttons += [button.on(job_id, job=job_id) for button, job_id in above if job_id is not None]
+    room = RELATED_AT_MOST - sum(job_id is not None for _, job_id in above)
+    latest = found.children[-room:]
     buttons += [CHILD.on(child, job=child) for child in latest]
     return [
         ui.ActionRow(*buttons[place : place + BUTTONS_IN_A_ROW]) for place in range(0, len(buttons), BUTTONS_IN_A_ROW)
