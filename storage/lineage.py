@@ -1,7 +1,7 @@
 """The lineage of jobs: from which job or picture each one was made, and what was made from it.
 
 A job was made from the job whose image it started from, or else from the job that it repeats or edits. A repetition
-starts from the same picture as the repeated job, and was made from that job.
+starts from the same picture or image as the repeated job, and was made from that job.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from storage.records import JobStatus
 _JOBS = tables.jobs.c
 _SOURCES = tables.sources.c
 _PARENTS = tables.jobs.alias("parents")
+_THEIRS = tables.sources.alias("theirs")
 
 
 class Made(NamedTuple):
@@ -36,6 +37,8 @@ class Made(NamedTuple):
 # Built once: building a statement takes longer than running it.
 _PARENT: ColumnElement[Any] = case(
     (_PARENTS.c.source_id == _JOBS.source_id, _JOBS.parent_id),
+    # Another person's record of the same image.
+    (_THEIRS.c.image_id == _SOURCES.image_id, _JOBS.parent_id),
     else_=func.coalesce(_SOURCES.job_id, _JOBS.parent_id),
 )
 _MADE: Select[Any] = (
@@ -43,6 +46,7 @@ _MADE: Select[Any] = (
     .select_from(tables.jobs)
     .outerjoin(tables.sources, _SOURCES.id == _JOBS.source_id)
     .outerjoin(_PARENTS, _PARENTS.c.id == _JOBS.parent_id)
+    .outerjoin(_THEIRS, _THEIRS.c.id == _PARENTS.c.source_id)
     .order_by(_JOBS.id)
 )
 

@@ -128,14 +128,15 @@ class Results:
             parent = await lineage.parent(connection, job_id)
             children = await lineage.children(connection, job_id)
             related = {*children, *(each for each in (parent, made_by) if each is not None)}
-            seen = {job.id for job in await jobs.get_jobs(connection, related) if may_see(origin, job)}
+            there = [job for job in await jobs.get_jobs(connection, related) if job.status is not JobStatus.DELETED]
+        seen = {job.id for job in there if may_see(origin, job)}
         return JobDetails(
             view,
             view.job.user_id == origin.user_id,
             events,
             parent if parent in seen else None,
             tuple(child for child in children if child in seen),
-            hidden=len(related) - len(seen),
+            hidden=len(there) - len(seen),
             kept_until=self._store.kept_until(view.job),
             source=made_by if made_by in seen and made_by != parent else None,
         )

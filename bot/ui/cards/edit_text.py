@@ -15,7 +15,7 @@ from bot.text import Message, Text, message, t
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.layout import Words
 from bot.ui.cards.wording import plain
-from storage.records import DeliveryMethod, Job
+from storage.records import DeliveryMethod, Job, JobStatus
 
 VARIED = message("edit.varied", "Varied")
 PART_CHANGED = message("edit.part_changed", "Changed a part")
@@ -135,6 +135,8 @@ def _image(made: MadeFrom, job: Job) -> Text:
 
 def _readable(source: Job, job: Job, *, to_author: bool) -> bool:
     """Whether all readers of the job's card may see the job from which its picture comes."""
+    if source.status is JobStatus.DELETED:
+        return False
     if to_author and source.user_id == job.user_id:
         return True
     if source.delivered_by is DeliveryMethod.DIRECT_MESSAGE:
