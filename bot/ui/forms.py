@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.domain.characters import typed
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST
 from bot.domain.form_data import Draft
 from bot.domain.options import NEGATIVE, ImagineOptions
 from bot.jobs.service import JobService
@@ -81,8 +82,9 @@ class EditForm(ui.Modal):
         self._starter = starter
         operation = draft.base.operation
         self._prompt = _paragraph(draft.prompt, required=operation.needs_prompt)
-        self._find = _line(draft.base.search or "", t("the car"), required=True)
-        self._extend = _line(draft.base.extend or "", t("wider, or left 256 right 256"), required=True)
+        self._find = _line(draft.base.search or "", t("the car"), required=True, most=FIND_AT_MOST)
+        hint = t("wider, or left 256 right 256")
+        self._extend = _line(draft.base.extend or "", hint, required=True, most=EXTENSION_AT_MOST)
         self._engine = _engine_select(draft, engines)
         self._size = _line(draft.size, t("The engine's default"))
         self._negative = _line(draft.negative, t("Nothing in particular"))
@@ -275,10 +277,5 @@ def _paragraph(value: str, *, required: bool) -> ui.TextInput[Any]:
     )
 
 
-def _line(value: str, placeholder: Words, *, required: bool = False) -> ui.TextInput[Any]:
-    return ui.TextInput(
-        default=value[:_TEXT_AT_MOST] or None,
-        placeholder=str(placeholder),
-        required=required,
-        max_length=_TEXT_AT_MOST,
-    )
+def _line(value: str, placeholder: Words, *, required: bool = False, most: int = _TEXT_AT_MOST) -> ui.TextInput[Any]:
+    return ui.TextInput(default=value[:most] or None, placeholder=str(placeholder), required=required, max_length=most)

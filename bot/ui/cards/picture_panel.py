@@ -13,6 +13,7 @@ from bot.jobs.picture_tools import EditedPicture, Offer
 from bot.text import Text, amount_text, message, t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import in_rows
+from bot.ui.cards.edit_text import source_text
 from bot.ui.cards.job_text import engine_name, weighted
 from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
 from bot.ui.cards.picture_buttons import (
@@ -128,12 +129,7 @@ def _about(picture: EditedPicture, small: bytes | None) -> list[ui.Item[Any]]:
 def _facts(picture: EditedPicture) -> str:
     made_by, author = picture.made_by, picture.source.author_id
     engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
-    source = None if picture.view is None else picture.view.options.source
-    made_from = None
-    if source is not None and source.job_id is not None:
-        made_from = t("made from job {job:plain}", job=source.job_id)
-    elif source is not None:
-        made_from = t("made from a picture")
+    made_from = None if picture.view is None else source_text(picture.view)
     return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
 
 
