@@ -53,7 +53,7 @@ NAMES: Mapping[Operation, Text] = {
 
 FIND_AT_MOST = 200
 """The maximum length of the words for the thing to replace."""
-EXTENSION_AT_MOST = 60
+EXTENSION_AT_MOST = 100
 """The maximum length of an extension as it is typed."""
 
 SAME_SHAPE = math.log(1.03)

@@ -11,6 +11,7 @@ import pytest
 import simcord
 from PIL import Image
 
+from bot.domain.command_line import EDIT_COMMANDS
 from bot.domain.edits import NAMES
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import decode_request
@@ -21,7 +22,7 @@ from bot.providers.base import ImageRequest
 from bot.providers.operations import Operation
 from bot.ui.cards import edit_text
 from bot.ui.cards.delivery_text import jump_url
-from bot.ui.cards.details import HIDDEN
+from bot.ui.cards.details import HIDDEN, ONLY_FOR_AUTHOR
 from bot.ui.cards.refusal import EDIT_THE_RESULT
 from bot.ui.job_starter import JobStarter
 from storage import submissions
@@ -115,6 +116,7 @@ async def test_details_say_what_was_done_and_lead_to_the_image_that_it_was_made_
     }
     if operation in facts:
         assert shows(details.text, facts[operation])
+    assert f"/edit {EDIT_COMMANDS[operation]} image:1-1 " in details.text
     assert details.labels == ["Log", "Tree", "Made from job 1"]
     parent = card(await atelier.press(atelier.ben, details, "Made from job 1"))
     assert parent.labels == ["Log", "Tree", "Led to job 2"]
@@ -333,4 +335,7 @@ async def test_cards_name_an_attached_picture_to_its_author_and_to_others(studio
         (studio.ada, edit_text.FROM_YOUR_ATTACHMENT),
         (studio.ben, edit_text.FROM_ATTACHMENT),
     ):
-        assert shows(told(await studio.press(person, card(public), "Details")).text, words)
+        text = told(await studio.press(person, card(public), "Details")).text
+        assert shows(text, words)
+        assert "image:p1 " in text
+        assert shows(text, ONLY_FOR_AUTHOR) == (person is studio.ben)

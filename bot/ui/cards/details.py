@@ -14,6 +14,7 @@ from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
 from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, SOURCE, TREE
 from bot.ui.cards.delivery_text import delivery_text
+from bot.ui.cards.edit_text import source_image
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, took
 from bot.ui.cards.job_text import edit_line, label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
@@ -30,6 +31,9 @@ _REQUESTS_AT_LEAST, _REQUESTS_AT_MOST = 60, 900
 COMMAND = message("details.command", "Command to recreate this")
 COMMAND_TOO_LONG = message(
     "details.command_too_long", "The command to recreate this is too long to show here. Edit prompt has all of it."
+)
+ONLY_FOR_AUTHOR = message(
+    "details.only_for_author", "Only {author} can use it, because it starts from a picture of theirs."
 )
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")
@@ -57,9 +61,12 @@ def details_card(found: JobDetails) -> Card:
     it.
     """
     view = found.view
-    line = command_line(view.options).replace("```", "'''")
+    image = source_image(view, to_author=found.mine)
+    line = command_line(view.options, image=image).replace("```", "'''")
     fits = units(line) <= LINE_AT_MOST
     again = [heading(COMMAND), f"```{line}```"] if fits else [quiet(COMMAND_TOO_LONG)]
+    if view.made_from is not None and image is None and not found.mine:
+        again.append(quiet(ONLY_FOR_AUTHOR(author=for_author(view))))
     # The command contains the prompt.
     about = [prompt_text(view, 700 if fits else 1200), quiet(_headline(view))]
     known = _facts(found)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from bot.domain.areas import Area
 from bot.domain.edits import NAMES
-from bot.domain.pictures import SourceKind
+from bot.domain.pictures import ImageReference, SourceKind
 from bot.jobs.made_from import MadeFrom
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest
@@ -125,6 +125,14 @@ def source_text(view: JobView, *, to_author: bool | None = None) -> Text | None:
     url = jump_url(made.job)
     image = _image(made, made.job) if url is None else t("[{image}]({url})", image=_image(made, made.job), url=url)
     return FROM_IMAGE(image=image) if own else FROM_IMAGE_BY(image=image, author=author)
+
+
+def source_image(view: JobView, *, to_author: bool) -> ImageReference | None:
+    """The image that it was made from, if all readers may see it. ``to_author``: only the job's author reads it."""
+    made = view.made_from
+    if made is None or made.job is None or made.number is None:
+        return None
+    return ImageReference(made.job.id, made.number) if _readable(made.job, view.job, to_author=to_author) else None
 
 
 def _image(made: MadeFrom, job: Job) -> Text:
