@@ -37,7 +37,7 @@ PICTURE = "picture.jpg"
 """The name of the small picture's file."""
 _WORDS_AT_MOST = 300
 _ALT_AT_MOST = 500
-_NAME_AT_MOST = 40
+_NAME_AT_MOST, _LABEL_AT_MOST = 40, 80
 _PAIR = 2
 _WIDE = 60
 """The width at which two buttons share a row: labels with prices are long, and apps wrap those that do not fit."""
@@ -85,7 +85,7 @@ def tool_button(picture: EditedPicture, offer: Offer, *, label: Words | None = N
     """The button of a tool with its price: ``Vary a little · 6``."""
     button = _BUTTONS[offer.tool.name]
     priced = facts(label or button.label, price_text(offer.price))
-    return button.on(picture.reference, offer.price.high, priced)
+    return button.on(picture.reference, offer.price.high, plain(priced, _LABEL_AT_MOST))
 
 
 def price_text(price: Price) -> Words:
