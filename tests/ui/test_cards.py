@@ -21,7 +21,7 @@ from bot.text import Text
 from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, TOGETHER, engine_card, engines_card
+from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, RETIRED, TOGETHER, engine_card, engines_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
@@ -286,6 +286,16 @@ def test_an_engine_that_makes_several_images_at_a_time_says_so() -> None:
     assert shows(said(engines_card([fours], lambda _: price, default="")), TOGETHER(count=4))
     assert shows(said(engine_card(fours, price, default=False)), TOGETHER(count=4))
     assert not shows(said(engine_card(ENGINE, price, default=False)), TOGETHER(count=1))
+
+
+@pytest.mark.parametrize("many", [1, 40])
+def test_engines_that_are_gone_are_marked(many: int) -> None:
+    engines = [replace(ENGINE, id=f"scripted/{number}") for number in range(many)]
+    gone = {"scripted/0"}
+    price = Price(400, 2000, exact=False)
+    assert said(engines_card(engines, lambda _: price, default="", retired=gone)).count(str(RETIRED)) == 1
+    assert shows(said(engine_card(engines[0], price, default=True, retired=gone)), RETIRED)
+    assert not shows(said(engines_card(engines, lambda _: price, default="")), RETIRED)
 
 
 def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
