@@ -60,8 +60,8 @@ SKETCH = Tool("sketch", Operation.SKETCH)
 START = Tool("start", Operation.IMAGE_TO_IMAGE, strength=50)
 FINISH = Tool("finish", Operation.IMAGE_TO_IMAGE, strength=40, own_words=True)
 
-TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, START, PART, ERASE, EXTEND, STRUCTURE, SKETCH)
-"""Every tool of the panel but Finish, in the order of the panel."""
+TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, EXTEND, PART, ERASE, SKETCH, START, STRUCTURE)
+"""Every tool of the panel but Finish, in the order of the panel, where two share a row."""
 EXTEND_TOOLS = tuple(
     Tool(name, Operation.OUTPAINT, extend=extension)
     for name, extension in (

@@ -39,10 +39,10 @@ TOOLS = [
     "Vary a little · 2",
     "Vary a lot · 2",
     "Change by words · 2",
-    "Use as start · 2",
     "Extend · 2",
-    "Keep the structure · 2",
     "From a sketch · 2",
+    "Use as start · 2",
+    "Keep the structure · 2",
     "Original file",
 ]
 

@@ -74,8 +74,8 @@ def test_no_row_of_the_panel_is_wider_than_two_buttons() -> None:
     ("price", "shown"),
     [
         (Price(6000, 6000, exact=True), "6"),
-        (Price(900, 900, exact=False), "about 0.9"),
-        (Price(400, 2000, exact=False), "0.4 to 2"),
+        (Price(900, 900, exact=False), "~0.9"),
+        (Price(400, 2000, exact=False), "0.4–2"),
         (Price(0, 0, exact=True), "free"),
     ],
 )

@@ -30,8 +30,8 @@ NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right n
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
 FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
 FREE = message("panel.free", "free")
-FROM_ABOUT = message("panel.price_about", "about {price:amount}")
-FROM_TO = message("panel.price_from_to", "{low:amount} to {high:amount}")
+ABOUT = message("panel.price_about", "~{price:amount}")
+FROM_TO = message("panel.price_from_to", "{low:amount}–{high:amount}")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
@@ -94,7 +94,7 @@ def price_text(price: Price) -> Words:
         return FREE
     if price.low != price.high:
         return FROM_TO(low=price.low, high=price.high)
-    return amount_text(price.high) if price.exact else FROM_ABOUT(price=price.high)
+    return amount_text(price.high) if price.exact else ABOUT(price=price.high)
 
 
 def title(picture: EditedPicture) -> Text:
