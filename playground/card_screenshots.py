@@ -289,6 +289,9 @@ async def _edits(scene: Scene) -> None:
     services.finish_all()
     await desktop.pictures(scene.message(first), 1)
     panel = await scene.press(first, EDIT_PICTURE.label)
+    # The picture is added to the panel when it is drawn.
+    for visitor in (desktop, scene.phone):
+        await expect(visitor.messages.nth(panel).locator(".component-thumbnail")).to_be_visible()
     await scene.keep("panel", panel)
     await scene.priced(panel, EXTEND.label).click()
     await expect(scene.priced(panel, WIDER.label)).to_be_visible()

@@ -12,7 +12,6 @@ from bot.domain.pictures import SourceKind
 from bot.jobs.picture_tools import EditedPicture, Offer
 from bot.text import Text, amount_text, message, t
 from bot.ui.attached_files import Sheet
-from bot.ui.cards.buttons import in_rows
 from bot.ui.cards.job_text import engine_name, weighted
 from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
 from bot.ui.cards.picture_buttons import (
@@ -39,8 +38,6 @@ _WORDS_AT_MOST = 300
 _ALT_AT_MOST = 500
 _NAME_AT_MOST, _LABEL_AT_MOST = 40, 80
 _PAIR = 2
-_WIDE = 60
-"""The width at which two buttons share a row: labels with prices are long, and apps wrap those that do not fit."""
 
 _BUTTONS = {button.name: button for button in PICTURE_BUTTONS}
 
@@ -143,9 +140,8 @@ def _alt_text(picture: EditedPicture) -> str:
 
 
 def _rows(buttons: Sequence[ui.Button[Any]]) -> list[ui.ActionRow[Any]]:
-    """The buttons in pairs."""
-    places = in_rows([button.label or "" for button in buttons], room=_WIDE, most=_PAIR)
-    return [ui.ActionRow(*(buttons[place] for place in row)) for row in places]
+    """The buttons in pairs, because labels with prices are long. Apps wrap a pair that is too wide."""
+    return [ui.ActionRow(*buttons[place : place + _PAIR]) for place in range(0, len(buttons), _PAIR)]
 
 
 def _files(small: bytes | None) -> tuple[tuple[str, bytes], ...]:
