@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Finished
-from bot.providers.errors import NotFound, (
+from bot.providers.errors import (
     Busy,
     NotFound,
     OutcomeUnknown,
