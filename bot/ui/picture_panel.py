@@ -59,7 +59,7 @@ TOO_LARGE_HERE = message(
     "panel.too_large_here", "The original file has {mib} MiB; Discord takes files of up to {most} MiB here."
 )
 
-PATIENCE = 0.15
+PATIENCE = 0.1
 """The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer."""
 
 _MIB = 1 << 20

@@ -351,6 +351,11 @@ async def test_edits_of_a_private_result_are_private(atelier: Studio) -> None:
     assert shows(refused.text, PRIVATE_OFF)
 
 
+async def test_edits_of_a_hidden_image_are_hidden(atelier: Studio) -> None:
+    varied = await press(atelier, await panel(atelier, await result(atelier, spoiler=True)), "Vary a little")
+    assert [image["spoiler"] for image in varied.images] == [True]
+
+
 @pytest.mark.parametrize("private", [True, False])
 async def test_edits_of_a_public_result_follow_ones_own_setting(atelier: Studio, private: bool) -> None:
     made = await result(atelier)

@@ -127,10 +127,9 @@ def _facts(picture: EditedPicture) -> str:
     engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
     source = None if picture.view is None else picture.view.options.source
     made_from = None
-    if source is not None and source.job_id is not None:
-        made_from = t("made from job {job:plain}", job=source.job_id)
-    elif source is not None:
-        made_from = t("made from a picture")
+    if source is not None:
+        # Not everybody may see the other job, so its number is only in Details.
+        made_from = t("made from a picture") if source.job_id is None else t("made from another image")
     return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
 
 
