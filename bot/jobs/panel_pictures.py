@@ -51,7 +51,7 @@ class PanelPictures:
         """
         task = self._drawn.get(file)
         if task is None:
-            task = self._drawn[file] = asyncio.create_task(self._draw(file), name=f"panel picture {file.name}")
+            task = self._drawn[file] = asyncio.create_task(self._draw(file), name=f"panel-{file.name}")
         self._drawn.move_to_end(file)
         drawn = await asyncio.shield(task)
         if drawn is None and self._drawn.get(file) is task:

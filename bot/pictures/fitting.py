@@ -25,6 +25,8 @@ TOLERANCE = 0.02
 _BORDER_SIDE = 96
 _BORDER_BLUR = 5
 _QUALITIES = (95, 90, 82, 72, 60)
+# From this quality, colours are as sharp as brightness.
+_SHARP_COLOURS = 90
 _SCALES = (0.8, 0.6, 0.4, 0.25)
 # A lossless encoding is tried if its estimated length is at most this many times the limit.
 _HOPE = 1.25
@@ -220,7 +222,11 @@ def _lossy(picture: Image, quality: int) -> tuple[str, Size, bytes]:
     size = Size(*picture.size)
     if picture.mode == "RGBA":
         return "image/webp", size, _encoded(picture, "WEBP", quality=quality, method=2)
-    return "image/jpeg", size, _encoded(picture, "JPEG", quality=quality)
+    return (
+        "image/jpeg",
+        size,
+        _encoded(picture, "JPEG", quality=quality, subsampling=0 if quality >= _SHARP_COLOURS else 2),
+    )
 
 
 def _encoded(picture: Image, kind: str, **options: int) -> bytes:

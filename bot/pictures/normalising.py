@@ -99,9 +99,13 @@ _PARTS_AT_MOST = 10_000
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 # Any marker but the ones within a scan.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture. A GIF needs two pictures.
+# Bytes of a WebP's pixel while it is decoded: two canvases, a copy of one, and the picture.
 _WEBP_PIXEL = 16
-_MOST_PIXELS: Mapping[str, int] = {"image/webp": 12_582_912, "image/gif": 12_582_912}
+# The most pixels of a WebP and a GIF, whose decoders need that much memory.
+_MOST_IN_FRAMES = 12_582_912
+# The most pixels of a JPEG in several scans, for which the decoder needs 6 bytes a pixel more.
+_MOST_IN_SCANS = 25_165_824
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _FORMATS = (*decoding.FORMATS, "GIF")
 _STRIP = 256
 _JPEG_QUALITY = 95
@@ -231,17 +235,13 @@ def _inspected(stream: BinaryIO) -> FetchedImage:
         found = inspect_upload(stream)
     except NotAnImage as error:
         raise UnusablePicture(_problem(stream, error)) from error
-    most = _MOST_PIXELS.get(found.media_type, MOST_PIXELS)
-    if found.media_type == "image/png" and not can_be_halved(stream):
-        most = _WHOLE
-    if found.size.pixels > most:
-        raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
     try:
-        if found.media_type == "image/jpeg" and _too_many_scans(stream):
-            raise ValueError("a JPEG of far too many scans")
+        most = _most_pixels(stream, found.media_type)
     except ValueError as error:
         log.info("picture.undecodable", reason=str(error))
         raise UnusablePicture(BROKEN) from error
+    if found.size.pixels > most:
+        raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
     return found
 
 
@@ -294,17 +294,32 @@ def _lossy(stream: BinaryIO, found: FetchedImage) -> bool:
         return False
 
 
-def _too_many_scans(stream: BinaryIO) -> bool:
-    """Whether a JPEG has so many scans that it would take minutes to decode. Raises ValueError."""
-    *_, (_, pixels) = jpeg_segments(stream)
+def _most_pixels(stream: BinaryIO, media_type: str) -> int:
+    """The most pixels that such a file may have, by the memory that its decoder needs. Raises ValueError."""
+    match media_type:
+        case "image/jpeg":
+            scans = _scans(stream)
+            if scans > _SCANS_AT_MOST:
+                raise ValueError("a JPEG of far too many scans")
+            return MOST_PIXELS if scans == 1 else _MOST_IN_SCANS
+        case "image/png":
+            return MOST_PIXELS if can_be_halved(stream) else _WHOLE
+        case _:
+            return _MOST_IN_FRAMES
+
+
+def _scans(stream: BinaryIO) -> int:
+    """Count the scans of a JPEG, up to one too many. A progressive one has at least 2. Raises ValueError."""
+    *segments, (_, pixels) = jpeg_segments(stream)
+    progressive = any(marker in _PROGRESSIVE for marker, _ in segments)
     scans, position = 0, pixels.start
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for _ in range(_PARTS_AT_MOST):
             found = _MARKER.search(data, position)
             if found is None or found[0] == _END_OF_IMAGE:
-                return False
+                return max(scans, 2 if progressive else 1)
             scans += found[0] == _START_OF_SCAN
             if scans > _SCANS_AT_MOST:
-                return True
+                return scans
             position = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
-    return True
+    return _SCANS_AT_MOST + 1

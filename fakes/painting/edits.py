@@ -25,7 +25,7 @@ from fakes.painting.fields import (
     to_image,
 )
 from fakes.painting.grading import flattened, unit
-from fakes.painting.healing import box_of, extended, healed, sampled
+from fakes.painting.healing import box_of, extended, healed, sampled, spread
 from fakes.painting.light import HOURS as LIGHTS
 from fakes.painting.light import light_of
 from fakes.painting.lines import is_drawing, lines_of, shapes_of
@@ -123,8 +123,7 @@ def _varied(picture: Field, brief: Brief, wanted: Wanted) -> Field:
     """The same picture in another light, under another sky, and in other shapes; the more, the more may change."""
     height, width = picture.shape[:2]
     change = min(1.0, max(0.0, wanted.change))
-    target = composed(brief, (width, height))
-    toned = _in_tones_of(picture, target, min(1.0, change * 1.1))
+    toned = _in_tones_of(picture, _miniature(brief, (width, height)), min(1.0, change * 1.1))
     swing = 0.05 * change * min(width, height)
     chance = chance_of(brief, "warp")
     shift_x, shift_y = ((noise(chance, width, height, 4, 4) - 0.5) * swing for _ in range(2))
@@ -133,14 +132,20 @@ def _varied(picture: Field, brief: Brief, wanted: Wanted) -> Field:
     result = sampled(toned, columns + shift_x, rows + shift_y)
     sky = sampled(_sky_of(picture)[..., None], columns + shift_x, rows + shift_y)[..., 0]
     result = mix(result, _new_sky(brief, (width, height), sky), sky * min(1.0, max(0.0, change - 0.2) / 0.3))
+    if change > 0.25:
+        scene = _scene(result, brief)
+        paint_weather(scene)
+        result = scene.picture
+    if change <= 0.6:
+        return result
     lumps = clouds(chance, width, height, 3, 3, 4)
-    return mix(result, target, ramp(lumps, 1.25 - change, 1.0 - change) if change > 0.6 else 0.0)
+    return mix(result, composed(brief, (width, height)), ramp(lumps, 1.25 - change, 1.0 - change))
 
 
 def _restructured(picture: Field, brief: Brief, wanted: Wanted) -> Field:
     """Another picture in the layout of this one: its shapes in the colours and under the sky of the words."""
     height, width = picture.shape[:2]
-    target = composed(brief, (width, height))
+    target = _miniature(brief, (width, height))
     flat = flattened(picture, 5)
     toned = mix(_in_tones_of(flat, target, 1.0), _mapped(flat, target), 0.7)
     sky = _sky_of(picture)
@@ -165,9 +170,11 @@ def _drawn(picture: Field, brief: Brief, wanted: Wanted) -> Field:
     grain = clouds(chance, width, height, 14, 14, 5)
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     for index, shape in enumerate(shapes_of(lines)):
-        tone = light.on(colour(tones[index % len(tones)]), 0.08)
         box = box_of(shape)
         assert box is not None
+        tone = light.on(colour(tones[index % len(tones)]), 0.08)
+        if box[0].stop < height * 0.4 and float(shape.mean()) < 0.03:
+            tone = mix(light.sun, colour("ffe9a0"), 0.5)  # a sun or a moon
         rows = np.arange(height, dtype=np.float32)[:, None]
         fall = 1.12 - 0.3 * np.clip((rows - box[0].start) / max(1, box[0].stop - box[0].start), 0, 1)
         middle = (box[1].start + box[1].stop) / width - 1
@@ -177,13 +184,13 @@ def _drawn(picture: Field, brief: Brief, wanted: Wanted) -> Field:
         result = mix(result, clipped(paint), shape)
     shade = soften(lines, 7 * unit(picture))
     result = result * (1 - 0.22 * shade)[..., None]
-    return clipped(mix(result, np.broadcast_to(light.dark, result.shape), lines * 0.85))
+    return clipped(mix(result, np.broadcast_to(light.dark, result.shape), lines * 0.75))
 
 
 def _tones(prompt: str) -> list[str]:
     """The colours of the drawing's shapes: those that are named, and then some that go together."""
     named = [COLOURS[word] for word in meanings(prompt) if word in COLOURS]
-    return [*named, "c9705a", "e3c08a", "6f8f6a", "8a5a4a", "d8dccf", "5f7f9a"]
+    return [*(named or ["c9705a"]), "8a5a4a", "6f8f6a", "e3c08a", "d8dccf", "5f7f9a"]
 
 
 WHOLE: Mapping[str, Callable[[Field, Brief, Wanted], Field]] = {
@@ -192,6 +199,11 @@ WHOLE: Mapping[str, Callable[[Field, Brief, Wanted], Field]] = {
     "sketch": _drawn,
 }
 """The operations that change the whole picture."""
+
+
+def _miniature(brief: Brief, size: tuple[int, int]) -> Field:
+    """A small picture for the brief, for its colours."""
+    return composed(brief, (max(64, size[0] // 3), max(64, size[1] // 3)))
 
 
 def _in_tones_of(picture: Field, target: Field, share: float) -> Field:
@@ -214,17 +226,21 @@ def _mapped(picture: Field, target: Field) -> Field:
 
 
 def _sky_of(picture: Field) -> Field:
-    """How much each pixel belongs to the sky: smooth from the top of the picture down to the first thing."""
+    """How much each pixel belongs to the sky: from the top down to the first sharp edge, or else to the horizon."""
     height, width = picture.shape[:2]
     small = from_image(to_image(picture).resize((max(8, width // 4), max(8, height // 4)), Image.Resampling.BOX))
-    calm = soften(small, 1.5)
-    down = np.abs(np.diff(calm, axis=0, prepend=calm[:1])).sum(2)
-    across = np.abs(np.diff(calm, axis=1, prepend=calm[:, :1])).sum(2)
-    tension = np.cumsum(np.maximum(np.maximum(down, across) - 0.035, 0), axis=0)
-    open_sky = ramp(tension, 0.3, 0.12)
-    if float(open_sky.mean()) > 0.93:
-        open_sky = open_sky * 0
-    whole = to_image(open_sky).resize((width, height), Image.Resampling.BICUBIC)
+    down = np.abs(np.diff(small, axis=0, prepend=small[:1])).sum(2)
+    across = np.abs(np.diff(small, axis=1, prepend=small[:, :1])).sum(2)
+    # The sun's own edge is sharp as well.
+    sharp = (np.maximum(down, across) > 0.34) & (soften(luminance(small), 2) < 0.8)
+    first = np.where(sharp.any(0), sharp.argmax(0), len(sharp))
+    horizon = int(np.median(down, axis=1)[len(down) // 5 :].argmax()) + len(down) // 5
+    ends = np.minimum(np.minimum(first, horizon), np.quantile(first, 0.85))
+    # A single early edge is a star or a piece of a cloud.
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(ends, 5, mode="edge"), 11)
+    ends = np.median(near, axis=1)
+    rows = np.arange(len(small), dtype=np.float32)[:, None]
+    whole = to_image(ramp(rows - ends[None, :], 0.5, -1.5)).resize((width, height), Image.Resampling.BICUBIC)
     return from_image(whole)
 
 
@@ -256,7 +272,7 @@ def _mask(mask: bytes | None, alpha: Image.Image | None, size: tuple[int, int]) 
 
 
 def _feathered(mask: Field) -> Field:
-    return np.maximum(soften(mask, 5 * math.sqrt(mask.size) / 1024), mask * 0.999)
+    return np.asarray(np.maximum(soften(mask, 10 * math.sqrt(mask.size) / 1024), mask), dtype=np.float32)
 
 
 def _put(picture: Field, place: Field, brief: Brief, wanted: Wanted) -> Field:
@@ -268,19 +284,32 @@ def _put(picture: Field, place: Field, brief: Brief, wanted: Wanted) -> Field:
     tall, wide = rows.stop - rows.start, columns.stop - columns.start
     scene = _scene(picture.copy(), brief, max(1, int(rows.start + tall * 0.45)))
     things = things_in(brief)
+    if not things and (wide > 0.6 * scene.width or tall > 0.6 * scene.height):
+        scene.picture[:] = _in_tones_of(composed(brief, (scene.width, scene.height)), picture, 0.25)
+        return scene.picture
     if not things:
         whole = composed(brief, _at_least(wide, tall))
         piece = from_image(to_image(whole).resize((wide, tall), Image.Resampling.LANCZOS))
         scene.picture[rows, columns] = _in_tones_of(piece, picture, 0.25)
         return scene.picture
     for index, thing in enumerate(things):
-        size = min(tall * 0.86, wide / len(things) * (1.05 if thing not in WIDE else 0.62))
+        size = min(tall * 0.86, wide / len(things) * WIDTHS.get(thing, 1.05))
         x = columns.start + wide * (index + 0.5) / len(things)
         paint_thing(scene, thing, x, rows.stop - tall * 0.07, size)
     return scene.picture
 
 
-WIDE = frozenset({"car", "boat", "whale", "temple", "pyramid", "castle", "house", "deer"})
+WIDTHS: Mapping[str, float] = {
+    "whale": 0.42,
+    "car": 0.45,
+    "pyramid": 0.55,
+    "temple": 0.6,
+    "castle": 0.7,
+    "house": 0.7,
+    "deer": 0.8,
+    "boat": 0.85,
+}
+"""How tall a thing may be in a place as wide as 1, if it is wider than others."""
 
 
 def _at_least(width: int, height: int, side: int = 320) -> tuple[int, int]:
@@ -289,27 +318,39 @@ def _at_least(width: int, height: int, side: int = 320) -> tuple[int, int]:
 
 
 def _found(picture: Field) -> Field:
-    """The place of the most striking thing: what differs most from the rest of its rows, near the middle."""
+    """The place of the most striking thing: what differs from the rest of its rows, in rare colours, in the middle."""
     height, width = picture.shape[:2]
     size = (96, max(16, round(96 * height / width)))
     small = from_image(to_image(picture).resize(size, Image.Resampling.BOX))
-    strange = np.abs(small - np.median(small, axis=1, keepdims=True)).sum(2)
-    across = np.linspace(-1, 1, size[0], dtype=np.float32)[None, :]
-    down = np.linspace(-1, 1, size[1], dtype=np.float32)[:, None]
-    strange = soften(np.clip(strange, 0, 1), 2.5) * np.exp(-1.4 * (across**2 + (down - 0.15) ** 2))
-    top, left = np.unravel_index(int(strange.argmax()), strange.shape)
-    near = (np.abs(np.arange(size[0]) - left) < size[0] * 0.24)[None, :] & (
-        np.abs(np.arange(size[1]) - top) < size[1] * 0.3
-    )[:, None]
-    rows, columns = np.nonzero((strange > 0.45 * strange.max()) & near)
-    middle_x, middle_y = (columns.min() + columns.max() + 1) / 2, (rows.min() + rows.max() + 1) / 2
-    wide = np.clip((columns.max() - columns.min() + 1) / size[0] * 1.25, 0.26, 0.5) / 2
-    tall = np.clip((rows.max() - rows.min() + 1) / size[1] * 1.2, 0.28, 0.56) / 2
-    x = np.clip(middle_x / size[0], wide + 0.01, 0.99 - wide)
-    y = np.clip(middle_y / size[1], tall + 0.01, 0.99 - tall)
-    columns_at = (np.arange(width, dtype=np.float32) / width - x)[None, :] / wide
-    rows_at = (np.arange(height, dtype=np.float32) / height - y)[:, None] / tall
-    return ramp(columns_at**4 + rows_at**4, 1.0, 0.9)
+    bins = (np.clip(small * 5, 0, 4.99).astype(np.int32) * (25, 5, 1)).sum(2)
+    counts = np.bincount(bins.ravel(), minlength=125)
+    rarity = -np.log((counts[bins] + 1) / bins.size)
+    apart = np.abs(small - np.median(small, axis=1, keepdims=True)).sum(2)
+    x = np.linspace(0, 1, size[0], dtype=np.float32)[None, :]
+    y = np.linspace(0, 1, size[1], dtype=np.float32)[:, None]
+    striking = np.minimum(apart, 0.8) * np.maximum(rarity - 1.5, 0) ** 2
+    striking = striking * np.exp(-4.5 * ((x - 0.5) ** 2 + (y - 0.55) ** 2))
+    at_x, at_y, wide, tall = 0.5, 0.55, 0.5, 0.5
+    for _ in range(6):
+        near = striking**2 * np.exp(-(((x - at_x) / wide) ** 2) - ((y - at_y) / tall) ** 2)
+        whole = max(1e-9, float(near.sum()))
+        at_x, at_y = float((near * x).sum()) / whole, float((near * y).sum()) / whole
+        wide = min(0.5, max(0.15, 2.6 * math.sqrt(float((near * (x - at_x) ** 2).sum()) / whole)))
+        tall = min(0.5, max(0.15, 2.6 * math.sqrt(float((near * (y - at_y) ** 2).sum()) / whole)))
+    half_wide, half_tall = min(0.32, wide), min(0.36, tall * 0.9)
+    inside = np.abs(x[0] - at_x) < half_wide * 0.7
+    profile = striking[:, inside].max(1) > 0.12 * striking[:, inside].max()
+    top = round((at_y - half_tall) * size[1])
+    while top > 0 and bool(profile[max(0, top - 8) : top + 1].any()):
+        top -= 1
+    # What stands there is taken away whole, up to its top.
+    grown = max(0.0, at_y - half_tall - (top - 3) / size[1])
+    half_tall, at_y = half_tall + grown / 2, at_y - grown / 2
+    at_x = min(0.99 - half_wide, max(0.01 + half_wide, at_x))
+    at_y = min(0.99 - half_tall, max(0.01 + half_tall, at_y)) if half_tall < 0.48 else 0.5
+    across = (np.arange(width, dtype=np.float32) / width - at_x)[None, :] / half_wide
+    down = (np.arange(height, dtype=np.float32) / height - at_y)[:, None] / half_tall
+    return ramp(across**4 + down**4, 1.0, 0.9)
 
 
 # -- beyond its edges
@@ -325,9 +366,29 @@ def _outpainted(source: Image.Image, wanted: Wanted) -> Image.Image:
     )
     picture = from_image(small)
     brief = _brief(wanted, picture)
-    margins = tuple(round(margin * factor) for margin in (left, right, up, down))
+    left, right, up, down = (round(margin * factor) for margin in wanted.margins)
     chance = chance_of(brief, "extend")
-    around = extended(picture, (margins[0], margins[1], margins[2], margins[3]), chance)
+    around = extended(picture, (left, right, up, down), chance)
+    if up:
+        around[:up] = _more_sky(around, brief, up)
     image = grained(around, wanted.style, brief).resize(whole, Image.Resampling.LANCZOS)
-    image.paste(source, (left, up))
+    image.paste(source, (wanted.margins[0], wanted.margins[2]))
     return image if image.size == wanted.size else image.resize(wanted.size, Image.Resampling.LANCZOS)
+
+
+def _more_sky(around: Field, brief: Brief, up: int) -> Field:
+    """The sky above the row ``up``, in which the colours of this row go on."""
+    height, width = around.shape[:2]
+    scene = _scene(np.zeros_like(around), replace(brief, features=brief.features & SKIES), int(height * 0.62))
+    paint_sky(scene)
+    band = min(height, up + max(8, height // 8))
+    seam = around[up:band]
+    sky = _in_tones_of(scene.picture[:band], seam, 0.8)
+    known = np.zeros((up + 4, width), dtype=np.float32)
+    known[up:] = 1
+    apart = spread(around[: up + 4] - sky[: up + 4], known)[:up]
+    return clipped(sky[:up] + apart)
+
+
+SKIES = frozenset({"star", "aurora", "cloud", "storm", "rain", "fog", "space", *HOURS})
+"""What an extended sky may have: nothing that is already in the picture."""

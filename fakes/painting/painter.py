@@ -92,7 +92,7 @@ def composed(brief: Brief, size: tuple[int, int]) -> Field:
 
 def things_in(brief: Brief) -> list[str]:
     """The things of a brief that can be painted alone, each in its place."""
-    return [thing for thing in brief.things if thing in ALONE]
+    return [thing for thing in brief.things if thing in ALONE and not (thing == "tree" and brief.has("palm"))]
 
 
 def paint_thing(scene: Scene, thing: str, x: float, y: float, size: float) -> None:

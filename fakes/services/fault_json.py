@@ -93,7 +93,8 @@ def fault_from(order: Json) -> Fault:
 
     Beside the acts by name there are ``{"act": "rewrite", "shape": "without", "with": ["created_at"]}``,
     ``{"act": "spoil", "picture": "truncated"}`` and ``{"act": "fate", "error": "…"}``, whose picture, if given, alters
-    the result. ``{"act": "malformed", "body": "busy"}`` is an answer of malformed_answers.py, and ``{"act": "in turn",
+    the result. ``{"act": "ignore", "names": ["down"]}`` drops fields of a form.
+    ``{"act": "malformed", "body": "busy"}`` is an answer of malformed_answers.py, and ``{"act": "in turn",
     "of": […]}`` one act after the other. ``match`` is a text that the path must contain. Raises ValueError, TypeError
     or KeyError.
     """

@@ -9,11 +9,13 @@ from zipfile import ZipFile
 from PIL import Image
 from PIL.ExifTags import IFD
 
-from bot.domain.edits import NAMES
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.providers.operations import Operation
 from bot.retention import Ages, apply_retention
 from cogs.privacy import DELETED, STORED_PICTURES
+from storage import reports
+from storage.ledger import Scope
+from storage.reports import By
 from tests.cogs.conftest import BASIC, Shown, Studio, card, told
 from tests.cogs.test_imagine_picture import photo
 from tests.doubles.texts import shows
@@ -89,6 +91,9 @@ async def test_the_report_counts_by_what_was_done(studio: Studio) -> None:
     await varied(studio)
     await studio.imagine(prompt="a lighthouse", engine=BASIC)
     await studio.finish()
-    said = told(await studio.admin.slash(studio.channel, "usage report", by="operation")).text
-    for operation in (Operation.IMAGE_TO_IMAGE, Operation.TEXT_TO_IMAGE):
-        assert f"**{NAMES[operation]}**: " in said
+    async with studio.runtime.database.read() as connection:
+        found = await reports.report(connection, By.OPERATION, Scope(studio.server.id))
+    assert {line.key: line.figures.jobs for line in found.lines} == {
+        Operation.IMAGE_TO_IMAGE: 1,
+        Operation.TEXT_TO_IMAGE: 1,
+    }

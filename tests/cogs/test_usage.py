@@ -209,6 +209,8 @@ async def test_the_report_for_all_servers_matches_the_command_line(studio: Studi
     printed = await usage(settings(studio.environ), period="all time", by=By.USER, server_id=None, now=now)
     assert "12 credits" in printed[0]
     assert printed[-1].split() == [str(studio.ada.id), "12", "0", "2", "2", "0", "0", "0"]
+    printed = await usage(settings(studio.environ), period="all time", by=By.OPERATION, server_id=None, now=now)
+    assert printed[-1].split() == [Operation.TEXT_TO_IMAGE, "12", "0", "2", "2", "0", "0", "0"]
 
 
 def own_the_bot(studio: Studio, person: simcord.MemberActor) -> None:

@@ -16,7 +16,7 @@ from bot.__main__ import _demo
 from bot.config import load
 from bot.providers.base import Json
 from fakes.services import Fate, Fault, StandIn, answer_edits, flat, image_variants
-from fakes.services.faults import Act, Body, Endless, Half, Hang, Redirect, Reset, Rewrite, Slow, Spoil, Status
+from fakes.services.faults import Act, Body, Endless, Half, Hang, Ignore, Redirect, Reset, Rewrite, Slow, Spoil, Status
 from tests.fakes.service_calls import list_entries, open_thread, post_entry
 
 HEADERS = {"Accept": "application/json", "Authorization": "Bearer a-token"}
@@ -42,6 +42,7 @@ ORDERS: list[tuple[dict[str, Json], Act | Fate]] = [
     ({"act": "half"}, Half()),
     ({"act": "slow", "seconds": 1}, Slow(1)),
     ({"act": "endless", "limit": 10}, Endless(limit=10)),
+    ({"act": "ignore", "names": ["down"]}, Ignore(("down",))),
     ({"act": "rewrite", "shape": "unwrapped"}, Rewrite(answer_edits.unwrapped)),
     ({"act": "spoil", "picture": "bomb"}, Spoil(image_variants.bomb)),
     ({"act": "fate", "error": "no", "picture": "jpeg"}, Fate(error="no", alter=image_variants.jpeg)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,17 @@ def test_a_bomb_is_refused_by_its_header(data: bytes, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("data", [photos.gif_claiming(4_000, 4_000), photos.webp_claiming(4_000, 4_000)])
 def test_what_takes_more_memory_may_have_fewer_pixels(data: bytes, tmp_path: Path) -> None:
     assert problem(data, tmp_path) == TOO_MANY_PIXELS(width=4_000, height=4_000, most=12)
+
+
+@pytest.mark.parametrize(("progressive", "width", "most"), [(True, 5_000, 25), (False, 7_000, 40)])
+def test_a_jpeg_in_several_scans_may_have_fewer_pixels(
+    tmp_path: Path, progressive: bool, width: int, most: int
+) -> None:
+    """The decoder stores all of its coefficients."""
+    data = bytearray(encoded(scene((64, 64)), "JPEG", progressive=progressive))
+    size = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    data[size : size + 4] = struct.pack(">HH", 6_000, width)
+    assert problem(bytes(data), tmp_path) == TOO_MANY_PIXELS(width=width, height=6_000, most=most)
 
 
 def test_the_decoders_size_counts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -203,7 +204,7 @@ async def test_a_picture_is_posted_and_used_from_its_menu(seen: Seen, visitor: V
 async def test_the_photo_of_a_member_can_be_used(
     seen: Seen, world: World, visitor: Visitor, pictures: SamplePictures
 ) -> None:
-    await post_photo(world, pictures)
+    await post_photo(world, pictures, asyncio.Lock())
     message = visitor.message(WORDS)
     # The browser turns it upright.
     await expect(message.locator("img[class*=attachment], .attachment-image img")).to_have_js_property(

@@ -20,7 +20,6 @@ from bot.providers.errors import (
     Reason,
     Refused,
     TooLarge,
-    Unreachable,
 )
 from bot.providers.operations import Margins, Operation, Pictures, Size
 from fakes.services import image_variants
@@ -75,7 +74,8 @@ async def test_the_other_path_is_used_after_a_page_that_says_that_there_is_none(
 ) -> None:
     server.by_path[FIRST] = page(status)
     error = await refusal(made_from(provider, asked(SD3), None))
-    assert type(error) is Unreachable
+    assert isinstance(error, Busy)
+    assert error.retry_after == 0
     assert paths(server) == [FIRST]
     for engine in (SD3, TURBO):
         assert len((await made_from(provider, asked(engine), None)).images) == 1
@@ -95,7 +95,7 @@ async def test_without_any_path_the_request_is_refused_and_the_next_one_tries_ag
     provider: Aithriving, server: FormServer
 ) -> None:
     server.by_path = {FIRST: page(404), SECOND: page(404)}
-    assert type(await refusal(made_from(provider, asked(SD3), None))) is Unreachable
+    assert type(await refusal(made_from(provider, asked(SD3), None))) is Busy
     error = await refusal(made_from(provider, asked(SD3), None))
     assert isinstance(error, Refused)
     assert error.reason is Reason.RETIRED
@@ -130,9 +130,7 @@ async def test_a_refusal_by_the_service_does_not_lead_to_the_other_path(
 async def test_requests_at_the_same_time_agree_on_the_path(provider: Aithriving, server: FormServer) -> None:
     server.by_path[FIRST] = page(404)
     errors = await asyncio.gather(*(refusal(made_from(provider, asked(SD3), None)) for _ in range(4)))
-    # Only one of them is a failure, or they would look like an outage.
-    assert sorted(type(error).__name__ for error in errors) == ["Busy", "Busy", "Busy", "Unreachable"]
-    assert {getattr(error, "retry_after", 0) for error in errors} == {0}
+    assert {type(error) for error in errors} == {Busy}
     await asyncio.gather(*(made_from(provider, asked(SD3), None) for _ in range(4)))
     assert paths(server) == [FIRST] * 4 + [SECOND] * 4
 
