@@ -109,6 +109,11 @@ def drawing(studio: Studio, shown: Shown) -> bytes:
     return data
 
 
+def menu_ids(shown: Shown) -> set[int]:
+    """The ids of the menus, by which apps remember a choice."""
+    return {part["id"] for part in shown.parts if part["type"] == 3}
+
+
 def disabled(shown: Shown) -> set[str]:
     return {part["label"] for part in shown.parts if part["type"] == 2 and part.get("disabled")}
 
@@ -187,7 +192,7 @@ async def test_a_finer_grid_has_a_menu_for_each_quarter_and_nothing_marked_is_lo
     assert len(finer.menus) == 4
     assert marked(finer) == [1, 2, 9, 10, 55, 56, 63, 64]
     assert finer.labels == ["Clear", "Invert", "Coarser", *BUTTONS[3:]]
-    assert len({part.get("custom_id") for part in finer.parts if part["type"] == 3}) == 4
+    assert len(menu_ids(finer)) == 4
     changed = await mark(atelier, finer, 1, 3, menu=0)
     assert marked(changed) == [1, 3, 55, 56, 63, 64]
     changed = await mark(atelier, changed, 5, menu=1)
@@ -209,10 +214,14 @@ async def test_a_choice_that_was_refused_is_not_marked_later(atelier: Studio) ->
 
 
 async def test_clear_and_invert(atelier: Studio) -> None:
-    inverted = await press(atelier, await mark(atelier, await opened(atelier), 1, 2), "Invert")
+    shown = await mark(atelier, await opened(atelier), 1, 2)
+    ids = menu_ids(shown)
+    inverted = await press(atelier, shown, "Invert")
     assert marked(inverted) == list(range(3, 17))
+    ids |= menu_ids(inverted)
     cleared = await press(atelier, inverted, "Clear")
     assert marked(cleared) == []
+    assert len(ids | menu_ids(cleared)) == 3, "apps show what is marked now"
 
 
 async def test_it_works_after_a_restart_and_in_direct_messages(atelier: Studio, painter: Painter) -> None:

@@ -5,6 +5,7 @@ The custom ids of its buttons and menus carry the marked cells, so they work aft
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +35,9 @@ GRID_PICTURE = "grid.jpg"
 MENU_SIDE = GRIDS[0]
 """The rows and columns of cells in one menu. Larger grids have several menus, since a menu has 25 options at most."""
 _CORNERS = (t("Top left"), t("Top right"), t("Bottom left"), t("Bottom right"))
-_ALT_AT_MOST = 1000
+_MENU_IDS = 1000
+# Three short labels, one of them with a price.
+_ROOM = 42
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,8 @@ def _menus(marking: Marking) -> list[ui.ActionRow[Any]]:
             discord.SelectOption(
                 label=str(cell),
                 value=str(cell),
-                description=str(t("Row {row}", row=(cell - 1) // area.side + 1)),
+                # In a menu of a part of the grid, it is harder to find a cell.
+                description=str(t("Row {row}", row=(cell - 1) // area.side + 1)) if len(blocks) > 1 else None,
                 default=cell in area.cells,
             )
             for cell in cells
@@ -165,13 +169,19 @@ def _menus(marking: Marking) -> list[ui.ActionRow[Any]]:
             max_values=len(options),
             placeholder=str(_CORNERS[number] if len(blocks) > 1 else t("Cells")),
             custom_id=marking.custom_id(MARK, number),
+            id=_menu_id(area, number),
         )
         rows.append(ui.ActionRow(menu))
     return rows
 
 
+def _menu_id(area: Area, number: int) -> int:
+    """The component id of a menu. It changes with the area, because apps may keep an earlier choice by this id."""
+    return _MENU_IDS + zlib.crc32(f"{area.side}{area.digits}".encode()) % 10**8 * 10 + number
+
+
 def _rows(buttons: Sequence[ui.Button[Any]]) -> list[ui.ActionRow[Any]]:
-    places = in_rows([button.label or "" for button in buttons])
+    places = in_rows([button.label or "" for button in buttons], room=_ROOM)
     return [ui.ActionRow(*(buttons[place] for place in row)) for row in places]
 
 
