@@ -85,7 +85,10 @@ class _Grid:
         self._columns = [size[0] * at // area.side for at in range(area.side + 1)]
         self._rows = [size[1] * at // area.side for at in range(area.side + 1)]
         cell_width, cell_height = size[0] / area.side, size[1] / area.side
-        self._font = _font(max(11, round(min(cell_width * 0.42, cell_height * 0.46, 46))))
+        # A third of a square cell; more in wide and tall pictures, where cells are small, so that phones show them well.
+        self._font = _font(
+            max(11, round(min(max(cell_width, cell_height) * 0.34, cell_width * 0.55, cell_height * 0.7, 46)))
+        )
 
     def draw(self) -> None:
         for cell in self._area.cells:
