@@ -85,7 +85,7 @@ class _Grid:
         self._columns = [size[0] * at // area.side for at in range(area.side + 1)]
         self._rows = [size[1] * at // area.side for at in range(area.side + 1)]
         cell_width, cell_height = size[0] / area.side, size[1] / area.side
-        # A third of a square cell; more in wide and tall pictures, where cells are small, so that phones show them well.
+        # A third of a square cell; more in wide and tall pictures, whose cells are small on a phone.
         self._font = _font(
             max(11, round(min(max(cell_width, cell_height) * 0.34, cell_width * 0.55, cell_height * 0.7, 46)))
         )
