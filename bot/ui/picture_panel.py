@@ -47,8 +47,8 @@ from bot.ui.delivery.file_segments import Spliced
 from bot.ui.forms import show_form
 from bot.ui.interactions import TOO_SLOW, looked_up, origin_of, promise
 from bot.ui.job_starter import JobStarter
+from bot.ui.picked_pictures import incoming
 from bot.ui.picture_forms import PictureForm, Question
-from bot.ui.pictures import IncomingPicture, stored
 from storage.pools import Pools
 
 TOO_LARGE_HERE = message(
@@ -231,20 +231,13 @@ class PicturePanel:
         complete: bool,
         named_price: int | None,
     ) -> None:
-        reference = picture.reference
-        if isinstance(reference, ImageReference):
-            # Stored when it is used, not when the panel opens.
-            receive = partial(self._sources.of_image, origin_of(interaction), reference.job_id, reference.position)
-            incoming = IncomingPicture(picture.source, receive)
-        else:
-            incoming = stored(picture.source)
         await self._starter.run(
             interaction,
             options,
             complete=complete,
             parent_id=picture.job_id,
             named_price=named_price,
-            picture=incoming,
+            picture=incoming(self._sources, origin_of(interaction), picture),
         )
 
 
