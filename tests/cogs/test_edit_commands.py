@@ -267,9 +267,12 @@ class Picker:
         await tell(interaction, notice("Pick a part"))
 
 
+def edit_cog(studio: Studio) -> Any:
+    return studio.runtime.client.get_cog("Edit")
+
+
 def give_picker(studio: Studio) -> Picker:
-    picker: Any = Picker()
-    cog: Any = studio.runtime.client.get_cog("Edit")
+    picker, cog = Picker(), edit_cog(studio)
     cog._part_picker = picker
     return picker
 
@@ -303,6 +306,5 @@ async def test_a_mask_can_be_attached(studio: Studio) -> None:
 
 
 async def test_without_a_part_picker_the_part_has_to_be_named(studio: Studio) -> None:
-    cog: Any = studio.runtime.client.get_cog("Edit")
-    cog._part_picker = None
+    edit_cog(studio)._part_picker = None
     assert shows(told(await edit(studio, Operation.ERASE)).text, AREA_NEEDED)
