@@ -28,10 +28,11 @@ class Engines(commands.Cog):
         service = self._service
         default = service.engine_by_default(origin_of(interaction))
         if engine is None:
-            card = engines_card(service.engines.values(), service.price, default=default)
+            card = engines_card(service.engines.values(), service.price, default=default, retired=service.retired)
         else:
             found = find_engine(engine, service.all_engines)
-            card = engine_card(found, service.price(found.id, found.operation), default=found.id == default)
+            price = service.price(found.id, found.operation)
+            card = engine_card(found, price, default=found.id == default, retired=service.retired)
         await tell(interaction, card)
 
     @show.autocomplete("engine")

@@ -23,7 +23,9 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.upload_too_large", "{label} doesn't accept this picture, because its file is too large."
     ),
     Reason.RETIRED: message("provider.retired", "{label} no longer has this engine. Pick another one: see /engines."),
-    Reason.NO_WORDS: message("provider.no_words", "This prompt has only flags. Add words that say what to draw."),
+    Reason.NO_WORDS: message(
+        "provider.no_words", "This prompt has only flags or links. Add words that say what to draw."
+    ),
     Reason.NO_PICTURE: message(
         "provider.no_picture", "The picture to start from is missing. Nothing was sent or charged."
     ),

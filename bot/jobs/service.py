@@ -334,6 +334,11 @@ class JobService:
         """Return the options of a command with only a prompt, from this person and place."""
         return ImagineOptions(prompt=prompt, private=self.private_by_default(origin))
 
+    @property
+    def retired(self) -> frozenset[str]:
+        """The ids of engines that their services no longer have."""
+        return frozenset().union(*(provider.retired for provider in self._store.providers.values()))
+
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation, by id, as they are for it."""
         return self._store.engines_doing(operation)

@@ -260,7 +260,10 @@ class Sources:
             made = await self._decode(path, of_file, path, aside)
         elif request.area is not None:
             of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit)
-            made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
+            try:
+                made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
+            except OSError as error:
+                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
         else:
             return None
         if made.nothing_marked:
@@ -276,10 +279,13 @@ class Sources:
             raise UserError(NOTHING_MARKED)
 
     async def _decode(self, file: Path, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work on a stored picture in a thread for pictures. Raises Undecodable."""
+        """Do work on a stored picture in a thread for pictures. Raises Undecodable and StorageError."""
         pools = self._files.pools
         weight = await pools.files.run(decoding.weight_of, file)
-        return await decoding.in_turn(pools, weight, work, *args, **kwargs)
+        try:
+            return await decoding.in_turn(pools, weight, work, *args, **kwargs)
+        except OSError as error:
+            raise StorageError(Fault.FILES_UNUSABLE, path=file.parent, reason=error.strerror) from error
 
     async def _stored(self, source_id: int) -> StoredSource:
         """Return a picture whose file is still stored. Raises UserError."""

@@ -110,8 +110,8 @@ class Aithriving(Provider):
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
         """Send the request once.
 
-        Raises TooLarge if the pictures have too many bytes for a form, before or after sending it. Raises Unreachable
-        after a response that says that there is no such path, if there is another one, which the next call uses.
+        Raises TooLarge if the pictures have too many bytes for a form, before or after sending it. Raises Busy after a
+        response that says that there is no such path, if there is another one, which the next call uses.
         """
         call = Call(self._endpoint(request), request, pictures)
         if (request.engine, request.operation) in self._retired:
@@ -179,20 +179,18 @@ class Aithriving(Provider):
     def _check_path(self, answer: Answer, endpoint: Endpoint, path: str) -> None:
         """Go on to the endpoint's next path if this response, which is not the service's own, says that it is absent.
 
-        Raises Unreachable for the first such response, and Busy for those to requests that were sent before it arrived:
-        several failures at once would look like an outage. If no path is left, the engine may be gone, or the service
-        may just be being deployed. So the request is refused, but the engine stays on offer, and the next request tries
-        the paths again.
+        Raises Busy, because the request was certainly not accepted, and the service is reachable: for the circuit
+        breaker, Unreachable would be a failure of all engines. If no path is left, the engine may be gone, or the
+        service may just be being deployed. So the request is refused, but the engine stays on offer, and the next
+        request tries the paths again.
         """
         if len(endpoint.paths) == 1 or answer.status not in _NO_SUCH_PATH:
             return
-        if path in self._absent:
-            raise Busy(detail=answer.detail, retry_after=0.0)
         self._absent.add(path)
         if self._absent.issuperset(endpoint.paths):
             self._absent.difference_update(endpoint.paths)
             raise Refused(Reason.RETIRED, detail=answer.detail, operator=True)
-        raise Unreachable(detail=answer.detail)
+        raise Busy(detail=answer.detail, retry_after=0.0)
 
     def _retire(self, request: ImageRequest) -> None:
         """Refuse such requests without a call from now on, until a restart."""

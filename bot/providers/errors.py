@@ -24,7 +24,7 @@ class Reason(StrEnum):
     """The service no longer has this engine."""
     # Problems of a request that were found before it was sent.
     NO_WORDS = "no_words"
-    """The prompt has only flags, and the engine needs words."""
+    """The prompt has only flags or links, and the engine needs words."""
     NO_PICTURE = "no_picture"
     NOTHING_MARKED = "nothing_marked"
     """No part of the picture is marked."""

@@ -81,6 +81,8 @@ _NO = "no"
 _KNOWN = {**_ALLOWED, **_REMOVED}
 
 _FLAG = re.compile(r"(?P<dashes>-{2,}|[—–]+)(?P<name>[^\W\d_][\w-]*)(?:=(?P<value>.*))?", re.DOTALL)
+# Midjourney would start from the picture at this address.
+_LINK = re.compile(r"\W*https?://\S*", re.IGNORECASE)
 _ONLY_DASHES = re.compile(r"-{2,}")
 # Midjourney makes a job of each combination of the words in braces, and charges for each.
 _BRACES = str.maketrans("{}", "()")
@@ -96,7 +98,7 @@ class Words:
 
 
 def read_words(text: str) -> Words:
-    """Take the flags out of a text.
+    """Take the flags and the links out of a text.
 
     Midjourney also accepts a long dash in place of ``--``, because phones write one. So a long dash starts a flag if
     the name of a known flag follows it.
@@ -109,6 +111,8 @@ def read_words(text: str) -> Words:
     target = words
     while rest:
         word = rest.pop()
+        if _LINK.match(word):
+            continue
         found = _FLAG.fullmatch(word)
         if found is None or (not found["dashes"].startswith("-") and found["name"].lower() not in _KNOWN):
             target.append("–" if _ONLY_DASHES.fullmatch(word) else word)
@@ -135,11 +139,11 @@ def ratio_of(size: Size) -> str:
 def prompt_of(request: ImageRequest) -> str:
     """Build the whole prompt: the words, the ratio, the allowed flags, and what to leave out at the end.
 
-    Raises Refused if there are no words besides flags.
+    Raises Refused if there are no words besides flags and links.
     """
     words = read_words(", ".join(part.text for part in request.prompts if part.weight > 0))
     if not any(sign.isalnum() for sign in words.text):
-        raise Refused(Reason.NO_WORDS, detail="a prompt of flags only")
+        raise Refused(Reason.NO_WORDS, detail="a prompt without words")
     negative = [read_words(request.negative or "").text, words.left_out]
     parts = [words.text, f"--ar {ratio_of(request.size)}", *words.flags]
     if left_out := ", ".join(filter(None, negative)):

@@ -84,7 +84,8 @@ class ListPages:
     async def _engines(self, interaction: Interaction, page: int, rest: str) -> Sheet:
         service = self._service
         default = service.engine_by_default(origin_of(interaction))
-        return Sheet(engines_card(service.engines.values(), service.price, default=default, page=page))
+        engines, retired = service.engines.values(), service.retired
+        return Sheet(engines_card(engines, service.price, default=default, page=page, retired=retired))
 
 
 def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain.engines import IMAGES_TOGETHER
+from bot.domain.engines import IMAGES_TOGETHER, UNKNOWN_ENGINE
 from bot.jobs.provider_text import TEXTS
 from bot.providers.errors import Reason
-from bot.ui.cards.engines import TOGETHER
+from bot.ui.cards.engines import RETIRED, TOGETHER
 from fakes.services import Fault
 from fakes.services.answer_edits import state_is
 from fakes.services.faults import Rewrite
@@ -65,10 +65,14 @@ async def test_the_card_shows_how_far_it_is(make_studio: MakeStudio) -> None:
 
 async def test_an_engine_that_is_gone_says_so_and_costs_nothing(studio: Studio) -> None:
     studio.stand_in.misbehave(retired("midjourney"))
-    for _ in range(2):
-        result = await studio.imagine(engine="midjourney")
-        await studio.finish()
-        assert shows(card(result).text, TEXTS[Reason.RETIRED](label="ai-client"))
+    result = await studio.imagine(engine="midjourney")
+    await studio.finish()
+    assert shows(card(result).text, TEXTS[Reason.RETIRED](label="ai-client"))
+    assert shows(told(await studio.imagine(engine="midjourney")).text, UNKNOWN_ENGINE(text="midjourney"))
+    listed = told(await studio.ada.slash(studio.channel, "engines")).text.splitlines()
+    assert [line.startswith("**Midjourney") for line in listed if str(RETIRED) in line] == [True]
+    only = told(await studio.ada.slash(studio.channel, "engines", engine="midjourney"))
+    assert shows(only.text, RETIRED)
     assert len(studio.stand_in.calls) == 1
     other = await studio.imagine(engine="dalle-2")
     await studio.finish()
@@ -91,3 +95,19 @@ async def test_a_comparison_with_it(studio: Studio) -> None:
     result = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(result).images) == 5
+
+
+async def test_flags_of_its_own_can_be_written_into_the_prompt(studio: Studio) -> None:
+    await studio.imagine(prompt=r"a fox \--v 5 \--ar 3:2 \--repeat 9", engine="midjourney", size="16:9")
+    await studio.finish()
+    (posted,) = studio.stand_in.calls_to("ai-client.entry")
+    assert isinstance(posted.body, dict)
+    assert posted.body["prompt"] == "a fox --ar 16:9 --v 5"
+    assert (await studio.job()).status is JobStatus.DELIVERED
+
+
+async def test_a_prompt_of_its_flags_alone_costs_nothing(studio: Studio) -> None:
+    result = await studio.imagine(prompt=r"\--v 5 \--tile", engine="midjourney")
+    await studio.finish()
+    assert shows(card(result).text, TEXTS[Reason.NO_WORDS](label="ai-client"))
+    assert studio.stand_in.calls == []

@@ -20,7 +20,6 @@ from bot.providers.errors import (
     Reason,
     Refused,
     TooLarge,
-    Unreachable,
 )
 from bot.providers.operations import Margins, Operation, Pictures, Size
 from fakes.services import image_variants
@@ -75,7 +74,8 @@ async def test_the_other_path_is_used_after_a_page_that_says_that_there_is_none(
 ) -> None:
     server.by_path[FIRST] = page(status)
     error = await refusal(made_from(provider, asked(SD3), None))
-    assert type(error) is Unreachable
+    assert isinstance(error, Busy)
+    assert error.retry_after == 0
     assert paths(server) == [FIRST]
     for engine in (SD3, TURBO):
         assert len((await made_from(provider, asked(engine), None)).images) == 1
@@ -95,7 +95,7 @@ async def test_without_any_path_the_request_is_refused_and_the_next_one_tries_ag
     provider: Aithriving, server: FormServer
 ) -> None:
     server.by_path = {FIRST: page(404), SECOND: page(404)}
-    assert type(await refusal(made_from(provider, asked(SD3), None))) is Unreachable
+    assert type(await refusal(made_from(provider, asked(SD3), None))) is Busy
     error = await refusal(made_from(provider, asked(SD3), None))
     assert isinstance(error, Refused)
     assert error.reason is Reason.RETIRED
@@ -130,9 +130,7 @@ async def test_a_refusal_by_the_service_does_not_lead_to_the_other_path(
 async def test_requests_at_the_same_time_agree_on_the_path(provider: Aithriving, server: FormServer) -> None:
     server.by_path[FIRST] = page(404)
     errors = await asyncio.gather(*(refusal(made_from(provider, asked(SD3), None)) for _ in range(4)))
-    # Only one of them is a failure, or they would look like an outage.
-    assert sorted(type(error).__name__ for error in errors) == ["Busy", "Busy", "Busy", "Unreachable"]
-    assert {getattr(error, "retry_after", 0) for error in errors} == {0}
+    assert {type(error) for error in errors} == {Busy}
     await asyncio.gather(*(made_from(provider, asked(SD3), None) for _ in range(4)))
     assert paths(server) == [FIRST] * 4 + [SECOND] * 4
 
@@ -161,8 +159,6 @@ async def test_one_path_only_that_is_absent_is_not_a_retired_engine(
 @pytest.mark.parametrize(
     ("message", "status"),
     [
-        ("Not Found", 404),
-        ("", 410),
         ("The specified engine (ID stable-diffusion-v1-6) was not found.", 200),
         ("The specified engine was not found.", 404),
         ("This model is deprecated.", 200),
@@ -183,6 +179,17 @@ async def test_a_retired_engine_is_switched_off(
     assert provider.retired == {BASIC}
     assert len(server.calls) == 1
     await made_from(provider, asked(CORE), None)
+
+
+@pytest.mark.parametrize(("message", "status"), [("Not Found", 404), ("", 410)])
+async def test_a_404_that_names_no_engine_retires_none(
+    provider: Aithriving, server: FormServer, message: str, status: int
+) -> None:
+    """The service may be restarting. The caller decides whether it persists."""
+    server.answers = [failure(message, status)]
+    assert isinstance(await refusal(made_from(provider, asked(BASIC), None)), NotFound)
+    assert not provider.retired
+    assert len((await made_from(provider, asked(BASIC), None)).images) == 1
 
 
 @pytest.mark.parametrize(
@@ -210,7 +217,7 @@ async def test_endpoints_that_have_nothing_in_common_are_retired_one_by_one(
     provider: Aithriving, server: FormServer, files: Pictures
 ) -> None:
     sketch, structure = (asked(CONTROL, operation=each) for each in (Operation.SKETCH, Operation.STRUCTURE))
-    server.answers = [failure("Not Found", 404)]
+    server.answers = [failure("This engine has been retired.", 404)]
     await refusal(made_from(provider, sketch, files))
     assert (await refusal(made_from(provider, sketch, files))).reason is Reason.RETIRED
     assert len((await made_from(provider, structure, files)).images) == 1
@@ -218,7 +225,7 @@ async def test_endpoints_that_have_nothing_in_common_are_retired_one_by_one(
     control = next(engine for engine in provider.engines if engine.id == CONTROL)
     assert provider.has_retired(control)
     assert [provider.has_retired(each) for each in control.others] == [False]
-    server.answers = [failure("Not Found", 404)]
+    server.answers = [failure("This engine has been retired.", 404)]
     await refusal(made_from(provider, structure, files))
     assert provider.retired == {CONTROL}
     assert len(server.calls) == 3

@@ -10,7 +10,7 @@ import pytest
 
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Engine, ImageRequest
-from bot.providers.errors import OutcomeUnknown, Reason, Refused, TooLarge, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Refused, TooLarge
 from bot.providers.operations import Margins, Operation, Pictures, Size
 from fakes.services import Fate, Fault, StandIn, absent, answer_edits, image_variants, retired
 from fakes.services.faults import Hang, Ignore, Rewrite, Spoil, Status
@@ -110,7 +110,7 @@ async def test_a_result_of_another_shape_is_marked(aithriving: Aithriving, stand
 async def test_sd3_is_found_on_the_other_path(stand_in: StandIn, files: Pictures, operation: Operation) -> None:
     provider = make_aithriving(stand_in.url, sd3_paths=("sd3", "sdv3"))
     request = asked(SD3, operation=operation, size=SIDE)
-    assert type(await refusal(made_from(provider, request, files))) is Unreachable
+    assert type(await refusal(made_from(provider, request, files))) is Busy
     await made_from(provider, request, files)
     await provider.close()
     assert [call.path.split("/")[3] for call in stand_in.calls] == ["sd3", "sdv3"]
@@ -119,7 +119,7 @@ async def test_sd3_is_found_on_the_other_path(stand_in: StandIn, files: Pictures
 
 async def test_without_either_path_sd3_is_refused(aithriving: Aithriving, stand_in: StandIn) -> None:
     stand_in.misbehave(absent("aithriving.sdv3", code=405))
-    assert type(await refusal(made_from(aithriving, asked(SD3), None))) is Unreachable
+    assert type(await refusal(made_from(aithriving, asked(SD3), None))) is Busy
     error = await refusal(made_from(aithriving, asked(SD3), None))
     assert isinstance(error, Refused)
     assert error.reason is Reason.RETIRED

@@ -93,7 +93,14 @@ def test_braces_do_not_multiply_the_images() -> None:
     assert prompt("a {red, blue} fox") == "a (red, blue) fox --ar 1:1"
 
 
-@pytest.mark.parametrize("words", ["--ar 16:9", "--v 5 --tile", "--no snow", "--", "— –", "\ud83d"])
+@pytest.mark.parametrize("words", ["https://x.example/1.png a fox", "a <HTTPS://x.example> fox", "a fox --no http://x"])
+def test_links_to_pictures_are_taken_out(words: str) -> None:
+    assert prompt(words) == "a fox --ar 1:1"
+
+
+@pytest.mark.parametrize(
+    "words", ["https://x.example/1.png", "--ar 16:9", "--v 5 --tile", "--no snow", "--", "— –", "\ud83d"]
+)
 def test_a_prompt_without_words_is_refused(words: str) -> None:
     with pytest.raises(Refused) as caught:
         prompt(words)

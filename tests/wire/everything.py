@@ -6,6 +6,8 @@ from typing import Any
 
 import discord as library
 
+from bot.domain.pictures import ImageReference
+from bot.ui.cards.picture_buttons import OPEN_PICTURE, PICTURE_ACTIONS, SWITCH_PICTURE, picture_id
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
 from fakes.discord.model import Message
@@ -77,6 +79,14 @@ CHOICES = {"help": ("menu:help", "images"), "setting": ("menu:setting:images", "
 """The custom id of one menu of each kind, and a value to choose."""
 SINGLE = {"example": "do:example:fox", "addedtext": "do:addedtext"}
 """The custom id of one button of each single action."""
+PICTURES = {
+    action: picture_id(action, ImageReference(JOB, 1))
+    for action in PICTURE_ACTIONS
+    if action not in {OPEN_PICTURE, SWITCH_PICTURE}
+}
+"""The custom id of one button of each way to go on from a picture."""
+PICTURE_MENUS = {name: (picture_id(name), f"{JOB}-1") for name in (OPEN_PICTURE, SWITCH_PICTURE)}
+"""The custom id of each menu of images, and an image to choose."""
 
 
 async def result_of(home: House, person: Person) -> Message:

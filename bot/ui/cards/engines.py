@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from discord import ui
@@ -19,6 +19,7 @@ from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
 from bot.ui.cards.wording import safe, units
 
 DEFAULT = message("engines_card.default", "default")
+RETIRED = message("engines_card.retired", "no longer available")
 EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
 SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
 ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
@@ -34,24 +35,42 @@ _ENGINES_A_PAGE = 15
 _ROOM = TEXT_AT_MOST - 300
 
 
-def engines_card(engines: Iterable[Engine], price: Callable[[str], Price], *, default: str, page: int = 1) -> Card:
-    """The options and the price of each engine. If there are many, each gets one line, on pages."""
+def engines_card(
+    engines: Iterable[Engine],
+    price: Callable[[str], Price],
+    *,
+    default: str,
+    page: int = 1,
+    retired: Collection[str] = frozenset(),
+) -> Card:
+    """The options and the price of each engine. If there are many, each gets one line, on pages.
+
+    ``retired`` are the ids of engines that can no longer be used.
+    """
     every = list(engines)
     if len(every) > _ENGINES_APART:
-        return _engines_page(every, price, default=default, page=page)
+        return _engines_page(every, price, default=default, page=page, retired=retired)
     room = _ROOM // max(1, len(every))
-    entries = [_engine(engine, price(engine.id), default=engine.id == default, room=room) for engine in every]
+    entries = [
+        _engine(engine, price(engine.id), _marks(engine, default=engine.id == default, retired=retired), room=room)
+        for engine in every
+    ]
     parts: list[ui.Item[Any]] = [text(t("**Engines**"))]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
 
 
-def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, default: str, page: int) -> Card:
+def _engines_page(
+    engines: list[Engine], price: Callable[[str], Price], *, default: str, page: int, retired: Collection[str]
+) -> Card:
     where = Page.of(page, things=len(engines), at_once=_ENGINES_A_PAGE)
     shown = engines[where.offset(_ENGINES_A_PAGE) :][:_ENGINES_A_PAGE]
     room = _ROOM // _ENGINES_A_PAGE
-    lines = [_line(engine, price(engine.id), default=engine.id == default, room=room) for engine in shown]
+    lines = [
+        _line(engine, price(engine.id), _marks(engine, default=engine.id == default, retired=retired), room=room)
+        for engine in shown
+    ]
     return Card(
         text(t("**Engines**, page {page} of {pages}", page=where.number, pages=where.pages), *lines),
         ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
@@ -62,14 +81,14 @@ def _engines_page(engines: list[Engine], price: Callable[[str], Price], *, defau
     )
 
 
-def _line(engine: Engine, price: Price, *, default: bool, room: int) -> str:
-    costs = f" · {_price(price)}{_default_mark(default)}"
+def _line(engine: Engine, price: Price, marks: str, *, room: int) -> str:
+    costs = f" · {_price(price)}{marks}"
     name = safe(engine.name, 60)
     # People have to type the id, so it is never cut to make room for the name.
     return f"**{name}** · {safe(engine.id, max(40, room - units(costs) - units(name) - 10))}{costs}"
 
 
-def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
+def engine_card(engine: Engine, price: Price, *, default: bool, retired: Collection[str] = frozenset()) -> Card:
     """All options of one engine, and its price."""
     facts = [
         t("Price: {price}", price=_price(price)),
@@ -92,7 +111,10 @@ def engine_card(engine: Engine, price: Price, *, default: bool) -> Card:
         if (names := option.names(engine))
     ]
     return Card(
-        text(f"**{safe(engine.name, 100)}**{_default_mark(default)}", quiet(safe(engine.id, 120))),
+        text(
+            f"**{safe(engine.name, 100)}**{_marks(engine, default=default, retired=retired)}",
+            quiet(safe(engine.id, 120)),
+        ),
         rule(),
         text(*facts),
         rule(),
@@ -105,8 +127,10 @@ def _list(label: Text, names: list[str]) -> str:
     return line if len(line) <= _LIST_AT_MOST else f"{line[: _LIST_AT_MOST - 1].rpartition(',')[0]} …"
 
 
-def _default_mark(default: bool) -> str:
-    return f" · {DEFAULT}" if default else ""
+def _marks(engine: Engine, *, default: bool, retired: Collection[str]) -> str:
+    """What follows the engine's name."""
+    marks = [*([DEFAULT] if default else []), *([RETIRED] if engine.id in retired else [])]
+    return "".join(f" · {mark}" for mark in marks)
 
 
 def _price(price: Price) -> Text:
@@ -141,10 +165,10 @@ def _grid(grid: SizeGrid) -> Text:
     )
 
 
-def _engine(engine: Engine, price: Price, *, default: bool, room: int) -> str:
+def _engine(engine: Engine, price: Price, marks: str, *, room: int) -> str:
     options = _takes(engine)
     lines = [
-        f"**{safe(engine.name, 100)}**{_default_mark(default)}",
+        f"**{safe(engine.name, 100)}**{marks}",
         f"{_price(price)} · {safe(engine.id, 120)}",
         *map(quiet, _together(engine)),
         quiet(TAKES(options=[SIZE.label, *options])),
