@@ -350,7 +350,14 @@ def _cogs(parts: Runtime) -> list[Cog]:
     return [
         cogs.imagine.Imagine(service, starter, suggestions, attachments),
         cogs.compare.Compare(service, starter, suggestions, picked),
-        cogs.edit.Edit(service=service, starter=starter, suggestions=suggestions, pictures=picked, tools=tools),
+        cogs.edit.Edit(
+            service=service,
+            starter=starter,
+            suggestions=suggestions,
+            pictures=picked,
+            tools=tools,
+            part_picker=part_picker,
+        ),
         cogs.message_commands.MessageCommands(parts.client, results, buttons, forms, message_pictures),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),

@@ -53,6 +53,11 @@ NAMES: Mapping[Operation, Text] = {
 }
 """What people call each operation."""
 
+FIND_AT_MOST = 200
+"""The maximum length of the words for the thing to replace."""
+EXTENSION_AT_MOST = 100
+"""The maximum length of an extension as it is typed."""
+
 SAME_SHAPE = math.log(1.03)
 """A picture whose ratio is off by no more than this is resized, and loses at most a few pixels at its edges."""
 

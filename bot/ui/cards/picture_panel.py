@@ -12,6 +12,7 @@ from bot.domain.pictures import SourceKind
 from bot.jobs.picture_tools import EditedPicture, Offer
 from bot.text import Text, amount_text, message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.edit_text import source_text
 from bot.ui.cards.job_text import engine_name, weighted
 from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
 from bot.ui.cards.picture_buttons import (
@@ -125,11 +126,7 @@ def _about(picture: EditedPicture, small: bytes | None) -> list[ui.Item[Any]]:
 def _facts(picture: EditedPicture) -> str:
     made_by, author = picture.made_by, picture.source.author_id
     engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
-    source = None if picture.view is None else picture.view.options.source
-    made_from = None
-    if source is not None:
-        # Not everybody may see the other job, so its number is only in Details.
-        made_from = t("made from a picture") if source.job_id is None else t("made from another image")
+    made_from = None if picture.view is None else source_text(picture.view)
     return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
 
 
