@@ -118,7 +118,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self._service.all_engines
+        known = self._service.available_engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -163,8 +163,8 @@ class Server(
     @app_commands.command(description=locale_str("Show this server's rules and any permission problems"))
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
-        rules = self._servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.all_engines)))
+        rules, engines = self._servers.rules(server_id), self._service.available_engines
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, engines)))
 
     @app_commands.command(name="test", description=locale_str("What a member can do in this channel, and why not"))
     @app_commands.describe(member=locale_str("The member"))
@@ -186,7 +186,7 @@ class Server(
             in_channel=not problems & CHANNEL_PROBLEMS,
             has_role=not problems & ROLE_PROBLEMS,
             engines=len(self._service.engines),
-            default=self._service.engines[access.default].name,
+            default=self._service.all_engines[access.default].name,
             lacks=lacking_for_commands(permissions_of(member, interaction.channel)),
             bot_lacks=lacking_here(interaction),
         )

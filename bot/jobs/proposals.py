@@ -148,7 +148,7 @@ class Proposals:
         """
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
-        judge = partial(self._servers.problems, origin, options, made, engines=self._store.engines.keys())
+        judge = partial(self._servers.problems, origin, options, made, engines=self._store.available_engines.keys())
         problems = list(await self._long_prompts.check(options, judge))
         if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
             problems.append(ALWAYS_PRIVATE_NOW)

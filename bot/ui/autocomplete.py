@@ -110,4 +110,4 @@ class Suggestions:
         """The typed engine, or else the default that would be used."""
         service = self._service
         chosen = service.engines.get(getattr(interaction.namespace, "engine", None) or "")
-        return chosen or service.engines[service.engine_by_default(origin_of(interaction))]
+        return chosen or service.all_engines[service.engine_by_default(origin_of(interaction))]

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import discord
 from discord import ui
 
+from bot.domain.edits import NAMES, NOT_OFFERED
 from bot.domain.form_data import Draft
 from bot.domain.options import ImagineOptions
+from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.text import Text, plural, t
@@ -210,6 +212,8 @@ class EditForms:
         operation = draft.base.operation
         offered = {engine.id: engine for engine in self._service.offered(origin, operation)}
         engines = offered or self._service.engines_doing(operation)
+        if not engines:
+            raise UserError(NOT_OFFERED(operation=NAMES[operation]))
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
         await show_form(interaction, form)
