@@ -20,7 +20,7 @@ from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import NOT_YOURS, OLD_CARD, JobStore
-from bot.jobs.view import ASKED_PRICE, CONFIRMABLE, planned_requests, price_of
+from bot.jobs.view import ASKED_PRICE, CONFIRMABLE, available_engines, planned_requests, price_of
 from bot.jobs.worker import Worker
 from bot.text import message
 from storage.errors import StorageError
@@ -148,7 +148,9 @@ class Proposals:
         """
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
-        judge = partial(self._servers.problems, origin, options, made, engines=self._store.available_engines.keys())
+        judge = partial(
+            self._servers.problems, origin, options, made, engines=available_engines(self._store.providers).keys()
+        )
         problems = list(await self._long_prompts.check(options, judge))
         if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
             problems.append(ALWAYS_PRIVATE_NOW)

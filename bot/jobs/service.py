@@ -36,7 +36,7 @@ from bot.jobs.refusals import CommandRefused
 from bot.jobs.repeats import makes_the_same
 from bot.jobs.sources import NOT_YOURS, Sources
 from bot.jobs.store import JobStore
-from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
+from bot.jobs.view import JobView, Progress, available_engines, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.providers.operations import Operation, Size
@@ -340,7 +340,7 @@ class JobService:
     @property
     def available_engines(self) -> dict[str, Engine]:
         """All engines that their services still have for at least one operation, by id."""
-        return self._store.available_engines
+        return available_engines(self._store.providers)
 
     def has_retired(self, engine: Engine) -> bool:
         """Return whether the service no longer has this engine for this operation."""

@@ -93,12 +93,6 @@ class JobStore:
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
 
-    @property
-    def available_engines(self) -> dict[str, Engine]:
-        """All engines that are not retired, by id, each for its first operation."""
-        gone = set[str]().union(*(provider.retired for provider in self.providers.values()))
-        return {id_: engine for id_, engine in self.engines.items() if id_ not in gone}
-
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and are not retired, for this operation, by id."""
         able = (engine.doing(operation) for engine in self.engines.values())
