@@ -11,7 +11,8 @@ from discord.ext import commands
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, ImagineOptions
-from bot.domain.requests import engines_named, typed_names
+from bot.domain.place import Origin
+from bot.domain.requests import ENGINES_AT_LEAST, engines_named, engines_to_compare, typed_names
 from bot.domain.sizes import sizes_matching
 from bot.errors import UserError
 from bot.jobs.service import JobService
@@ -46,7 +47,7 @@ class Compare(commands.Cog):
     )
     @app_commands.describe(
         prompt=locale_str("What to show. The card names what an engine doesn't take"),
-        engines=locale_str("Which engines, separated by commas; by default all of them"),
+        engines=locale_str("Which engines, separated by commas; by default the 4 cheapest, with one SD3 at most"),
         private=locale_str("Only you see it"),
     )
     async def compare(
@@ -60,10 +61,20 @@ class Compare(commands.Cog):
         service = self._service
         options = ImagineOptions(
             prompt=prompt,
-            engines=engines_named(engines, service.engines),
+            engines=engines_named(engines) or self._some(origin_of(interaction)),
             private=service.private_by_default(origin_of(interaction)) if private is None else private,
         )
         await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))
+
+    def _some(self, origin: Origin) -> tuple[str, ...]:
+        """The engines of a comparison that names none: only allowed ones, and first those without an outage."""
+        service = self._service
+
+        def price(engine: Engine) -> int:
+            return service.price_of(engine).high
+
+        found = engines_to_compare(service.usable(origin), price)
+        return found if len(found) >= ENGINES_AT_LEAST else engines_to_compare(service.offered(origin), price)
 
     @compare.autocomplete("engines")
     @calmly
