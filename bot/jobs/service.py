@@ -16,6 +16,7 @@ from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
+from bot.domain.pictures import SourceKind
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import (
     Plan,
@@ -159,7 +160,7 @@ class JobService:
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
             problems += error.problems
-        problems += self._servers.problems(origin, whole, made, engines=self.available_engines.keys())
+        problems += self._servers.problems(origin, whole, made, engines=self.available_engines)
         if made is None or problems:
             raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)
         return made
@@ -374,6 +375,12 @@ class JobService:
         """Return the engines that may be used there and whose services have no outage for this person."""
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
         return [engine for engine in self.offered(origin, operation) if engine.provider not in out]
+
+    def require_picture_allowed(self, origin: Origin, kind: SourceKind) -> None:
+        """Raise UserError if the server does not let people start from a picture of this kind."""
+        problems = self._servers.rules(origin.server_id).problems_of_picture(kind)
+        if problems:
+            raise UserError(*problems)
 
     def price_of(self, engine: Engine) -> Price:
         """Return the price of one image of the engine for its operation, as :meth:`price` does."""

@@ -132,6 +132,7 @@ class PicturePanel:
 
     async def _panel(self, origin: Origin, reference: Reference) -> Sheet:
         picture = await self._tools.picture(origin, reference)
+        self._tools.require_allowed(origin, picture)
         small = await self._pictures.of(picture.file)
         offers = [
             offer
@@ -145,6 +146,7 @@ class PicturePanel:
         await answer_later(interaction)
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
+        self._tools.require_allowed(origin, picture)
         choices = list(self._tools.extensions(origin, picture))
         if not choices:
             raise UserError(NOT_OFFERED(operation=NAMES[EXTEND.operation]))
@@ -200,6 +202,7 @@ class PicturePanel:
         """The picture, and the tool with its engine and price. Raises UserError if no engine offers it now."""
         origin = origin_of(interaction)
         picture = await looked_up(interaction, self._tools.picture(origin, reference))
+        self._tools.require_allowed(origin, picture)
         offer = self._tools.finish(origin, picture) if tool is FINISH else self._tools.offer(origin, picture, tool)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))
