@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,9 +48,10 @@ class Visit:
 class Editors:
     """Opens panels and starts edits, one step of each at a time, because the bot may die at any of them."""
 
-    def __init__(self, crowd: Crowd, chance: random.Random) -> None:
+    def __init__(self, crowd: Crowd, chance: random.Random, tools: Sequence[str] = tuple(TOOLS)) -> None:
         self._crowd = crowd
         self._chance = chance
+        self._tools = tools
         self._visits: list[Visit] = []
         self.opened = 0
         """How many panels were shown."""
@@ -98,7 +99,7 @@ class Editors:
         except NotOfferedError:
             return []
         ask.edited = True
-        self._visits.append(Visit(person, ask, self._chance.choice(list(TOOLS)), handle))
+        self._visits.append(Visit(person, ask, self._chance.choice(self._tools), handle))
         return [handle]
 
     async def _press_tool(self, visit: Visit) -> list[Handle]:

@@ -111,7 +111,7 @@ class FaultMix:
             (Kind.PICTURES, "service: an odd answer to a picture, done", self._odd),
             (Kind.PICTURES, "Discord: an attachment is not there", lambda: self._no_attachment(404)),
             (Kind.PICTURES, "Discord: an attachment is not handed out", lambda: self._no_attachment(503)),
-            (Kind.PICTURES, "Discord: cut at an attachment", lambda: self._discord.cut("GET", ATTACHMENTS)),
+            (Kind.PICTURES, "Discord: cut at an attachment", self._cut_attachment),
             (Kind.PICTURES, "Discord: half an attachment", self._half_an_attachment),
         )
         self._places = [(name, place) for kind, name, place in more if kind in self.kinds]
@@ -192,6 +192,10 @@ class FaultMix:
 
     def _no_attachment(self, status: int) -> None:
         self._discord.fail("GET", ATTACHMENTS, status=status)
+
+    def _cut_attachment(self) -> None:
+        # The bot's client repeats a download itself once.
+        self._discord.cut("GET", ATTACHMENTS, times=self._chance.choice((1, 2)))
 
     def _half_an_attachment(self) -> None:
         async def act(call: Call) -> Reply:
