@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.options import ImagineOptions
+from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import Origin
 from bot.domain.requests import plan, read_command
 from bot.domain.rules import (
@@ -15,11 +16,13 @@ from bot.domain.rules import (
     NOT_YOUR_ROLE,
     OTHER_CHANNELS,
     ROLES_GONE,
+    WORD_REFUSED,
     Place,
     Rules,
 )
+from bot.providers.operations import Operation
 from bot.text import Message, Text
-from tests.doubles.engines import CORE, ENGINES, XL
+from tests.doubles.engines import CORE, EDITOR, ENGINES, XL
 from tests.doubles.places import ANY_PLACE
 
 HERE = Origin(user_id=1, user_name="ada", server_id=10, channel_id=100, file_limit=2**20)
@@ -69,3 +72,16 @@ def test_only_available_engines_are_named() -> None:
     assert one_left.code == ENGINE_NOT_ALLOWED.code
     assert str(one_left.values["allowed"]) == XL.id
     assert said("easel/gone").code == ALLOWED_ENGINES_GONE.code
+
+
+@pytest.mark.parametrize("typed", ["a krak\u200ben", "the KRAKEN on the left"])
+def test_words_that_say_what_to_replace_are_checked_too(typed: str) -> None:
+    photo = SourcePicture(7, SourceKind.ATTACHED, 1024, 768)
+    options = ImagineOptions("a fox", operation=Operation.SEARCH_AND_REPLACE, source=photo, search=typed)
+    engine = EDITOR.doing(options.operation)
+    assert engine is not None
+    rules = Rules(refused=("kraken",))
+    made = plan(read_command(options), {engine.id: engine}, engine.id)
+    for each in (made, None):
+        found = rules.problems(HERE, options, each, engines=ENGINES.keys(), place=ANY_PLACE)
+        assert [problem.code for problem in found] == [WORD_REFUSED.code]
