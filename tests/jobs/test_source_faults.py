@@ -99,8 +99,7 @@ async def test_pictures_of_jobs_that_were_never_sent_are_bounded_too(workshop: W
         picture = await attached(workshop, shade=shade)
         made.append(picture)
         workshop.clock.advance(1)
-        await workshop.service.cancel(ADA, await start_from(workshop, picture))
-        await workshop.finish()
+        await workshop.service.cancel(ADA, await start_from(workshop, picture, proposed=True))
     left = [each for picture in made if (each := await stored(workshop, picture)) is not None and each.file is not None]
     assert len(left) <= UNUSED_AT_MOST + 1
 
@@ -112,3 +111,20 @@ async def test_a_picture_of_a_waiting_job_never_makes_room(workshop: Workshop) -
         workshop.clock.advance(1)
         await attached(workshop, shade=shade)
     assert await has_file(workshop, await name_of(workshop, waiting))
+
+
+async def test_a_prepared_file_that_cannot_be_deleted_does_not_hide_the_result(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    unlink = Path.unlink
+
+    def read_only(path: Path, missing_ok: bool = False) -> None:
+        if path.name.startswith(("upload.", "mask.")):
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(path, missing_ok)
+
+    job_id = await start_from(workshop, await attached(workshop), mask=await attached(workshop, kind=SourceKind.MASK))
+    monkeypatch.setattr(Path, "unlink", read_only)
+    await workshop.finish()
+    assert workshop.delivered == [job_id]
+    assert "submission.crashed" not in caplog.text
