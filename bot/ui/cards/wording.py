@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
+from bot.domain.edits import NAMES
 from bot.domain.money import Price
+from bot.providers.operations import Operation
 from bot.text import Message, Text, amount_text, message, relative
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
@@ -55,7 +57,7 @@ def safe(text: str, limit: int) -> str:
 
 def operation_name(code: str) -> str:
     """What people call an operation: ``Change a part`` for ``inpaint``. A code of a newer version stays as it is."""
-    return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
+    return str(NAMES[Operation(code)]) if code in NAMES else code
 
 
 def style_name(style: str) -> str:
