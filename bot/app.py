@@ -42,7 +42,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
-from bot.jobs.panel_pictures import PanelPictures
+from bot.jobs.panel_pictures import GRIDS_AT_MOST, PanelPictures
 from bot.jobs.picture_tools import PictureTools
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
@@ -53,6 +53,7 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.pictures.grids import grid_base
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
@@ -79,7 +80,9 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.part_picker import PartPicker
 from bot.ui.picture_panel import PicturePanel
+from bot.ui.picture_starter import PictureStarter
 from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
@@ -287,13 +290,18 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
+    pools = parts.files.pools
+    tools = PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files)
+    picture_starter = PictureStarter(tools=tools, sources=parts.sources, starter=starter)
+    bases = PanelPictures(pools, grid_base, most=GRIDS_AT_MOST)
+    part_picker = PartPicker(tools=tools, starter=picture_starter, bases=bases, pools=pools)
     panel = PicturePanel(
-        tools=PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files),
-        sources=parts.sources,
-        starter=starter,
-        pictures=PanelPictures(parts.files.pools),
-        pools=parts.files.pools,
+        tools=tools,
+        starter=picture_starter,
+        pictures=PanelPictures(pools),
+        pools=pools,
         mention=parts.commands.mention,
+        part_picker=part_picker,
     )
     buttons = JobButtons(
         service=service,
@@ -351,6 +359,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             pages,
             RefusedButtons(service=service, starter=starter, commands=refused),
             panel,
+            part_picker,
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
             of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},

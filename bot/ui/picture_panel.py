@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import discord
@@ -15,7 +15,6 @@ import structlog
 from discord import ui
 
 from bot.domain.edits import NAMES, NOT_OFFERED
-from bot.domain.options import ImagineOptions
 from bot.domain.pictures import ImageReference, Reference, parse_reference
 from bot.errors import UserError
 from bot.jobs.panel_pictures import PanelPictures
@@ -36,8 +35,7 @@ from bot.jobs.picture_tools import (
     PictureTools,
     Tool,
 )
-from bot.jobs.sources import IMAGE_GONE, Sources
-from bot.providers.operations import Operation
+from bot.jobs.sources import IMAGE_GONE
 from bot.text import message, t
 from bot.ui.attached_files import Sheet, answer_later, fill, refused_files
 from bot.ui.cards.buttons import OLD_BUTTON
@@ -46,11 +44,10 @@ from bot.ui.cards.picture_panel import extend_sheet, original_card, panel_sheet
 from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.delivery.file_segments import Spliced
-from bot.ui.forms import show_form
-from bot.ui.interactions import TOO_SLOW, looked_up, origin_of, promise
-from bot.ui.job_starter import JobStarter
-from bot.ui.picture_forms import PictureForm, Question
-from bot.ui.pictures import IncomingPicture, stored
+from bot.ui.interactions import looked_up, origin_of, promise
+from bot.ui.part_picker import PartPicker
+from bot.ui.picture_forms import Question
+from bot.ui.picture_starter import PictureStarter
 from storage.pools import Pools
 
 log = structlog.get_logger(__name__)
@@ -77,12 +74,6 @@ Handler: TypeAlias = Callable[[Interaction, Reference, int | None], Awaitable[No
 """Answers a press, from the picture and the price in millicredits that the button named."""
 
 
-class PartPicker(Protocol):
-    """Lets a person mark a part of a picture."""
-
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None: ...
-
-
 class PicturePanel:
     """Opens the panel of a picture, and starts what its buttons offer."""
 
@@ -90,16 +81,14 @@ class PicturePanel:
         self,
         *,
         tools: PictureTools,
-        sources: Sources,
-        starter: JobStarter,
+        starter: PictureStarter,
         pictures: PanelPictures,
         pools: Pools,
         mention: Callable[[str], str],
-        part_picker: PartPicker | None = None,
+        part_picker: PartPicker,
     ) -> None:
-        """``mention`` mentions a command. Without a ``part_picker``, the tools that need one are not offered."""
+        """``mention`` mentions a command."""
         self._tools = tools
-        self._sources = sources
         self._starter = starter
         self._pictures = pictures
         self._pools = pools
@@ -142,11 +131,7 @@ class PicturePanel:
     async def _show(self, interaction: Interaction, reference: Reference) -> None:
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        offers = [
-            offer
-            for offer in self._tools.offers(origin, picture)
-            if self._part_picker is not None or not offer.tool.operation.has_mask
-        ]
+        offers = self._tools.offers(origin, picture)
         finish = self._tools.finish(origin, picture)
 
         def sheet(small: bytes | None) -> Sheet:
@@ -231,9 +216,7 @@ class PicturePanel:
         if tool.own_words and not options.prompt:
             await self._show_form(tool, interaction, picture, offer)
             return
-        if interaction.response.is_done():
-            raise UserError(TOO_SLOW)
-        await self._run(interaction, picture, options, complete=True, named_price=price)
+        await self._starter.run(interaction, picture, options, complete=True, named_price=price)
 
     async def _ask(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Open the form of a tool."""
@@ -242,8 +225,6 @@ class PicturePanel:
 
     async def _pick(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Let the person mark the part of the picture."""
-        if self._part_picker is None:
-            raise UserError(OLD_BUTTON)
         await self._part_picker.open(interaction, reference, tool.operation)
 
     async def _offered(self, tool: Tool, interaction: Interaction, reference: Reference) -> tuple[EditedPicture, Offer]:
@@ -260,42 +241,7 @@ class PicturePanel:
         options = self._tools.options(origin, picture, offer)
         if tool is START:
             options = self._tools.with_words(options, picture, offer.engine)
-
-        offers = self._tools.engines(origin, picture, tool)
-        named = {each.engine.id: each.price.high for each in offers}
-
-        async def start(interaction: Interaction, completed: ImagineOptions) -> None:
-            completed = await self._tools.without_flagged(completed)
-            named_price = named.get(completed.engine or "")
-            await self._run(interaction, picture, completed, complete=False, named_price=named_price)
-
-        form = PictureForm(_QUESTIONS[tool.name], options, offers, start, job_id=picture.job_id)
-        await show_form(interaction, form)
-
-    async def _run(
-        self,
-        interaction: Interaction,
-        picture: EditedPicture,
-        options: ImagineOptions,
-        *,
-        complete: bool,
-        named_price: int | None,
-    ) -> None:
-        reference = picture.reference
-        if isinstance(reference, ImageReference):
-            # Stored when it is used, not when the panel opens.
-            receive = partial(self._sources.of_image, origin_of(interaction), reference.job_id, reference.position)
-            incoming = IncomingPicture(picture.source, receive)
-        else:
-            incoming = stored(picture.source)
-        await self._starter.run(
-            interaction,
-            options,
-            complete=complete,
-            parent_id=picture.job_id,
-            named_price=named_price,
-            picture=incoming,
-        )
+        await self._starter.ask(interaction, picture, tool, options, _QUESTIONS[tool.name])
 
 
 def picture_item(panel: PicturePanel) -> Component:

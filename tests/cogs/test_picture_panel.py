@@ -39,6 +39,8 @@ TOOLS = [
     "Vary a little · 2",
     "Vary a lot · 2",
     "Change by words · 2",
+    "Change a part · 2",
+    "Erase a part · 2",
     "Extend · 2",
     "From a sketch · 2",
     "Use as start · 2",
@@ -419,7 +421,7 @@ async def test_an_image_that_is_gone_is_refused(atelier: Studio) -> None:
 
 async def test_forged_presses_are_refused(atelier: Studio) -> None:
     picture = await attached(atelier, atelier.ada)
-    for action in set(PICTURE_ACTIONS) - {"part", "erase"}:
+    for action in PICTURE_ACTIONS:
         assert shows((await forged(atelier, atelier.ben, action, picture)).text, NO_SUCH_PICTURE), action
         assert shows((await forged(atelier, atelier.ben, action, ImageReference(999, 1))).text, GONE), action
         assert shows((await forged(atelier, atelier.ben, action, None)).text, OLD_BUTTON), action
