@@ -11,7 +11,7 @@ import pytest
 
 from bot.jobs.panel_pictures import PanelPictures
 from bot.ui import picture_panel
-from bot.ui.attached_files import Sheet
+from bot.ui.attached_files import Sheet, fill
 from bot.ui.cards.picture_panel import HOW_TO_EXTEND
 from bot.ui.client import Interaction
 from fakes.discord.model import Channel
@@ -87,7 +87,7 @@ async def test_a_picture_that_is_drawn_while_the_panel_is_sent_is_added(
     home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sending, drawn = asyncio.Event(), asyncio.Event()
-    draw, fill = PanelPictures.of, picture_panel.fill
+    draw = PanelPictures.of
 
     async def slow(pictures: PanelPictures, file: Path) -> bytes | None:
         await sending.wait()
