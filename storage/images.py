@@ -95,21 +95,21 @@ class ImageFiles:
         return await self.pools.files.run(self._strays, frozenset(known), before)
 
     def _prepare(self) -> None:
-        with self._plainly():
+        with self.translated_errors():
             make_folder(self._folder)
             for aside in self._folder.glob(f"*{_ASIDE}"):
                 aside.unlink()
 
     def _keep(self, aside: Path, kept: Path) -> None:
-        with self._plainly():
+        with self.translated_errors():
             put_in_place(aside, kept)
 
     def _remove(self, path: Path) -> None:
-        with self._plainly():
+        with self.translated_errors():
             path.unlink(missing_ok=True)
 
     def _strays(self, known: frozenset[str], before: int) -> list[str]:
-        with self._plainly(), os.scandir(self._folder) as entries:
+        with self.translated_errors(), os.scandir(self._folder) as entries:
             return sorted(
                 entry.name
                 for entry in entries
@@ -120,7 +120,8 @@ class ImageFiles:
             )
 
     @contextmanager
-    def _plainly(self) -> Iterator[None]:
+    def translated_errors(self) -> Iterator[None]:
+        """Turn OSError into StorageError within the block, for work on these files."""
         try:
             yield
         except OSError as error:

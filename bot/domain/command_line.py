@@ -43,6 +43,8 @@ def command_line(options: ImagineOptions, *, image: ImageReference | None = None
             value = ", ".join(value)
         text = value_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
         words.append(f"{_NAMES.get(name, name)}:{text}")
+    if options.fit is not None:
+        words.append(f"fit:{options.fit}")
     return " ".join(words)
 
 

@@ -47,7 +47,7 @@ _NOBODY_THERE = _ANSWER_NOT_TAKEN | {10008}
 
 TOO_SLOW = message(
     "interactions.too_slow",
-    "I was too slow to look this up, so I didn't start anything and you were not charged. Press the button again.",
+    "I was too slow to look this up, so I didn't start anything and you were not charged. Try again.",
 )
 NOT_STARTED = message("interactions.not_started", "This was not started.")
 NO_CARD = message("interactions.no_card", "This button no longer works. Run the command again.")

@@ -109,6 +109,7 @@ HOT: dict[str, tuple[Ask, str]] = {
     ),
     "a source by its image": (lambda conn: sources.by_image(conn, 1, user_id=1), "ix_sources_image_id (image_id=?)"),
     "the sources of a job": (lambda conn: sources.of_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "unused sources": (lambda conn: sources.unused_beyond(conn, 1, keep=1), "ix_sources_user_id_digest (user_id=?)"),
     "sources that are due": (
         lambda conn: sources.due(conn, used_before=2, added_before=1, limit=1),
         "ix_sources_created_at_used_at (created_at<?)",
