@@ -35,7 +35,7 @@ from bot.ui.cards.buttons import (
     TREE,
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
-from bot.ui.cards.part_picker import CHANGE, COARSER, FINER
+from bot.ui.cards.part_buttons import CHANGE, COARSER, FINER
 from bot.ui.cards.picture_buttons import CHANGE_PART, EXTEND, WIDER
 from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
@@ -290,6 +290,9 @@ async def _edits(scene: Scene) -> None:
     services.finish_all()
     await desktop.pictures(scene.message(first), 1)
     panel = await scene.press(first, EDIT_PICTURE.label)
+    # The picture is added to the panel when it is drawn.
+    for visitor in (desktop, scene.phone):
+        await expect(visitor.messages.nth(panel).locator(".component-thumbnail")).to_be_visible()
     await scene.keep("panel", panel)
     await scene.priced(panel, EXTEND.label).click()
     await expect(scene.priced(panel, WIDER.label)).to_be_visible()

@@ -26,9 +26,10 @@ from bot.pictures import grids
 from bot.providers.operations import Operation
 from bot.text import t
 from bot.ui.attached_files import Sheet, answer_later, fill
-from bot.ui.cards import part_picker as card
+from bot.ui.cards import part_buttons as card
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.part_picker import ALL_MARKED, Marking, menu_cells, picker_sheet
+from bot.ui.cards.part_buttons import Marking
+from bot.ui.cards.part_picker import ALL_MARKED, menu_cells, picker_sheet
 from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.interactions import looked_up, origin_of
@@ -79,10 +80,14 @@ class PartPicker:
         """
         if not interaction.response.is_done():
             await answer_later(interaction)
-        if interaction.message is not None:
-            self._cards.pop(interaction.message.id, None)
+        self.close(interaction)
         marking = Marking(reference, operation, Area(GRIDS[0], frozenset()))
         await fill(interaction, await self._sheet(origin_of(interaction), marking))
+
+    def close(self, interaction: Interaction) -> None:
+        """Forget the state of the pressed message, because it will show something else."""
+        if interaction.message is not None:
+            self._cards.pop(interaction.message.id, None)
 
     async def _sheet(self, origin: Origin, marking: Marking) -> Sheet:
         picture = await self._tools.picture(origin, marking.reference)
@@ -121,11 +126,16 @@ class PartPicker:
         try:
             await answer_later(interaction)
             async with shown.turn:
-                if shown.area is area:
-                    await fill(interaction, await self._sheet(origin_of(interaction), replace(marking, area=area)))
+                if shown.area is not area:
+                    return
+                sheet = await self._sheet(origin_of(interaction), replace(marking, area=area))
+                # Meanwhile, more may have been pressed, or the message may show something else.
+                if shown.area is area and self._cards.get(message_id) is shown:
+                    await fill(interaction, sheet)
         except BaseException:
             # The card still shows the state before.
-            self._cards.pop(message_id, None)
+            if shown.area is area:
+                self._cards.pop(message_id, None)
             raise
 
     def _latest(self, interaction: Interaction, marking: Marking) -> Area:

@@ -22,7 +22,8 @@ from bot.jobs.view import PRIVATE_JOB
 from bot.providers.base import Handle, ImageRequest
 from bot.providers.operations import Operation, Pictures, Size
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.part_picker import ALL_MARKED, MARKED, PART_ACTIONS, PICK_TO_CHANGE, PICK_TO_ERASE, Marking
+from bot.ui.cards.part_buttons import PART_ACTIONS, Marking
+from bot.ui.cards.part_picker import ALL_MARKED, MARKED, PICK_TO_CHANGE, PICK_TO_ERASE
 from storage import submissions
 from storage.records import JobStatus, SourceKind
 from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, card, told

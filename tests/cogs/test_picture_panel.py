@@ -39,12 +39,12 @@ TOOLS = [
     "Vary a little · 2",
     "Vary a lot · 2",
     "Change by words · 2",
-    "Use as start · 2",
+    "Extend · 2",
     "Change a part · 2",
     "Erase a part · 2",
-    "Extend · 2",
-    "Keep the structure · 2",
     "From a sketch · 2",
+    "Use as start · 2",
+    "Keep the structure · 2",
     "Original file",
 ]
 
@@ -351,6 +351,11 @@ async def test_edits_of_a_private_result_are_private(atelier: Studio) -> None:
     await atelier.admin.slash(atelier.channel, "server set", private="forbidden")
     refused = told(await atelier.press(atelier.ada, shown, "Vary a little"))
     assert shows(refused.text, PRIVATE_OFF)
+
+
+async def test_edits_of_a_hidden_image_are_hidden(atelier: Studio) -> None:
+    varied = await press(atelier, await panel(atelier, await result(atelier, spoiler=True)), "Vary a little")
+    assert [image["spoiler"] for image in varied.images] == [True]
 
 
 @pytest.mark.parametrize("private", [True, False])
