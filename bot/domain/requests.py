@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
@@ -60,6 +59,8 @@ TOO_FEW_ENGINES = message("requests.too_few_engines", "A comparison needs at lea
 TITLE_LENGTH = 60
 ENGINES_AT_LEAST = 2
 """Fewer engines are no comparison."""
+COMPARED_AT_MOST = 4
+"""The maximum number of engines in a comparison that names none."""
 _BETWEEN_ENGINES = re.compile(r",|\s\+\s")
 
 
@@ -126,12 +127,11 @@ See :func:`bot.domain.engine_choice.suited`.
 
 def read_command(options: ImagineOptions) -> Command:
     """Parse the prompt of a command, once for all that follows."""
-    if not options.operation.needs_prompt and typed(options.prompt) is None:
-        return Command(options, (ParsedPrompt(()),))
+    may_be_empty = not options.operation.needs_prompt
     try:
-        return Command(options, read_prompt(options.prompt))
+        return Command(options, read_prompt(options.prompt, may_be_empty=may_be_empty))
     except PromptError:
-        readable, error = read_faulty_prompt(options.prompt)
+        readable, error = read_faulty_prompt(options.prompt, may_be_empty=may_be_empty)
         return Command(options, (), error, readable)
 
 
@@ -293,16 +293,24 @@ def typed_names(text: str) -> list[str]:
     return [part.partition(" · ")[0].strip() for part in _BETWEEN_ENGINES.split(text)]
 
 
-def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str, ...]:
-    """The engines of a comparison, typed with commas between them; all engines if none is named.
+def engines_named(text: str | None) -> tuple[str, ...]:
+    """The engines of a comparison, typed with commas between them. Empty if none is named."""
+    return tuple(name for part in typed_names(text or "") if (name := typed(part)) is not None)
 
-    Only as many as one job can hold, the first ones.
+
+def engines_to_compare(engines: Iterable[Engine], price: Callable[[Engine], int]) -> tuple[str, ...]:
+    """The ids of the engines of a comparison that names none, the cheapest first.
+
+    At most ``COMPARED_AT_MOST``, one of each family, and with no more images than one job can hold.
     """
-    names = [name for part in typed_names(text or "") if (name := typed(part)) is not None]
-    if names:
-        return tuple(names)
-    images = accumulate(engine.batch for engine in engines.values())
-    return tuple(name for name, so_far in zip(engines, images, strict=True) if so_far <= IMAGES_PER_JOB)
+    chosen: dict[str, Engine] = {}
+    images = 0
+    for engine in sorted(engines, key=price):
+        family = engine.family or engine.id
+        if family not in chosen and images + engine.batch <= IMAGES_PER_JOB and len(chosen) < COMPARED_AT_MOST:
+            chosen[family] = engine
+            images += engine.batch
+    return tuple(engine.id for engine in chosen.values())
 
 
 def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tuple[Text, ...]]:

@@ -53,9 +53,12 @@ class PanelPictures:
         if task is None:
             task = self._drawn[file] = asyncio.create_task(self._draw(file), name=f"panel-{file.name}")
         self._drawn.move_to_end(file)
-        drawn = await asyncio.shield(task)
-        if drawn is None and self._drawn.get(file) is task:
-            del self._drawn[file]
+        drawn = None
+        try:
+            drawn = await asyncio.shield(task)
+        finally:
+            if drawn is None and task.done() and self._drawn.get(file) is task:
+                del self._drawn[file]
         while len(self._drawn) > self._most:
             self._drawn.popitem(last=False)
         return drawn

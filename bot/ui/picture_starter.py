@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from bot.domain.options import ImagineOptions
-from bot.domain.pictures import ImageReference
 from bot.errors import UserError
 from bot.jobs.picture_tools import EditedPicture, PictureTools, Tool
 from bot.jobs.sources import Sources
@@ -13,8 +10,8 @@ from bot.ui.client import Interaction
 from bot.ui.forms import show_form
 from bot.ui.interactions import TOO_SLOW, origin_of
 from bot.ui.job_starter import JobStarter
+from bot.ui.picked_pictures import incoming
 from bot.ui.picture_forms import PictureForm, Question
-from bot.ui.pictures import IncomingPicture, stored
 
 
 class PictureStarter:
@@ -37,20 +34,13 @@ class PictureStarter:
         """Start a job, see :meth:`JobStarter.run`. It must be the first answer. Raises UserError."""
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
-        reference = picture.reference
-        if isinstance(reference, ImageReference):
-            # Stored when it is used, not when the card opens.
-            receive = partial(self._sources.of_image, origin_of(interaction), reference.job_id, reference.position)
-            incoming = IncomingPicture(picture.source, receive)
-        else:
-            incoming = stored(picture.source)
         await self._starter.run(
             interaction,
             options,
             complete=complete,
             parent_id=picture.job_id,
             named_price=named_price,
-            picture=incoming,
+            picture=incoming(self._sources, origin_of(interaction), picture),
         )
 
     async def ask(

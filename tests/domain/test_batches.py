@@ -20,6 +20,7 @@ from bot.domain.requests import (
     Plan,
     completed,
     engines_named,
+    engines_to_compare,
     left_out,
     plan,
     read_command,
@@ -106,8 +107,8 @@ def test_in_a_comparison_it_makes_a_whole_batch() -> None:
 
 def test_a_comparison_of_all_engines_stays_within_a_job() -> None:
     many = {f"grid/{number}": replace(FOURS, id=f"grid/{number}") for number in range(5)}
-    assert engines_named(None, {XL.id: XL, **many}) == (XL.id, "grid/0", "grid/1")
-    assert engines_named("grid/0, grid/4", many) == ("grid/0", "grid/4")
+    assert engines_to_compare([XL, *many.values()], lambda _: 1) == (XL.id, "grid/0", "grid/1")
+    assert engines_named("grid/0, grid/4") == ("grid/0", "grid/4")
 
 
 def offered(*, default: Engine = FOURS, **typed: Any) -> list[Changes]:

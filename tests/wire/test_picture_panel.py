@@ -43,7 +43,7 @@ async def test_an_image_is_varied_everywhere(
     result = await asked.until(lambda seen: bool(seen.pictures))
     panel = await (await ada.press(result, "Edit picture")).answered()
     assert panel.private
-    panel = await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
+    await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
     label = next(each for each in panel.labels if each.startswith("Vary a little"))
     varied = await ada.press(panel, label)
     await varied.acknowledged()

@@ -105,6 +105,21 @@ SUBJECTS: Mapping[str, Subject] = {
             t("In a message's menu (right-click or long-press), under Apps: **Use this prompt** and **Details**."),
         ),
     ),
+    "pictures": Subject(
+        t("Editing pictures"),
+        ("edit vary", "edit words", "edit part", "edit erase", "edit extend", "edit sketch", "edit structure"),
+        t("your images, pictures you attach, and pictures in messages"),
+        (
+            t("**Edit picture** under a result shows what can be done with it, with prices."),
+            t("The same for any picture: **Edit this picture** in a message's menu, under Apps."),
+            t("{edit_vary} makes another version: `strength:20` changes little, `strength:80` a lot."),
+            t("{edit_words} replaces something: `/edit words find:the car prompt:a bicycle`"),
+            t("{edit_part} paints a part again, {edit_erase} removes what is there. You mark it on the picture."),
+            t("{edit_extend} makes a picture larger: wider, taller, zoomed out or square."),
+            t("{edit_sketch} turns a drawing into a picture. {edit_structure} keeps only the layout."),
+            t("Attach a `picture`, or pick one of yours with `image`."),
+        ),
+    ),
     "threads": Subject(
         t("Threads and history"),
         ("thread new", "thread list", "thread use", "thread show", "thread rename", "thread delete", "history"),

@@ -18,7 +18,7 @@ from bot.jobs.picture_tools import Offer
 from bot.providers.operations import Operation
 from bot.text import Message, message
 from bot.ui.cards.layout import facts
-from bot.ui.cards.picture_panel import price_text
+from bot.ui.cards.wording import price_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from discord import ui
 
-from bot.domain.money import Price
 from bot.domain.pictures import SourceKind
 from bot.jobs.picture_tools import EditedPicture, Offer
-from bot.text import Text, amount_text, message, t
+from bot.text import Text, message, t
 from bot.ui.attached_files import Sheet
+from bot.ui.cards.edit_text import source_text
 from bot.ui.cards.job_text import engine_name, weighted
 from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
 from bot.ui.cards.picture_buttons import (
@@ -23,14 +23,11 @@ from bot.ui.cards.picture_buttons import (
     SWITCH_PICTURE,
     images_menu,
 )
-from bot.ui.cards.wording import plain, safe
+from bot.ui.cards.wording import plain, price_text, safe
 
 NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right now. {engines} lists what each can do.")
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
 FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
-FREE = message("panel.free", "free")
-ABOUT = message("panel.price_about", "~{price:amount}")
-FROM_TO = message("panel.price_from_to", "{low:amount}–{high:amount}")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
@@ -85,15 +82,6 @@ def tool_button(picture: EditedPicture, offer: Offer, *, label: Words | None = N
     return button.on(picture.reference, offer.price.high, plain(priced, _LABEL_AT_MOST))
 
 
-def price_text(price: Price) -> Words:
-    """A price as short as a button needs it: the number of credits."""
-    if not price.high:
-        return FREE
-    if price.low != price.high:
-        return FROM_TO(low=price.low, high=price.high)
-    return amount_text(price.high) if price.exact else ABOUT(price=price.high)
-
-
 def title(picture: EditedPicture) -> Text:
     """What a picture is called: ``Image 2 of job 812``."""
     source, view = picture.source, picture.view
@@ -125,11 +113,7 @@ def _about(picture: EditedPicture, small: bytes | None) -> list[ui.Item[Any]]:
 def _facts(picture: EditedPicture) -> str:
     made_by, author = picture.made_by, picture.source.author_id
     engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
-    source = None if picture.view is None else picture.view.options.source
-    made_from = None
-    if source is not None:
-        # Not everybody may see the other job, so its number is only in Details.
-        made_from = t("made from a picture") if source.job_id is None else t("made from another image")
+    made_from = None if picture.view is None else source_text(picture.view)
     return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
 
 
