@@ -20,20 +20,30 @@ from bot.text import Message, message
 from bot.ui.cards.layout import facts
 from bot.ui.cards.wording import price_text
 
+PRIVATE, SPOILER = "p", "s"
+"""The flags of a custom id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """The part of a picture that is marked for an operation: the state of the card."""
+    """The part of a picture that is marked for an operation: the state of the card.
+
+    ``operation`` is what the card was opened for: inpaint or erase. ``private`` and ``spoiler`` are what the command
+    asked for, which must hold after a restart.
+    """
 
     reference: Reference
     operation: Operation
-    """What the card was opened for: inpaint or erase."""
     area: Area
+    private: bool = False
+    spoiler: bool = False
 
     def custom_id(self, action: str, number: int | None = None) -> str:
         """The custom id of a button or menu of the card in this state, with a price or the number of a menu."""
         area = self.area
-        parts = ("part", action, self.operation.value, self.reference, area.side, area.digits, number)
+        flags = f"{PRIVATE if self.private else ''}{SPOILER if self.spoiler else ''}"
+        operation = self.operation.value + (f"-{flags}" if flags else "")
+        parts = ("part", action, operation, self.reference, area.side, area.digits, number)
         return ":".join(str(part) for part in parts if part is not None)
 
 
