@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from bot.pictures import grids
 from bot.ui import picture_panel
 from bot.ui.cards.part_buttons import FINER
 from bot.ui.cards.picture_buttons import BACK_TO_PICTURE
+from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from fakes.discord.seen import Seen
+from storage.records import JobStatus
 from tests.wire.house import House
+from tests.wire.test_picture_panel import PLACES
 
 
 def marked(seen: Seen) -> set[str]:
@@ -45,6 +49,27 @@ async def finer(home: House, ada: Person) -> Seen:
     coarse = await ada.watches(panel, lambda seen: len(seen.choices) == 1)
     await ada.press(coarse, str(FINER.label))
     return await ada.watches(panel, lambda seen: len(seen.choices) == 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_part_is_erased_everywhere(home: House, place: Callable[[House, Person], Channel]) -> None:
+    ada = home.discord.user("ada", installed_app=True)
+    asked = await home.begun(ada, place(home, ada))
+    await home.done()
+    result = await asked.until(lambda seen: bool(seen.pictures))
+    panel = await (await ada.press(result, "Edit picture")).answered()
+    await ada.press(panel, starting(panel, "Erase a part"))
+    shown = await ada.watches(panel, lambda seen: len(seen.choices) == 1)
+    await ada.choose(shown, "6", "7")
+    shown = await ada.watches(shown, lambda seen: marked(seen) == {"6", "7"})
+    assert shown.private
+    erased = await ada.press(shown, starting(shown, "Erase"))
+    await erased.acknowledged()
+    await home.services.called("aithriving.erase")
+    assert (await home.done(2)).status is JobStatus.DELIVERED
+    (call,) = home.services.calls_to("aithriving.erase")
+    assert call.files.keys() == {"image", "mask"}
 
 
 async def test_choices_in_all_menus_at_once_are_all_marked(home: House, ada: Person, finer: Seen) -> None:
