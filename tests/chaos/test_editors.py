@@ -30,7 +30,8 @@ async def test_an_image_of_a_result_is_edited(home: House, tool: str, images: in
         for handle in await editors.step():
             await handle.acknowledged()
             original = handle.interaction.original
-            assert original is None or await handle.answered()
+            if original is not None:
+                await handle.answered()
     edit = crowd.asks[-1]
     assert (first.edited, edit.number, edit.images) == (True, 2, 1)
     await home.discord.until(lambda: any(call.files for call in home.services.calls), "the upload")
