@@ -35,6 +35,8 @@ from tests.wire.house import House
 
 pytestmark = pytest.mark.usefixtures("made_up_language")
 
+ENGINES = ("Stable Image Core", "Stable Image Edit", "Stable Image Control", "Stable Diffusion 1.6")
+"""The engines in the headings of jobs."""
 STILL_ENGLISH = ("engines",)
 """The first words of commands whose cards are not fully translated yet."""
 
@@ -49,7 +51,7 @@ def said(seen: Seen) -> Iterator[str]:
     for component in walk(seen.message.history[-1].components):
         if component["type"] == Component.BUTTON:
             yield component["label"]
-        elif component["type"] == Component.TEXT and "Stable Image Core" not in component["content"]:
+        elif component["type"] == Component.TEXT and not any(map(component["content"].count, ENGINES)):
             yield component["content"]
 
 
