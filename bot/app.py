@@ -43,7 +43,7 @@ from bot.jobs.limits import Limits
 from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
-from bot.jobs.panel_pictures import PanelPictures
+from bot.jobs.panel_pictures import GRIDS_AT_MOST, PanelPictures
 from bot.jobs.picture_tools import PictureTools
 from bot.jobs.recent_pictures import RecentPictures
 from bot.jobs.refusals import Refusals
@@ -55,6 +55,7 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.pictures.grids import grid_base
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
@@ -82,8 +83,10 @@ from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
 from bot.ui.message_pictures import MessagePictures
+from bot.ui.part_picker import PartPicker
 from bot.ui.picked_pictures import PickedPictures
 from bot.ui.picture_panel import PicturePanel
+from bot.ui.picture_starter import PictureStarter
 from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
@@ -195,8 +198,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
         sources = Sources(jobs, files, clock)
         worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
-        from_words = jobs.engines_doing(Operation.TEXT_TO_IMAGE)
-        default_engine = settings.default_engine or next(iter(from_words))
+        from_words = partial(jobs.engines_doing, Operation.TEXT_TO_IMAGE)
+        default_engine = settings.default_engine or next(iter(from_words()))
         personal = UserSettingsStore(database, from_words, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
@@ -210,7 +213,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id), list(from_words), default_engine
+                origin, personal.of(origin.user_id), list(from_words()), default_engine
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,
@@ -291,15 +294,19 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
+    pools = parts.files.pools
     tools = PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files)
-    small = PanelPictures(parts.files.pools)
+    picture_starter = PictureStarter(tools=tools, sources=parts.sources, starter=starter)
+    bases = PanelPictures(pools, grid_base, most=GRIDS_AT_MOST)
+    part_picker = PartPicker(tools=tools, starter=picture_starter, bases=bases, pools=pools)
+    small = PanelPictures(pools)
     panel = PicturePanel(
         tools=tools,
-        sources=parts.sources,
-        starter=starter,
+        starter=picture_starter,
         pictures=small,
-        pools=parts.files.pools,
+        pools=pools,
         mention=parts.commands.mention,
+        part_picker=part_picker,
     )
     picked = PickedPictures(attachments, tools, parts.sources)
     message_pictures = MessagePictures(
@@ -343,7 +350,14 @@ def _cogs(parts: Runtime) -> list[Cog]:
     return [
         cogs.imagine.Imagine(service, starter, suggestions, attachments),
         cogs.compare.Compare(service, starter, suggestions, picked),
-        cogs.edit.Edit(service=service, starter=starter, suggestions=suggestions, pictures=picked, tools=tools),
+        cogs.edit.Edit(
+            service=service,
+            starter=starter,
+            suggestions=suggestions,
+            pictures=picked,
+            tools=tools,
+            part_picker=part_picker,
+        ),
         cogs.message_commands.MessageCommands(parts.client, results, buttons, forms, message_pictures),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
@@ -354,7 +368,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
         cogs.setup.Setup(setup_panel),
-        cogs.engines.Engines(service, suggestions),
+        cogs.engines.Engines(service),
         cogs.help.Help(help_pages),
         cogs.buttons.Buttons(
             parts.client,
@@ -362,6 +376,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             pages,
             RefusedButtons(service=service, starter=starter, commands=refused),
             panel,
+            part_picker,
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
             of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},

@@ -14,7 +14,7 @@ from discord.ext import commands
 from bot.domain.areas import AREA_AT_MOST
 from bot.domain.characters import typed
 from bot.domain.command_line import EDIT_COMMANDS
-from bot.domain.edits import NAMES, NOT_OFFERED
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
 from bot.domain.pictures import Reference
@@ -31,11 +31,9 @@ from bot.ui.commands import Callback, takes
 from bot.ui.interactions import TOO_SLOW, origin_of, promise
 from bot.ui.job_starter import JobStarter
 from bot.ui.picked_pictures import PickedPicture, PickedPictures
-from bot.ui.picture_forms import FIND_AT_MOST
 
 AREA_AND_MASK = message("edits.area_and_mask", "Mark the part once: either with area, or with a mask.")
 
-EXTENSION_AT_MOST = 100
 REFERENCE_AT_MOST = NAME_AT_MOST
 
 ENGINE_OPTIONS: Mapping[Operation, tuple[str, ...]] = {

@@ -48,6 +48,33 @@ class Area:
             cells.update(range(int(first), int(last or first) + 1))
         return cls.of(int(match["side"] or GRIDS[0]), cells)
 
+    @classmethod
+    def of_digits(cls, side: int, digits: str) -> Area:
+        """Read the digits of :attr:`digits`. Raises ValueError."""
+        marks = int(digits, 16)
+        return cls.of(side, (cell for cell in range(1, marks.bit_length() + 1) if marks >> (cell - 1) & 1))
+
+    @property
+    def digits(self) -> str:
+        """The cells as hexadecimal digits, one bit for each cell of the grid. The first cell is the lowest bit."""
+        return format(sum(1 << (cell - 1) for cell in self.cells), f"0{self.size // 4}x")
+
+    @property
+    def size(self) -> int:
+        """The number of cells in the grid."""
+        return self.side * self.side
+
+    def inverted(self) -> Area:
+        """The cells that are not marked."""
+        return Area(self.side, frozenset(range(1, self.size + 1)) - self.cells)
+
+    def coarser(self) -> Area:
+        """The same area in the next coarser grid; itself if there is none. Partly marked cells are included."""
+        side = next((each for each in reversed(GRIDS) if each < self.side), self.side)
+        factor = self.side // side
+        places = (divmod(cell - 1, self.side) for cell in self.cells)
+        return Area(side, frozenset(1 + row // factor * side + column // factor for row, column in places))
+
     def finer(self) -> Area:
         """The same area in the next finer grid; itself if there is none."""
         side = next((each for each in GRIDS if each > self.side), self.side)

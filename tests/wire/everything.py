@@ -6,7 +6,10 @@ from typing import Any
 
 import discord as library
 
+from bot.domain.areas import Area
 from bot.domain.pictures import ImageReference
+from bot.providers.operations import Operation
+from bot.ui.cards.part_picker import MARK, PART_ACTIONS, Marking
 from bot.ui.cards.picture_buttons import OPEN_PICTURE, PICTURE_ACTIONS, SWITCH_PICTURE, picture_id
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -87,6 +90,9 @@ PICTURES = {
 """The custom id of one button of each way to go on from a picture."""
 PICTURE_MENUS = {name: (picture_id(name), f"{JOB}-1") for name in (OPEN_PICTURE, SWITCH_PICTURE)}
 """The custom id of each menu of images, and an image to choose."""
+_MARKING = Marking(ImageReference(JOB, 1), Operation.INPAINT, Area.of(4, [6]))
+PARTS = {action: _MARKING.custom_id(action, 0 if action == MARK else None) for action in PART_ACTIONS}
+"""The custom id of one button of each way to mark a part of a picture. Pressed, the menu's one chooses nothing."""
 
 
 async def result_of(home: House, person: Person) -> Message:

@@ -97,6 +97,7 @@ SUBJECTS: Mapping[str, Subject] = {
             t("**Again** makes the same once more, as your own job."),
             t("**New seed** does the same with a different seed, if the job had a fixed one."),
             t("**Edit prompt** opens the prompt and the settings so you can change them."),
+            t("**Edit picture** offers ways to go on from an image: vary, change or extend it, each with its price."),
             t("**Share** shows your private result in the channel."),
             t("**Details** shows everything: settings, seeds, cost, time, sources, and the command to repeat it."),
             t("**Tree**, in the details, shows what a result was made from, and what people made from it."),
