@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from bot.domain.edits import AREA_NEEDED, NAMES, NOT_OFFERED
 from bot.domain.options import ImagineOptions
 from bot.domain.pictures import ImageReference, Reference, parse_reference
 from bot.domain.place import Origin
-from bot.errors import UserError
+from bot.errors import NotMade, UserError
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.jobs.panel_pictures import PanelPictures
 from bot.jobs.picture_tools import ERASE, PART, EditedPicture, Offer, PictureTools, Tool
@@ -34,10 +35,11 @@ from bot.ui.components import Component, component
 from bot.ui.interactions import looked_up, origin_of
 from bot.ui.picture_forms import Question
 from bot.ui.picture_starter import PictureStarter
+from bot.ui.refused_commands import FORGOTTEN
 from storage.pools import Pools
 
 CARDS_AT_MOST = 500
-"""The number of cards whose latest state is in memory."""
+"""The number of cards whose latest state is in memory, and of commands that opened cards."""
 _QUESTION = Question(t("Change a part"), t("What should be there"), t("a straw hat"))
 
 Handler: TypeAlias = Callable[[Interaction, Marking, int | None, Sequence[str]], Awaitable[None]]
@@ -62,6 +64,7 @@ class PartPicker:
         self._bases = bases
         self._pools = pools
         self._cards: OrderedDict[int, _Card] = OrderedDict()
+        self._commands: OrderedDict[str, ImagineOptions] = OrderedDict()
         self.handlers: Mapping[str, Handler] = {
             card.MARK: self._mark,
             card.CLEAR.name: partial(self._change, lambda area: Area(area.side, frozenset())),
@@ -72,17 +75,33 @@ class PartPicker:
             card.ERASE.name: self._erase,
         }
 
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None:
+    async def open(
+        self,
+        interaction: Interaction,
+        reference: Reference,
+        operation: Operation,
+        command: ImagineOptions | None = None,
+    ) -> None:
         """Show the card in place of a private message, or else as a new private one.
 
-        ``operation`` is inpaint or erase. Raises UserError if no engine offers it here and now.
+        ``operation`` is inpaint or erase. ``command`` are the other options that the person typed. They are kept in
+        memory only: after a restart, a button that would start a job says so. Raises UserError if no engine offers the
+        operation here and now.
         """
         if not interaction.response.is_done():
             await answer_later(interaction)
         if interaction.message is not None:
             self._cards.pop(interaction.message.id, None)
-        marking = Marking(reference, operation, Area(GRIDS[0], frozenset()))
+        key = None if command is None else self._remember(command)
+        marking = Marking(reference, operation, Area(GRIDS[0], frozenset()), key)
         await fill(interaction, await self._sheet(origin_of(interaction), marking))
+
+    def _remember(self, command: ImagineOptions) -> str:
+        key = secrets.token_hex(4)
+        self._commands[key] = command
+        while len(self._commands) > CARDS_AT_MOST:
+            self._commands.popitem(last=False)
+        return key
 
     async def _sheet(self, origin: Origin, marking: Marking) -> Sheet:
         picture = await self._tools.picture(origin, marking.reference)
@@ -157,7 +176,22 @@ class PartPicker:
         offer: Offer | None = self._tools.offer(origin, picture, tool)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))
-        return picture, replace(self._tools.options(origin, picture, offer), area=str(area))
+        options = replace(self._tools.options(origin, picture, offer), area=str(area))
+        if marking.key is None:
+            return picture, options
+        command = self._commands.get(marking.key)
+        if command is None:
+            raise NotMade(FORGOTTEN)
+        return picture, _with_typed(options, command)
+
+
+def _with_typed(options: ImagineOptions, command: ImagineOptions) -> ImagineOptions:
+    """The options with those that the person typed. The words are for the operation that the command names."""
+    names = ["thread", "images", "seed"]
+    if command.operation is options.operation:
+        names += ["prompt", "engine", "negative"]
+    typed = {name: value for name in names if (value := getattr(command, name))}
+    return replace(options, private=command.private, spoiler=command.spoiler).setting(typed)
 
 
 def part_item(picker: PartPicker) -> Component:
@@ -171,14 +205,14 @@ def part_item(picker: PartPicker) -> Component:
             area = Area.of_digits(int(match["side"]), match["cells"])
         except ValueError:
             raise UserError(OLD_BUTTON) from None
-        marking = Marking(parse_reference(match["reference"]), Operation(match["operation"]), area)
+        marking = Marking(parse_reference(match["reference"]), Operation(match["operation"]), area, match["key"])
         values = item.values if isinstance(item, ui.Select) else ()
         await handler(interaction, marking, None if match["number"] is None else int(match["number"]), values)
 
     return component(
         r"part:(?P<action>[a-z]{1,10}):(?P<operation>inpaint|erase)"
         r":(?P<reference>[0-9]{1,18}-[0-9]{1,2}|p[0-9]{1,18})"
-        r":(?P<side>[0-9]{1,2}):(?P<cells>[0-9a-f]{1,16})(?::(?P<number>[0-9]{1,15}))?",
+        r":(?P<side>[0-9]{1,2}):(?P<cells>[0-9a-f]{1,16})(?::(?P<number>[0-9]{1,15}))?(?::k(?P<key>[0-9a-f]{8}))?",
         press,
         doing="part.{action}",
     )

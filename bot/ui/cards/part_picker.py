@@ -49,11 +49,13 @@ class Marking:
     operation: Operation
     """What the card was opened for: inpaint or erase."""
     area: Area
+    key: str | None = None
+    """The key of the command that opened the card, if it has more options: 8 hexadecimal digits."""
 
     def custom_id(self, action: str, number: int | None = None) -> str:
         """The custom id of a button or menu of the card in this state, with a price or the number of a menu."""
-        area = self.area
-        parts = ("part", action, self.operation.value, self.reference, area.side, area.digits, number)
+        area, key = self.area, None if self.key is None else f"k{self.key}"
+        parts = ("part", action, self.operation.value, self.reference, area.side, area.digits, number, key)
         return ":".join(str(part) for part in parts if part is not None)
 
 
