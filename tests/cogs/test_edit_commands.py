@@ -324,5 +324,5 @@ async def test_a_picture_without_words_needs_some_and_a_form_asks_for_them(studi
     await studio.finish()
     assert card(made).images
     options = await options_of(studio, 1)
-    assert (options.prompt, options.operation) == ("a lighthouse", Operation.IMAGE_TO_IMAGE)
+    assert (options.prompt, options.operation) == ("a lighthouse --strength 30", Operation.IMAGE_TO_IMAGE)
     assert studio.stand_in.calls[-1].path == PATHS[Operation.IMAGE_TO_IMAGE]
