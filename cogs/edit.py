@@ -285,6 +285,7 @@ class Edit(
         operation = options.operation
         if not self._service.offered(origin_of(interaction), operation):
             raise UserError(NOT_OFFERED(operation=NAMES[operation]))
+        self._service.require_picture_allowed(origin_of(interaction), picked.incoming.expected.kind)
         await promise(interaction)
         await self._part_picker.open(interaction, await picked.stored(), operation, options if typed else None)
 
