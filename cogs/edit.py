@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -239,10 +240,10 @@ class Edit(
         )
         if operation is Operation.IMAGE_TO_IMAGE and typed(prompt) is None and picked is not None:
             options = self._with_own_words(origin, options, picked, given["engine"])
-        options = options.setting({name: given[name] for name in ENGINE_OPTIONS[operation] if given[name] is not None})
+        values = {name: given[name] for name in ENGINE_OPTIONS[operation] if given[name] is not None}
+        options = options.setting(values)
         if operation.has_mask and picked is not None and area is None and marked is None:
-            further = {name: value for name, value in given.items() if name not in _FIRST}
-            await self._pick_part(interaction, picked, options, typed=bool(options.prompt) or _any_typed(further))
+            await self._pick_part(interaction, picked, options)
             return
         if interaction.response.is_done():
             raise UserError(TOO_SLOW)
@@ -278,20 +279,17 @@ class Edit(
         except UserError:
             return None  # The check of the options says so.
 
-    async def _pick_part(
-        self, interaction: Interaction, picked: PickedPicture, options: ImagineOptions, *, typed: bool
-    ) -> None:
-        """Let the person mark the part of the picture. ``typed``: the command has more options than the picture."""
-        operation = options.operation
-        if not self._service.offered(origin_of(interaction), operation):
+    async def _pick_part(self, interaction: Interaction, picked: PickedPicture, options: ImagineOptions) -> None:
+        """Let the person mark the part of the picture."""
+        origin, operation = origin_of(interaction), options.operation
+        if not self._service.offered(origin, operation):
             raise UserError(NOT_OFFERED(operation=NAMES[operation]))
-        self._service.require_picture_allowed(origin_of(interaction), picked.incoming.expected.kind)
+        self._service.require_picture_allowed(origin, picked.incoming.expected.kind)
+        if typed(options.engine) is not None:
+            engine = find_engine(typed(options.engine) or "", self._service.engines_doing(operation))
+            options = replace(options, engine=engine.id)
         await promise(interaction)
-        await self._part_picker.open(interaction, await picked.stored(), operation, options if typed else None)
-
-
-def _any_typed(given: Mapping[str, Any]) -> bool:
-    return any(value is not None and value != _LAST.get(name, ("", None))[1] for name, value in given.items())
+        await self._part_picker.open(interaction, await picked.stored(), operation, given=options)
 
 
 # --- autocomplete ------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.jobs.sources import NO_SUCH_PICTURE
 from bot.jobs.view import PRIVATE_JOB
 from bot.providers.operations import Operation
+from bot.ui.cards.part_picker import PICK_TO_ERASE
 from bot.ui.picked_pictures import PICTURE_AND_IMAGE
-from bot.ui.refused_commands import FORGOTTEN
 from cogs.edit import AREA_AND_MASK, ENGINE_OPTIONS
 from storage.records import JobStatus, SourceKind
 from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
@@ -254,51 +254,51 @@ async def test_cropping_is_a_choice_of_the_command_too(studio: Studio) -> None:
 # --- the part of a picture ---------------------------------------------------------------------------------------
 
 
-async def mark(studio: Studio, shown: Shown, cells: list[str]) -> Shown:
-    """Mark cells in the menu of the card."""
-    (menu,) = shown.menus
-    return card(await studio.ada.select(shown.raw, custom_id=menu, values=cells))
+async def mark(studio: Studio, shown: Shown, *cells: int) -> Shown:
+    return card(await studio.ada.select(shown.raw, [str(cell) for cell in cells]))
 
 
 async def test_without_an_area_the_person_marks_the_part(studio: Studio) -> None:
-    await studio.imagine(studio.ben, prompt="a red fox")
+    await studio.imagine(prompt="a red fox")
     await studio.finish()
-    shown = told(await edit(studio, Operation.ERASE, image="1-1"))
-    assert len(shown.images) == 1
-    await studio.press(studio.ada, await mark(studio, shown, ["1", "2"]), "Erase")
+    shown = told(await edit(studio, Operation.ERASE, image="1-1", private=True, seed=7))
+    assert shows(shown.text, PICK_TO_ERASE)
+    marked = await mark(studio, shown, 6)
+    erased = await studio.press(studio.ada, marked, "Erase")
     await studio.finish()
-    job, options = await studio.job(2), await options_of(studio, 2)
-    assert (job.status, job.parent_id, options.area) == (JobStatus.DELIVERED, 1, "4x4:1,2")
-    attached = told(await edit(studio, Operation.ERASE))
-    await studio.press(studio.ada, await mark(studio, attached, ["16"]), "Erase")
-    await studio.finish()
-    assert (await options_of(studio, 3)).area == "4x4:16"
+    assert card(erased).private
+    options = await options_of(studio, 2)
+    assert (options.operation, options.area, options.seed) == (Operation.ERASE, "4x4:6", 7)
+    assert (await studio.job(2)).parent_id == 1
 
 
-async def test_what_was_typed_is_still_used_after_the_part_is_marked(studio: Studio) -> None:
-    typed = {"prompt": "a hat", "private": True, "spoiler": True, "negative": "text", "seed": 7}
-    shown = await mark(studio, told(await edit(studio, Operation.INPAINT, **typed)), ["6"])
-    form = await studio.press(studio.ada, shown, "Change…")
+async def test_the_form_of_a_marked_part_has_the_prompt_of_the_command(studio: Studio) -> None:
+    picture = ("photo.png", png(640, 640))
+    shown = told(await edit(studio, Operation.INPAINT, picture=picture, prompt="a hat", negative="feathers"))
+    marked = await mark(studio, shown, 1, 2)
+    form = await studio.press(studio.ada, marked, "Change…")
     assert filled(form)["What should be there"] == "a hat"
-    made = await send(studio.ada, form)
+    changed = await send(studio.ada, form, What_should_be_there="a crown")
     await studio.finish()
-    job, options = await studio.job(), await options_of(studio, 1)
-    assert (job.private, job.spoiler, card(made).private) == (True, True, True)
-    assert (options.prompt, options.negative, options.seed, options.area) == ("a hat", "text", 7, "4x4:6")
-    erased = await studio.press(studio.ada, shown, "Erase")
-    await studio.finish()
-    other = await options_of(studio, 2)
-    assert (card(erased).private, other.prompt, other.negative, other.private) == (True, "", None, True)
+    assert card(changed).images
+    options = await options_of(studio, 1)
+    assert (options.prompt, options.negative, options.area) == ("a crown", "feathers", "4x4:1,2")
 
 
-async def test_what_was_typed_is_not_forgotten_silently(studio: Studio) -> None:
-    shown = await mark(studio, told(await edit(studio, Operation.ERASE, private=True)), ["6"])
-    plain = await mark(studio, told(await edit(studio, Operation.ERASE)), ["6"])
+async def test_what_must_be_hidden_stays_hidden_after_a_restart(studio: Studio) -> None:
+    picture = ("photo.png", png(640, 640))
+    shown = told(await edit(studio, Operation.ERASE, picture=picture, private=True, spoiler=True))
     await studio.restart()
-    assert shows(told(await studio.press(studio.ada, shown, "Erase")).text, FORGOTTEN)
-    await studio.press(studio.ada, plain, "Erase")
+    erased = await studio.press(studio.ada, await mark(studio, shown, 16), "Erase")
     await studio.finish()
-    assert (await studio.job()).status is JobStatus.DELIVERED
+    assert card(erased).private
+    assert all(image["spoiler"] for image in card(erased).images)
+
+
+async def test_an_engine_that_does_not_exist_is_refused_before_the_part_is_marked(studio: Studio) -> None:
+    refused = told(await edit(studio, Operation.ERASE, engine="nobody"))
+    assert not refused.menus
+    assert studio.stand_in.calls == []
 
 
 async def test_a_mask_can_be_attached(studio: Studio) -> None:
