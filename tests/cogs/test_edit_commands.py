@@ -19,6 +19,7 @@ from bot.domain.edits import (
     SOURCE_NEEDED,
 )
 from bot.domain.options import OPTIONS, ImagineOptions
+from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.jobs.sources import NO_SUCH_PICTURE
 from bot.jobs.view import PRIVATE_JOB
 from bot.providers.operations import Operation
@@ -313,3 +314,15 @@ async def test_a_mask_can_be_attached(studio: Studio) -> None:
     options = await options_of(studio, 1)
     assert options.mask is not None
     assert options.mask.kind is SourceKind.MASK
+
+
+async def test_a_picture_without_words_needs_some_and_a_form_asks_for_them(studio: Studio) -> None:
+    refused = told(await edit(studio, Operation.IMAGE_TO_IMAGE, engine=BASIC, strength=30))
+    assert shows(refused.text, EMPTY_PROMPT)
+    form = await studio.press(studio.ada, refused, "Edit")
+    made = await send(studio.ada, form, Prompt="a lighthouse")
+    await studio.finish()
+    assert card(made).images
+    options = await options_of(studio, 1)
+    assert (options.prompt, options.operation) == ("a lighthouse --strength 30", Operation.IMAGE_TO_IMAGE)
+    assert studio.stand_in.calls[-1].path == PATHS[Operation.IMAGE_TO_IMAGE]
