@@ -11,8 +11,11 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bot.config import Settings
 from fakes.services import StandIn
+from playground.sample_pictures import SamplePictures, post_photo
 from playground.studio import open_studio
 from storage.files import make_file, make_folder
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from playground.live_page import LivePreview
     from playground.page_server import Controls
     from playground.world import World
+
+log = structlog.get_logger(__name__)
 
 PORT = 8750
 FOLDER = "playground"
@@ -37,25 +42,31 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT) ->
     async with open_studio(settings, StandIn(control=False, remember=1_000), folder=folder) as studio:
         # The studio must import SimCord first.
         from playground.page_server import Controls
-        from playground.sample_pictures import SamplePictures, post_photo
         from playground.service_faults import Switch
 
-        pictures = SamplePictures()
-        if studio.world.new:
-            await post_photo(studio.world, pictures)
         studio.join()
+        pictures = SamplePictures()
         controls = Controls(studio.restart, Switch(studio.services), pictures)
         async with free_port(studio.world, port, token=token, controls=controls) as preview:
             print(_invitation(preview.url, studio.world, folder), flush=True)
+            photo = asyncio.create_task(_photo(studio.world, pictures, preview.turn))
             ended = {asyncio.create_task(stop.wait()), asyncio.create_task(preview.wait_closed())}
             try:
                 await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in ended:
+                for task in (*ended, photo):
                     task.cancel()
-                await asyncio.gather(*ended, return_exceptions=True)
+                await asyncio.gather(*ended, photo, return_exceptions=True)
     print(f"The playground is closed. Everything is kept in {folder}; delete that folder to start afresh.", flush=True)
     return 0
+
+
+async def _photo(world: World, pictures: SamplePictures, turn: asyncio.Lock) -> None:
+    """Post the photo; the page works without it."""
+    try:
+        await post_photo(world, pictures, turn)
+    except Exception:
+        log.exception("photo.not_posted")
 
 
 def token_in(folder: Path) -> str:

@@ -24,10 +24,11 @@ async def take(path: Path) -> None:
         from playground.browser import visit
         from playground.live_page import open_page
         from playground.page_server import Controls
+        from playground.sample_pictures import SamplePictures
         from playground.service_faults import Switch
 
         services = studio.services
-        controls = Controls(studio.restart, Switch(services))
+        controls = Controls(studio.restart, Switch(services), SamplePictures())
         async with (
             open_page(studio.world, port=0, controls=controls) as preview,
             visit(preview.url, width=1200, height=850) as visitor,
@@ -40,6 +41,7 @@ async def take(path: Path) -> None:
             await visitor.run("imagine", {"prompt": WAITING, "images": "3", "seed": "7", "engine": "aithriving/core"})
             await services.called("aithriving.core", 3)
             await expect(visitor.message(WAITING)).to_contain_text("Sent: 3")
+            await expect(visitor.samples.locator("img").last).not_to_have_js_property("naturalWidth", 0)
             await visitor.screenshot(path)
 
 

@@ -127,12 +127,17 @@ def sample_named(name: str) -> Sample:
     return {sample.name: sample for sample in SAMPLES}[name]
 
 
-async def post_photo(world: World, pictures: SamplePictures) -> None:
-    """Let the second member post the photo in the channel."""
-    sample = sample_named(PHOTO)
-    await world.members[1].send(
-        world.channel, WORDS, attachments=[(sample.filename, await pictures.picture(sample.name))]
-    )
+async def post_photo(world: World, pictures: SamplePictures, turn: asyncio.Lock) -> None:
+    """Let the second member post the photo in the channel, unless that member has posted a picture already.
+
+    ``turn`` is held while people act in the world.
+    """
+    member, sample = world.members[1], sample_named(PHOTO)
+    if any(message.author.id == member.id and message.attachments for message in world.channel.history()):
+        return
+    photo = await pictures.picture(sample.name)
+    async with turn:
+        await member.send(world.channel, WORDS, attachments=[(sample.filename, photo)])
 
 
 def _saved(image: Image.Image, kind: str, **options: object) -> bytes:

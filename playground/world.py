@@ -129,10 +129,7 @@ class Cdn(CdnStore):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The running world. ``pictures`` maps the addresses of avatars to the images.
-
-    ``new`` is set if it was not loaded from an earlier run.
-    """
+    """The running world. ``pictures`` maps the addresses of avatars to the images."""
 
     env: simcord.Env
     server: simcord.GuildHandle
@@ -140,7 +137,6 @@ class World:
     people: tuple[simcord.MemberActor, ...]
     pictures: Mapping[str, tuple[str, bytes]]
     traffic: Traffic
-    new: bool
 
     @property
     def members(self) -> tuple[simcord.MemberActor, ...]:
@@ -202,7 +198,7 @@ def _populate(env: simcord.Env, traffic: Traffic) -> World:
         for user, person in zip(users, CAST, strict=True)
     )
     channel = server.create_text_channel(CHANNEL_NAME, topic=TOPIC)
-    return World(env, server, channel, people, _avatars(env, people), traffic, new=True)
+    return World(env, server, channel, people, _avatars(env, people), traffic)
 
 
 def _existing(env: simcord.Env, traffic: Traffic) -> World | None:
@@ -219,8 +215,7 @@ def _existing(env: simcord.Env, traffic: Traffic) -> World | None:
         return None
     server = GuildHandle(env, guild)
     people = tuple(simcord.MemberActor(env, server, UserHandle(env, users[person.username])) for person in CAST)
-    channel_handle = ChannelHandle(env, server, channel)
-    return World(env, server, channel_handle, people, _avatars(env, people), traffic, new=False)
+    return World(env, server, ChannelHandle(env, server, channel), people, _avatars(env, people), traffic)
 
 
 def _avatars(env: simcord.Env, people: tuple[simcord.MemberActor, ...]) -> dict[str, tuple[str, bytes]]:

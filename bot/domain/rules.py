@@ -291,11 +291,11 @@ class Rules:
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All words, as typed and as parsed: typed braces and backslashes could split a word."""
-    texts = [options.prompt, *(text or "" for text in (options.added, options.negative, options.style, options.search))]
+    texts = [options.prompt, *(each or "" for each in (options.added, options.negative, options.style, options.search))]
     for request in plan.requests if plan is not None else ():
         # Joined, so that a word is not missed between two parts.
-        texts += [" ".join(part.text for part in request.prompts), request.negative or "", request.style or ""]
-        texts.append(request.search or "")
+        words = (request.negative, request.style, request.search)
+        texts += [" ".join(part.text for part in request.prompts), *(each or "" for each in words)]
     return texts
 
 

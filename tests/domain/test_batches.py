@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alternatives import Changes, alternatives
+from bot.domain.comparison import engines_named, engines_to_compare, left_out
 from bot.domain.engines import IMAGES_TOGETHER, ImageSpec, accepts
 from bot.domain.options import IMAGES, IMAGES_PER_JOB, Defaults, ImagineOptions
 from bot.domain.requests import (
@@ -19,9 +20,6 @@ from bot.domain.requests import (
     WRONG_NUMBER_OF_IMAGES,
     Plan,
     completed,
-    engines_named,
-    engines_to_compare,
-    left_out,
     plan,
     read_command,
 )

@@ -7,19 +7,16 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.command_line import command_line
+from bot.domain.comparison import COMPARED_AT_MOST, engines_named, engines_to_compare, left_out
 from bot.domain.engines import UNKNOWN_ENGINE
 from bot.domain.options import NOT_A_SIZE, OPTIONS, SEED, SIZE, STYLE, WEIGHTS, ImagineOptions
 from bot.domain.requests import (
-    COMPARED_AT_MOST,
     NO_CHOICES_IN_COMPARISON,
     NO_ENGINE_FLAG_IN_COMPARISON,
     TOO_FEW_ENGINES,
     TOO_MANY_IMAGES_OF_ENGINES,
     WRONG_NUMBER_OF_IMAGES,
     Plan,
-    engines_named,
-    engines_to_compare,
-    left_out,
     plan,
     read_command,
 )

@@ -147,3 +147,16 @@ def test_a_server_whose_engines_cannot_do_it_is_named_as_the_reason() -> None:
     made = plan(read_command(options), {doing.id: doing}, doing.id)
     found = Rules(engines=(CORE.id,)).problems(HERE, options, made, engines=EVERY, place=ANY_PLACE)
     assert [problem.code for problem in found] == [NO_ALLOWED_ENGINE.code]
+
+
+@pytest.mark.parametrize("typed", ["a krak\u200ben", "the KRAKEN on the left"])
+def test_words_that_say_what_to_replace_are_checked_too(typed: str) -> None:
+    photo = SourcePicture(7, SourceKind.ATTACHED, 1024, 768)
+    options = ImagineOptions("a fox", operation=Operation.SEARCH_AND_REPLACE, source=photo, search=typed)
+    engine = EDITOR.doing(options.operation)
+    assert engine is not None
+    rules = Rules(refused=("kraken",))
+    made = plan(read_command(options), {engine.id: engine}, engine.id)
+    for each in (made, None):
+        found = rules.problems(HERE, options, each, engines=EVERY, place=ANY_PLACE)
+        assert [problem.code for problem in found] == [WORD_REFUSED.code]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from tests.playground.test_page_features import overflows
 from tests.playground.test_sample_pictures import plain
 
 pytestmark = [pytest.mark.slow, in_a_browser]
+
+on_a_desktop = pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
 
 LOOK = "Look at this"
 
@@ -203,7 +206,7 @@ async def test_a_picture_is_posted_and_used_from_its_menu(seen: Seen, visitor: V
 async def test_the_photo_of_a_member_can_be_used(
     seen: Seen, world: World, visitor: Visitor, pictures: SamplePictures
 ) -> None:
-    await post_photo(world, pictures)
+    await post_photo(world, pictures, asyncio.Lock())
     message = visitor.message(WORDS)
     # The browser turns it upright.
     await expect(message.locator("img[class*=attachment], .attachment-image img")).to_have_js_property(
@@ -219,6 +222,7 @@ async def test_the_photo_of_a_member_can_be_used(
     assert seen.pictures[0][4] == digest(await pictures.picture(PHOTO))
 
 
+@on_a_desktop
 async def test_a_message_needs_no_text_and_a_file_can_be_removed(world: World, visitor: Visitor) -> None:
     files = [payload("one.png"), payload("two.png")]
     await visitor.page.locator("#attach-input").set_input_files(files)
@@ -230,6 +234,7 @@ async def test_a_message_needs_no_text_and_a_file_can_be_removed(world: World, v
     assert [each.filename for each in message.attachments] == ["two.png"]
 
 
+@on_a_desktop
 async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(seen: Seen, visitor: Visitor) -> None:
     large = payload("large.png", bytes(FILE_LIMIT + 1))
     await visitor.start_command("imagine")
@@ -275,6 +280,7 @@ DROP = """([kind, target]) => {
 }"""
 
 
+@on_a_desktop
 async def test_files_are_dropped_and_pasted(visitor: Visitor) -> None:
     await visitor.page.evaluate(DROP, ["dragover", "#channel-timeline"])
     await expect(visitor.page.locator("body.is-dropping")).to_have_count(1)
@@ -297,6 +303,7 @@ async def test_files_are_dropped_and_pasted(visitor: Visitor) -> None:
     await expect(visitor.file_button("picture")).to_have_count(0)
 
 
+@on_a_desktop
 async def test_a_chosen_file_outlives_changes_of_the_channel(seen: Seen, world: World, visitor: Visitor) -> None:
     await visitor.start_command("imagine")
     await visitor.attach("picture", payload())

@@ -169,10 +169,11 @@ async def test_a_page_without_controls_offers_none(studio: Studio, session: aioh
         assert (await client.ask("GET", "/api/playground/pictures/photo"))[0] == 404
 
 
-async def test_a_member_has_posted_a_photo(studio: Studio) -> None:
+async def test_a_member_posts_a_photo_once(studio: Studio) -> None:
     pictures = SamplePictures(plain)
 
-    await post_photo(studio.world, pictures)
+    for _ in range(2):
+        await post_photo(studio.world, pictures, asyncio.Lock())
 
     (message,) = studio.world.channel.history()
     (attachment,) = message.attachments
@@ -295,11 +296,9 @@ async def test_posted_pictures_are_there_after_a_restart_of_the_program(
 ) -> None:
     services = StandIn(seconds=None, painter=flat)
     async with open_studio(settings, services, clock=hasty, folder=tmp_path) as studio:
-        assert studio.world.new
-        await post_photo(studio.world, SamplePictures(plain))
+        await post_photo(studio.world, SamplePictures(plain), asyncio.Lock())
 
     async with open_studio(settings, StandIn(seconds=None, painter=flat), clock=hasty, folder=tmp_path) as studio:
-        assert not studio.world.new
         message = studio.world.channel.history()[0]
         assert await message.attachments[0].read() == await SamplePictures(plain).picture(PHOTO)
         assert isinstance(message.attachments[0], discord.Attachment)

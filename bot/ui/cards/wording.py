@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
+from bot.domain.edits import NAMES
 from bot.domain.money import Price
 from bot.providers.operations import Operation
 from bot.text import Message, Text, amount_text, message, relative
@@ -15,20 +16,9 @@ JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
-OPERATION_NAMES = {
-    Operation.TEXT_TO_IMAGE: message("operation.text_to_image", "New image"),
-    Operation.IMAGE_TO_IMAGE: message("operation.image_to_image", "Vary"),
-    Operation.INPAINT: message("operation.inpaint", "Change a part"),
-    Operation.ERASE: message("operation.erase", "Erase a part"),
-    Operation.OUTPAINT: message("operation.outpaint", "Extend"),
-    Operation.SEARCH_AND_REPLACE: message("operation.search_and_replace", "Change by words"),
-    Operation.SKETCH: message("operation.sketch", "From a sketch"),
-    Operation.STRUCTURE: message("operation.structure", "Keep the structure"),
-}
-
 FREE = message("price.free", "free")
-FROM_ABOUT = message("price.from_about", "about {price:amount}")
-FROM_TO = message("price.from_to", "{low:amount} to {high:amount}")
+FROM_ABOUT = message("price.from_about", "~{price:amount}")
+FROM_TO = message("price.from_to", "{low:amount}–{high:amount}")
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
 _MARKS = frozenset("\\`*_~|<>[]@&")
@@ -67,7 +57,7 @@ def safe(text: str, limit: int) -> str:
 
 def operation_name(code: str) -> str:
     """What people call an operation: ``Change a part`` for ``inpaint``. A code of a newer version stays as it is."""
-    return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
+    return str(NAMES[Operation(code)]) if code in NAMES else code
 
 
 def style_name(style: str) -> str:
