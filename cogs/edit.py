@@ -288,7 +288,9 @@ class Edit(
         self, interaction: Interaction, operation: Operation, picked: PickedPicture, part_picker: PartPicker
     ) -> None:
         """Let the person mark the part of the picture."""
-        if not self._service.offered(origin_of(interaction), operation):
+        origin = origin_of(interaction)
+        self._service.require_picture_allowed(origin, picked.incoming.expected.kind)
+        if not self._service.offered(origin, operation):
             raise UserError(NOT_OFFERED(operation=NAMES[operation]))
         await promise(interaction)
         await part_picker.open(interaction, await picked.stored(), operation)

@@ -86,6 +86,7 @@ class PartPicker:
 
     async def _sheet(self, origin: Origin, marking: Marking) -> Sheet:
         picture = await self._tools.picture(origin, marking.reference)
+        self._tools.require_allowed(origin, picture.source.kind)
         offers = [offer for tool in (PART, ERASE) if (offer := self._tools.offer(origin, picture, tool)) is not None]
         if marking.operation not in {offer.tool.operation for offer in offers}:
             raise UserError(NOT_OFFERED(operation=NAMES[marking.operation]))
@@ -154,6 +155,7 @@ class PartPicker:
         if tool is ERASE and len(area.cells) == area.size:
             raise UserError(ALL_MARKED)
         picture = await looked_up(interaction, self._tools.picture(origin, marking.reference))
+        self._tools.require_allowed(origin, picture.source.kind)
         offer: Offer | None = self._tools.offer(origin, picture, tool)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))

@@ -125,7 +125,7 @@ async def test_an_attachment_that_is_gone_is_free(studio: Studio, monkeypatch: p
         status, reason = 404, "Not Found"
 
     async def read(_: object, **__: object) -> bytes:
-        raise discord.NotFound(Gone(), "asset not found")  # type: ignore[arg-type]  # all that the error reads
+        raise discord.NotFound(Gone(), "asset not found")
 
     monkeypatch.setattr(discord.Attachment, "read", read)
     await refused(studio, photo("PNG"), NOT_DOWNLOADED)

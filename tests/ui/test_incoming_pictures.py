@@ -14,7 +14,7 @@ from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.sources import Download, Sources
 from bot.ui import pictures
-from bot.ui.pictures import NOT_DOWNLOADED, TOO_MANY_AT_ONCE, Attachments, IncomingPicture
+from bot.ui.pictures import NOT_DOWNLOADED, TOO_MANY_AT_ONCE, Attachments
 from storage.pools import Pools
 from tests.doubles.texts import codes
 
@@ -55,8 +55,8 @@ def attachments(tmp_path: Path, pools: Pools) -> Attachments:
     return Attachments(cast("Sources", Folder(tmp_path)), pools.files)
 
 
-def incoming(attachments: Attachments, origin: Origin, attachment: Attachment) -> IncomingPicture:
-    return attachments.incoming(origin, cast("discord.Attachment", attachment))
+async def receive(attachments: Attachments, origin: Origin, attachment: Attachment) -> SourcePicture:
+    return await attachments.incoming(origin, cast("discord.Attachment", attachment)).receive()
 
 
 async def settled() -> None:
@@ -67,8 +67,8 @@ async def settled() -> None:
 async def test_one_person_cannot_hold_up_others(attachments: Attachments) -> None:
     go = asyncio.Event()
     many, other = [Attachment(go) for _ in range(10)], Attachment(go)
-    tasks = [asyncio.create_task(incoming(attachments, ADA, each).receive()) for each in many]
-    tasks.append(asyncio.create_task(incoming(attachments, BEN, other).receive()))
+    tasks = [asyncio.create_task(receive(attachments, ADA, each)) for each in many]
+    tasks.append(asyncio.create_task(receive(attachments, BEN, other)))
     await settled()
     assert sum(each.reading for each in many) == pictures.AT_ONCE_OF_EACH
     assert other.reading
@@ -79,24 +79,21 @@ async def test_one_person_cannot_hold_up_others(attachments: Attachments) -> Non
 
 async def test_of_50_at_once_by_one_person_the_last_are_refused(attachments: Attachments) -> None:
     go = asyncio.Event()
-    tasks = [asyncio.create_task(incoming(attachments, ADA, Attachment(go)).receive()) for _ in range(50)]
+    tasks = [asyncio.create_task(receive(attachments, ADA, Attachment(go))) for _ in range(50)]
     await settled()
     refused = [task.exception() for task in tasks if task.done()]
     assert len(refused) == 50 - pictures.WAITING_OF_EACH
     assert all(isinstance(error, UserError) and codes(error) == [TOO_MANY_AT_ONCE.code] for error in refused)
     go.set()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert await incoming(attachments, ADA, Attachment(go)).receive()
+    await receive(attachments, ADA, Attachment(go))
 
 
 async def test_large_ones_are_downloaded_one_after_the_other(attachments: Attachments) -> None:
     go = asyncio.Event()
     large, small = [Attachment(go, size=9 << 20) for _ in range(3)], Attachment(go)
     origins = [ADA, ADA, BEN, BEN]
-    tasks = [
-        asyncio.create_task(incoming(attachments, *each).receive())
-        for each in zip(origins, [*large, small], strict=True)
-    ]
+    tasks = [asyncio.create_task(receive(attachments, *each)) for each in zip(origins, [*large, small], strict=True)]
     await settled()
     assert [each.reading for each in large] == [True, False, False]
     assert small.reading
@@ -110,9 +107,9 @@ async def test_a_download_that_does_not_end_is_given_up(
 ) -> None:
     monkeypatch.setattr(pictures, "DOWNLOAD_SECONDS", 0.0)
     with pytest.raises(UserError) as caught:
-        await incoming(attachments, ADA, Attachment(asyncio.Event(), size)).receive()
+        await receive(attachments, ADA, Attachment(asyncio.Event(), size))
     assert codes(caught.value) == [NOT_DOWNLOADED.code]
     go = asyncio.Event()
     go.set()
     monkeypatch.undo()
-    assert await incoming(attachments, ADA, Attachment(go, size)).receive()
+    await receive(attachments, ADA, Attachment(go, size))
