@@ -13,7 +13,7 @@ from storage.records import JobStatus
 from tests.doubles.photos import photo, scene
 from tests.wire.house import House
 
-BASIC, "aithriving.basic.image_to_image"
+BASIC, ROUTE = "aithriving/sd-1.6", "aithriving.basic.image_to_image"
 
 
 @pytest.mark.parametrize("name", ["imagine", "edit vary"])
