@@ -92,8 +92,12 @@ async def _open_all(harness: Harness, results: list[Trace], people: int) -> list
 
 @dataclass(slots=True)
 class Outcome:
-    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the photos were uploaded."""
+    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the photos were uploaded.
 
+    ``alone`` are the acknowledgements of the same commands without photos.
+    """
+
+    alone: list[float] = field(default_factory=list)
     acknowledged: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
     until_sent: list[float] = field(default_factory=list)
@@ -110,6 +114,7 @@ async def photos(people: int, size: int, rounds: int, seed: int) -> list[Figure]
     beside = f"{people} photos of 12 MP"
     lines = (
         ("a photo of 12 MP made ready to send, processor time of one core", "s", fitting, "≤ 1"),
+        (f"{size} at once, no photos, acknowledged after", "ms", outcome.alone, ""),
         (f"{size} at once, {beside}, acknowledged after", "ms", outcome.acknowledged, "p95 ≤ 200"),
         (f"{size} at once, {beside}, longest stall during it", "ms", outcome.during, "≤ 50"),
         (f"{beside}, longest stall until all are sent", "ms", outcome.until_sent, "≤ 50"),
@@ -137,22 +142,31 @@ async def _round(outcome: Outcome, people: int, size: int, seed: int) -> None:
         await harness.at_work()
         await harness.warm_up()
         await harness.until_shown(1)
+        alone, _ = await _burst(harness, size, "a fox")
+        await harness.until_shown(1 + size)
         began, before = time.time(), cpu_seconds(harness.bot.pid)
         for number in range(people):
             await _attach(harness, number)
         # The first photos are being decoded by now.
         await asyncio.sleep(1.0)
-        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size)]
-        asked = time.time()
-        await harness.until_acknowledged(traces)
-        ended = max(trace.acknowledged for trace in traces)
+        acknowledged, stall = await _burst(harness, size, "an owl")
         await _until_sent(harness, people)
         over = time.time()
-        outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.alone += alone
+        outcome.acknowledged += acknowledged
+        outcome.during.append(stall)
         outcome.until_sent.append(1000 * longest(harness.stalls, began, over))
         outcome.sent.append(over - began)
         outcome.processor.append((cpu_seconds(harness.bot.pid) - before) / people)
+
+
+async def _burst(harness: Harness, size: int, words: str) -> tuple[list[float], float]:
+    """Run ``size`` commands at once. Returns when each was acknowledged and the longest stall, in milliseconds."""
+    traces = [await harness.imagine(user, f"{words}, number {user}") for user in range(size)]
+    asked = time.time()
+    await harness.until_acknowledged(traces)
+    ended = max(trace.acknowledged for trace in traces)
+    return [1000 * (trace.acknowledged - asked) for trace in traces], 1000 * longest(harness.stalls, asked, ended)
 
 
 async def memory(photos: int, seed: int) -> list[Figure]:

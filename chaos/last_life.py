@@ -27,8 +27,11 @@ from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
 """Seconds that Discord allows for the first response."""
-HELD_UP = 20.0
-"""Seconds after which a bystander counts as held up; their images take two."""
+HELD_UP, HELD_UP_WITH_PHOTO = 20.0, 60.0
+"""Seconds after which a bystander counts as held up; their images take two.
+
+A photo waits for its turn behind the images of others that have to be encoded, on a machine that does all of this.
+"""
 EVERY = 0.4
 """Seconds between two commands of bystanders."""
 FOR = 8.0
@@ -57,14 +60,14 @@ class Noted:
     def waiting(self, now: float) -> list[Ask]:
         """Commands of bystanders that can still be shown in time; ``now`` is from the monotonic clock."""
         due = [ask for ask in self.unconcerned if ask not in self.shown_after]
-        return [ask for ask in due if now < ask.asked_at + HELD_UP]
+        return [ask for ask in due if now < ask.asked_at + _patience(ask)]
 
     def wrong(self) -> list[str]:
         """Commands of bystanders whose images did not appear in the card, or not in time."""
         found = []
         for ask in self.unconcerned:
             after = self.shown_after.get(ask)
-            if after is None or after > HELD_UP:
+            if after is None or after > _patience(ask):
                 how = "never in its card" if after is None else f"after {after:.0f} s"
                 found.append(f"number {ask.number} ({ask.engine}{', private' if ask.private else ''}): {how}")
         return found
@@ -272,3 +275,8 @@ class LastLife:
 
 def _with_number(number: int) -> Callable[[Call], bool]:
     return lambda call: number_in(str(call.body)) == number
+
+
+def _patience(ask: Ask) -> float:
+    """Seconds until the author of this command counts as held up."""
+    return HELD_UP_WITH_PHOTO if ask.attached else HELD_UP
