@@ -28,7 +28,7 @@ test: $(VENV)/.dev ## the tests, without the slow ones
 	@$(PY) -m pytest -n auto --dist worksteal -m "not slow"
 
 slow: $(VENV)/.dev ## only the slow tests
-	@$(PY) -m pytest -m slow
+	@$(PY) -m pytest -n auto --dist worksteal -m slow
 
 chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; see CHAOS="--help"
 	@$(PY) -m chaos $(CHAOS)

@@ -132,7 +132,8 @@ def _fitting(number: int) -> float:
         began = time.thread_time()
         normalised(raw, stored)
         rules = PictureRules(exact=True)
-        fitted(stored, sent, size=SENT, rules=rules, fit=Fit.CROP, transparent=False, largest=rules.bytes)
+        largest = rules.bytes
+        fitted(stored, sent, size=SENT, fit=Fit.CROP, formats=rules.formats, transparent=False, largest=largest)
         return time.thread_time() - began
 
 

@@ -75,7 +75,7 @@ ORDERS = (
         "aithriving/sd3-large",
         {"prompt": "the harbour on a stormy night", "strength": 55},
         images=1,
-        size=(1344, 896),
+        size=(1152, 768),
         picture=HARBOUR,
     ),
 )

@@ -36,6 +36,8 @@ _IMAGES_OF = (
     .order_by(_SUBMISSIONS.job_id, _SUBMISSIONS.position, _IMAGES.position)
 )
 
+_IDS_OF = _IMAGES_OF.with_only_columns(_SUBMISSIONS.job_id, _IMAGES.id)
+
 # A file may be listed twice. Removing it twice is harmless.
 _ADD_REMOVAL = insert(tables.removals).prefix_with("OR IGNORE", dialect="sqlite")
 
@@ -93,21 +95,21 @@ class ImageFiles:
         return await self.pools.files.run(self._strays, frozenset(known), before)
 
     def _prepare(self) -> None:
-        with self._plainly():
+        with self.translated_errors():
             make_folder(self._folder)
             for aside in self._folder.glob(f"*{_ASIDE}"):
                 aside.unlink()
 
     def _keep(self, aside: Path, kept: Path) -> None:
-        with self._plainly():
+        with self.translated_errors():
             put_in_place(aside, kept)
 
     def _remove(self, path: Path) -> None:
-        with self._plainly():
+        with self.translated_errors():
             path.unlink(missing_ok=True)
 
     def _strays(self, known: frozenset[str], before: int) -> list[str]:
-        with self._plainly(), os.scandir(self._folder) as entries:
+        with self.translated_errors(), os.scandir(self._folder) as entries:
             return sorted(
                 entry.name
                 for entry in entries
@@ -118,7 +120,8 @@ class ImageFiles:
             )
 
     @contextmanager
-    def _plainly(self) -> Iterator[None]:
+    def translated_errors(self) -> Iterator[None]:
+        """Turn OSError into StorageError within the block, for work on these files."""
         try:
             yield
         except OSError as error:
@@ -150,6 +153,15 @@ async def add_images(tx: AsyncConnection, submission_id: int, images: Sequence[N
 async def images_of(conn: AsyncConnection, *job_ids: int) -> list[StoredImage]:
     """Return the images of the jobs, ordered by the position of the submission and then of the image."""
     return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"jobs": job_ids})).mappings()]
+
+
+async def places(conn: AsyncConnection, job_ids: Collection[int]) -> dict[int, dict[int, int]]:
+    """Return the place of each image among those of its job, from 1, by job id and image id."""
+    found: dict[int, dict[int, int]] = {}
+    for job_id, image_id in await conn.execute(_IDS_OF, {"jobs": list(job_ids)}):
+        of_job = found.setdefault(job_id, {})
+        of_job[image_id] = len(of_job) + 1
+    return found
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:

@@ -20,6 +20,8 @@ from storage.records import UNSHOWN, SourceKind, StoredSource
 
 _SOURCES = tables.sources.c
 _JOBS = tables.jobs.c
+_SUBMISSIONS = tables.submissions.c
+_IMAGES = tables.images.c
 
 _SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
@@ -142,9 +144,13 @@ async def touch(tx: AsyncConnection, ids: Collection[int], *, at: int) -> bool:
     return True
 
 
-async def renew(tx: AsyncConnection, source_id: int, *, at: int) -> None:
-    """Record that its person has brought or picked this picture again, so that its file is kept as if it were new."""
-    await tx.execute(update(tables.sources).where(_SOURCES.id == source_id).values(created_at=at))
+async def renew(tx: AsyncConnection, source_id: int, *, at: int) -> bool:
+    """Record that its person has brought or picked this picture again, so that its file is kept as if it were new.
+
+    Returns False if the file is gone.
+    """
+    there = (_SOURCES.id == source_id, _SOURCES.file.is_not(None))
+    return int((await tx.execute(update(tables.sources).where(*there).values(created_at=at))).rowcount) > 0
 
 
 # --- deletion --------------------------------------------------------------------------------------------------------
@@ -171,10 +177,18 @@ async def due(conn: AsyncConnection, *, used_before: int, added_before: int, lim
 
 
 async def unused_beyond(conn: AsyncConnection, user_id: int, *, keep: int) -> list[int]:
-    """Return the ids of the person's pictures that no job has used and that have a file, except the latest ``keep``."""
+    """Return the ids of the person's pictures with a file that no image was made from, except the latest ``keep``.
+
+    Pictures of a job that is unfinished or must still be shown are excluded. Those of a job that was cancelled or has
+    failed are included, because such jobs are free.
+    """
     statement = (
         select(_SOURCES.id)
-        .where(_SOURCES.user_id == user_id, _SOURCES.file.is_not(None), _SOURCES.used_at.is_(None))
+        .where(
+            _SOURCES.user_id == user_id,
+            _SOURCES.file.is_not(None),
+            *(~made(column) for made in (_needed, _made_images) for column in (_JOBS.source_id, _JOBS.mask_id)),
+        )
         .order_by(_SOURCES.created_at.desc(), _SOURCES.id.desc())
         .limit(_AT_ONCE)
         .offset(keep)
@@ -224,6 +238,11 @@ def _referred(column: ColumnElement[Any]) -> ColumnElement[bool]:
 
 def _needed(column: ColumnElement[Any]) -> ColumnElement[bool]:
     return exists().where(column == _SOURCES.id, _JOBS.status.in_([status.value for status in UNSHOWN]))
+
+
+def _made_images(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    made = exists().where(_SUBMISSIONS.job_id == _JOBS.id, _IMAGES.submission_id == _SUBMISSIONS.id)
+    return exists().where(column == _SOURCES.id, made)
 
 
 async def _latest_of(conn: AsyncConnection, *conditions: ColumnElement[bool]) -> StoredSource | None:

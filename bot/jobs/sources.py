@@ -7,8 +7,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -20,11 +19,11 @@ from bot.domain.areas import Area
 from bot.domain.edits import picture_size
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import Origin
-from bot.errors import UserError
+from bot.errors import NotMade, UserError
 from bot.jobs.image_files import remove_files
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.jobs.store import JobStore
-from bot.jobs.view import require_visible
+from bot.jobs.view import JobView, may_see, require_visible
 from bot.pictures import decoding, fitting, masks, normalising
 from bot.providers.base import ImageRequest
 from bot.providers.operations import Fit, PictureFile, PictureRules, Pictures, Size
@@ -37,11 +36,9 @@ from storage.records import StoredSource
 log = structlog.get_logger(__name__)
 
 IMAGE_GONE = message("sources.image_gone", "This image is no longer stored. Make it again, or attach it as a picture.")
-NOT_YOURS = message(
-    "sources.not_yours",
-    "This starts from somebody else's picture, which only they can use. You can edit the result instead.",
-)
+NOT_YOURS = message("sources.not_yours", "This starts from somebody else's picture, which only they can use.")
 NO_SUCH_PICTURE = message("sources.not_found", "You have no such picture. Pick one from the list, or attach one.")
+TOO_DETAILED = message("sources.too_detailed", "This picture is too large to send, even compressed. Use a smaller one.")
 NOTHING_MARKED = message("sources.nothing_marked", "The mask marks nothing. Paint what should change in white.")
 
 P = ParamSpec("P")
@@ -53,10 +50,21 @@ _FORM_BYTES = 1 << 20
 UPLOADS_AT_ONCE = 4
 """The number of pictures that are received at the same time."""
 UNUSED_AT_MOST = 30
-"""The maximum number of a person's stored pictures that no job has used. One more removes the oldest."""
+"""The maximum number of a person's stored pictures that no image was made from. One more removes the oldest.
+
+Nothing else limits them, because they cost nothing.
+"""
 
 Download = Callable[[Path], Awaitable[None]]
 """Writes a picture to a path. Raises UserError if it cannot."""
+
+
+class PictureNotYours(NotMade):
+    """The job of ``view`` starts from a picture that only its author may use. Others can go on from its images."""
+
+    def __init__(self, view: JobView) -> None:
+        super().__init__(NOT_YOURS)
+        self.view = view
 
 
 class PictureUnusable(Exception):
@@ -89,23 +97,22 @@ class Sources:
         """
         pools = self._files.pools
         async with self._uploads, self._files.writing("upload") as raw:
-            await download(raw)
-            digest = await pools.files.run(_digest, raw)
+            with self._files.translated_errors():
+                await download(raw)
+                digest = await pools.files.run(_digest, raw)
             async with self._database.read() as connection:
                 known = await sources.by_digest(connection, digest, user_id=user_id, kind=kind, author_id=author_id)
-            if known is not None:
-                await pools.files.run(raw.unlink, missing_ok=True)
-                return await self._renewed(known)
+            if (renewed := await self._renewed(known)) is not None:
+                await pools.files.run(_remove, raw)
+                return renewed
             async with self._files.writing("picture") as aside:
-                try:
+                with self._files.translated_errors():
                     made = await normalising.normalise(pools, raw, aside)
-                except OSError as error:
-                    raise StorageError(Fault.FILES_UNUSABLE, path=raw.parent, reason=error.strerror) from error
                 if kind is SourceKind.MASK:
                     await self._check_mask(aside, made.size)
                 name = sources.new_name(made.media_type)
                 await self._files.keep(aside, name)
-            await pools.files.run(raw.unlink, missing_ok=True)
+            await pools.files.run(_remove, raw)
         return await self._add(
             sources.NewSource(
                 user_id=user_id,
@@ -134,16 +141,15 @@ class Sources:
             raise UserError(IMAGE_GONE)
         async with self._database.read() as connection:
             known = await sources.by_image(connection, image.id, user_id=origin.user_id)
-        if known is not None:
-            return await self._renewed(known)
+        if (renewed := await self._renewed(known)) is not None:
+            return renewed
         name = sources.new_name(image.media_type)
         async with self._files.writing(name) as aside:
-            try:
-                await self._files.pools.files.run(_link, self._files.path(image.file), aside)
-            except FileNotFoundError:
-                raise UserError(IMAGE_GONE) from None
-            except OSError as error:
-                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
+            with self._files.translated_errors():
+                try:
+                    await self._files.pools.files.run(_link, self._files.path(image.file), aside)
+                except FileNotFoundError:
+                    raise UserError(IMAGE_GONE) from None
             await self._files.keep(aside, name)
         return await self._add(
             sources.NewSource(
@@ -162,17 +168,39 @@ class Sources:
             )
         )
 
-    async def _renewed(self, stored: StoredSource) -> SourcePicture:
+    async def _renewed(self, known: StoredSource | None) -> SourcePicture | None:
+        """Return a known picture, which is then kept as if it were new. None if there is none, or if its file is gone.
+
+        A file can be lost without its record, such as when a backup of the database is restored.
+        """
+        if known is None or known.file is None:
+            return None
+        there = await self._files.pools.files.run(self._files.path(known.file).is_file)
         async with self._database.write() as tx:
-            await sources.renew(tx, stored.id, at=self._clock.now())
-        return as_picture(stored)
+            if there:
+                return as_picture(known) if await sources.renew(tx, known.id, at=self._clock.now()) else None
+            await sources.forget_files(tx, [known.id])
+        log.warning("source.lost", source=known.id)
+        return None
 
     async def _add(self, new: sources.NewSource) -> SourcePicture:
-        async with self._database.write() as tx:
-            id_ = await sources.add(tx, new)
-            stored = await sources.get(tx, id_)
-            oldest = await sources.unused_beyond(tx, new.user_id, keep=UNUSED_AT_MOST)
-            names = await sources.forget_files(tx, oldest)
+        """Record a picture whose file is stored. Raises UserError if the image that it is a copy of is gone."""
+        recorded = False
+        try:
+            async with self._database.write() as tx:
+                image = None if new.image_id is None else await images.get_image(tx, new.image_id)
+                if new.image_id is not None and (image is None or image.file is None):
+                    raise UserError(IMAGE_GONE)
+                id_ = await sources.add(tx, new)
+                stored = await sources.get(tx, id_)
+                oldest = await sources.unused_beyond(tx, new.user_id, keep=UNUSED_AT_MOST)
+                names = await sources.forget_files(tx, oldest)
+                # An error of the commit itself leaves open whether the record is there.
+                recorded = True
+        except BaseException:
+            if not recorded:
+                await remove_files(self._database, self._files, [new.file])
+            raise
         await remove_files(self._database, self._files, names)
         if stored is None:
             raise RuntimeError("a record is gone within the transaction that added it")
@@ -187,8 +215,11 @@ class Sources:
             raise UserError(NO_SUCH_PICTURE)
         return as_picture(stored)
 
-    async def for_person(self, origin: Origin, source: SourcePicture) -> SourcePicture:
-        """Return the picture of an earlier job for another person: only an image that they may see themselves."""
+    async def for_person(self, origin: Origin, source: SourcePicture) -> SourcePicture | None:
+        """Return the picture of an earlier job for another person: only an image that they may see themselves.
+
+        Returns None for any other.
+        """
         async with self._database.read() as connection:
             stored = await sources.get(connection, source.id)
             image_id = None if stored is None else stored.image_id
@@ -196,8 +227,13 @@ class Sources:
         if stored is not None and stored.user_id == origin.user_id:
             return source
         if stored is None or stored.job_id is None or image is None:
-            raise UserError(NOT_YOURS)
-        view = await self._store.view(stored.job_id)
+            return None
+        try:
+            view = await self._store.view(stored.job_id)
+        except UserError:
+            return None  # It was deleted.
+        if not may_see(origin, view.job):
+            return None
         position = next((place for place, each in enumerate(view.images, 1) if each.id == image.id), 0)
         return await self.of_image(origin, stored.job_id, position)
 
@@ -228,7 +264,7 @@ class Sources:
             yield None
             return
         engine = self._store.engines[request.engine].doing(request.operation)
-        rules = replace((engine and engine.picture) or PictureRules(), exact=True)
+        rules = (engine and engine.picture) or PictureRules()
         largest = (rules.bytes - _FORM_BYTES) // (2 if submission_id in self._shrunk else 1)
         # If no fit was asked for, the shapes differ by a few pixels at most, which are cut off.
         size, fit = picture_size(request), request.fit or Fit.CROP
@@ -236,12 +272,16 @@ class Sources:
             try:
                 stored = await self._stored(request.source)
                 path = self._files.path(stored.file or "")
-                fitted = partial(fitting.fitted, size=size, rules=rules, fit=fit, transparent=False, largest=largest)
+                fitted = partial(
+                    fitting.fitted, size=size, fit=fit, formats=rules.formats, transparent=False, largest=largest
+                )
                 picture = await self._decode(path, fitted, path, upload)
                 marked = partial(self._mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
                 pictures = Pictures(picture, await marked(request, mask))
             except UserError as error:
                 raise PictureUnusable(error.problems[0]) from error
+            except fitting.TooManyBytes as error:
+                raise PictureUnusable(TOO_DETAILED()) from error
             except decoding.Undecodable as error:
                 log.warning("source.undecodable", source=request.source, reason=str(error))
                 raise PictureUnusable(SOURCE_GONE()) from error
@@ -260,7 +300,10 @@ class Sources:
             made = await self._decode(path, of_file, path, aside)
         elif request.area is not None:
             of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit)
-            made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
+            try:
+                made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
+            except OSError as error:
+                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
         else:
             return None
         if made.nothing_marked:
@@ -276,10 +319,13 @@ class Sources:
             raise UserError(NOTHING_MARKED)
 
     async def _decode(self, file: Path, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work on a stored picture in a thread for pictures. Raises Undecodable."""
+        """Do work on a stored picture in a thread for pictures. Raises Undecodable and StorageError."""
         pools = self._files.pools
         weight = await pools.files.run(decoding.weight_of, file)
-        return await decoding.in_turn(pools, weight, work, *args, **kwargs)
+        try:
+            return await decoding.in_turn(pools, weight, work, *args, **kwargs)
+        except OSError as error:
+            raise StorageError(Fault.FILES_UNUSABLE, path=file.parent, reason=error.strerror) from error
 
     async def _stored(self, source_id: int) -> StoredSource:
         """Return a picture whose file is still stored. Raises UserError."""
@@ -322,5 +368,7 @@ def _link(file: Path, aside: Path) -> None:
 
 
 def _remove(*files: Path) -> None:
+    """Delete temporary files. If that fails, the next start deletes them."""
     for file in files:
-        file.unlink(missing_ok=True)
+        with suppress(OSError):
+            file.unlink(missing_ok=True)

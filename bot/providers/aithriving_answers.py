@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from bot.providers.answers import Answer, Lenient, Name, Whole, reason, says_filtered
 from bot.providers.base import Json
-from bot.providers.errors import ProviderError, Reason, Refused, TooLarge
+from bot.providers.errors import NotFound, ProviderError, Reason, Refused, TooLarge
 from bot.providers.image_headers import NotAnImage, inspect
 from bot.providers.operations import Size
 from bot.providers.refusals import Judge, says_no_more, sentence
@@ -99,7 +99,8 @@ def refusal(answer: Answer, value: Json, judge: Judge, *, files: bool) -> Provid
     if files and (answer.status == 413 or _TOO_LARGE.search(judge.plain(said))):
         return TooLarge(detail=answer.detail)
     if answer.status in {404, 410} and says_no_more(said):
-        return Refused(Reason.RETIRED, detail=answer.detail, operator=True)
+        # It names no engine, so the service may only be restarting.
+        return NotFound(detail=answer.detail)
     if 300 <= answer.status < 500 and answer.status not in {404, 408}:
         return judge.by_status(answer, paid=True)
     if answer.status >= 500 and judge.reason_in(said) is Reason.REFUSED:

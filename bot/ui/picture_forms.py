@@ -9,13 +9,13 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
+from bot.domain.edits import FIND_AT_MOST
 from bot.domain.options import PROMPT_LIMIT, STRENGTH, ImagineOptions, whole_number
 from bot.errors import UserError
 from bot.jobs.picture_tools import Offer
 from bot.text import Text, message, t
 from bot.ui.cards.layout import facts
-from bot.ui.cards.picture_panel import price_text
-from bot.ui.cards.wording import plain
+from bot.ui.cards.wording import plain, price_text
 from bot.ui.client import Interaction
 from bot.ui.forms import FORM_SECONDS
 from bot.ui.interactions import handle
@@ -24,8 +24,6 @@ NOT_A_STRENGTH = message(
     "panel.not_a_strength", "“{text}” isn't a strength. Write a whole number from 0 to 100, such as 35."
 )
 
-FIND_AT_MOST = 200
-"""The maximum length of the words for what is to be replaced."""
 _ENGINES_AT_MOST = 25
 _STRENGTH_AT_MOST = 10
 

@@ -30,12 +30,13 @@ async def test_an_image_of_a_result_is_edited(home: House, tool: str, images: in
         for handle in await editors.step():
             await handle.acknowledged()
             original = handle.interaction.original
-            assert original is None or await handle.answered()
+            if original is not None:
+                await handle.answered()
     edit = crowd.asks[-1]
     assert (first.edited, edit.number, edit.images) == (True, 2, 1)
     await home.discord.until(lambda: any(call.files for call in home.services.calls), "the upload")
     await home.done(2)
-    await home.discord.until(lambda: edit.card and edit.card.pictures, "the result")
+    await home.discord.until(lambda: edit.card is not None and edit.card.pictures, "the result")
     (call,) = [call for call in home.services.calls if call.files]
     assert (call.route.rpartition(".")[2], number_in(str(call.body))) == (ROUTES[tool], 2)
     assert {number: len(its.shown) for number, its in traces(home.discord).items()} == {1: 1, 2: 1}

@@ -32,7 +32,7 @@ async def test_the_finished_images_replace_the_waiting_card(studio: Studio, engi
         "a lighthouse on a cliff (image 2 of 2)",
     ]
     assert len(shown.raw.attachments) == 2
-    assert shown.labels == ["Again", "Edit prompt", "Details", "Delete"]
+    assert shown.labels == ["Edit prompt", "Again", "Details", "Delete"]
     assert (await studio.job()).status is JobStatus.DELIVERED
 
 
@@ -48,7 +48,7 @@ async def test_the_card_shows_progress(slow_studio: Studio) -> None:
     slow_studio.stand_in.finish_all()
     await slow_studio.finish()
     assert " · 6 credits · " in card(result).text
-    assert card(result).labels == ["Again", "New seed", "Edit prompt", "Details", "Delete"]
+    assert card(result).labels == ["Edit picture", "Edit prompt", "Again", "New seed", "Details", "Delete"]
 
 
 async def test_all_problems_are_reported_privately_at_once(studio: Studio) -> None:

@@ -27,7 +27,7 @@ async def secret(studio: Studio, **options: Any) -> simcord.InteractionResult:
 
 async def test_the_author_shares_a_private_result(studio: Studio) -> None:
     result = await secret(studio, images=2, seed=7)
-    assert card(result).labels == ["Again", "New seed", "Edit prompt", "Share", "Details", "Delete"]
+    assert card(result).labels == ["Edit prompt", "Again", "New seed", "Share", "Details", "Delete"]
     pressed = await studio.press(studio.ada, card(result), "Share")
     shared = card(pressed)
     assert not shared.private
@@ -35,7 +35,7 @@ async def test_the_author_shares_a_private_result(studio: Studio) -> None:
         "a surprise (image 1 of 2)",
         "a surprise (image 2 of 2)",
     ]
-    assert shared.labels == ["Again", "New seed", "Edit prompt", "Details", "Delete"]
+    assert shared.labels == ["Edit prompt", "Again", "New seed", "Details", "Delete"]
     assert shows(told(pressed).text, SHARED)
     job = await studio.job()
     assert job.private, "the job's options do not change"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import socket
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,12 @@ from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
-from bot.ui.cards.job import failure_card, result_card
+from bot.text import credits_text
+from bot.ui.cards.job import NOT_CHARGED, failure_card, result_card
+from fakes.services import StandIn
+from tests.doubles.texts import shows
 from tests.jobs.conftest import ADA, Workshop
-from tests.jobs.fault_table import CAP
+from tests.jobs.fault_table import CAP, DONE, Case, Row, Says
 from tests.providers.workbench import BASIC, CORE, SECRET, XL
 
 PROMPT = "a zebra-striped lighthouse of kraken bones"
@@ -90,3 +96,70 @@ def stored(database: Path) -> str:
     """Everything in the database except the prompt."""
     with closing(sqlite3.connect(database)) as connection:
         return "\n".join(connection.iterdump())
+
+
+@dataclass(frozen=True)
+class FaultScene:
+    """Plays a row of the table, and compares everything that it says."""
+
+    stand_in: StandIn
+    open_workshop: OpenWorkshop
+    pass_time: Callable[[float], None]
+    monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture
+    folder: Path
+
+    async def plays(
+        self,
+        row: Row,
+        case: Case,
+        engine: str,
+        *,
+        routes: Mapping[str, str],
+        price: int,
+        options: Callable[[Workshop], Awaitable[dict[str, Any]]] | None = None,
+    ) -> None:
+        """Run one job with the fault. ``price`` is of one image; ``options`` returns further options of the command."""
+        stand_in, caplog = self.stand_in, self.caplog
+        caplog.set_level(logging.INFO)
+        self.monkeypatch.setattr("bot.providers.http.CONNECT_SECONDS", 0.01 if row.where == "deaf" else 10)
+        fault = case.fault(routes[case.at], self.pass_time, stand_in.url)
+        if fault is not None:
+            stand_in.misbehave(fault)
+        with dead_address(row.where) as dead:
+            workshop: Workshop = await self.open_workshop(
+                provider_at(stand_in.url if row.where == "up" else dead, engine)
+            )
+            further = {} if options is None else await options(workshop)
+            began = workshop.clock.now()
+            job_id = await ask(workshop, engine, images=case.images, **further)
+            await workshop.finish()
+
+        view = await workshop.view(job_id)
+        card, records = card_of(view), [submission.record for submission in view.submissions]
+        # What the user reads, and that it was shown.
+        assert workshop.delivered == [job_id]
+        assert case.status in {record.status for record in records}
+        if isinstance(case.says, Says):
+            assert shows(card, case.says.message)
+            assert case.says.words in card
+        elif case.says is not None:
+            assert shows(card, case.says)
+        # What is charged, to whom.
+        totals = await workshop.totals()
+        assert totals.in_flight == 0
+        assert totals.spent == (view.captured or 0) == case.charged * price
+        assert stand_in.charged == case.billed * price
+        assert (credits_text(totals.spent) if case.charged else str(NOT_CHARGED)) in card
+        assert len(view.images) == (1 if case.status is DONE else 0)
+        # Whether it is retried, and when.
+        assert len(stand_in.calls_to(routes["paid"])) == case.calls
+        assert workshop.clock.now() - began >= case.seconds * 1000
+        # What is logged, and what must be neither in the log nor in the database.
+        assert set(case.logs) <= logged(caplog)
+        if case.status is DONE and not case.logs:
+            assert all(record.levelno == logging.INFO for record in caplog.records)
+        keeps_quiet(caplog.text)
+        dump = await asyncio.to_thread(stored, self.folder / "0.db")
+        assert SECRET not in dump
+        assert TOKEN not in dump

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bot.text import credits_text
-from bot.ui.cards.job import NOT_CHARGED
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Act, Body, Reset, Status
 from storage import reconcile
-from tests.doubles.texts import shows
 from tests.jobs.conftest import Workshop
 from tests.jobs.fault_scene import (
     PRICES,
     ROUTES,
-    TOKEN,
+    FaultScene,
     OpenWorkshop,
     ask,
-    card_of,
-    dead_address,
-    keeps_quiet,
-    logged,
     provider_at,
-    stored,
 )
-from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row, Says
-from tests.providers.workbench import BASIC, CORE, SECRET, XL
+from tests.jobs.fault_table import DONE, ROWS, UNKNOWN, Case, Row
+from tests.providers.workbench import BASIC, CORE, XL
 
 CASES = [
     pytest.param(row, engine, case, id=f"{row.name} - {engine.partition('/')[2]}")
@@ -53,45 +43,8 @@ async def test_the_table(
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
 ) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr("bot.providers.http.CONNECT_SECONDS", 0.01 if row.where == "deaf" else 10)
-    fault = case.fault(ROUTES[engine][case.at], pass_time, stand_in.url)
-    if fault is not None:
-        stand_in.misbehave(fault)
-    with dead_address(row.where) as dead:
-        workshop: Workshop = await open_workshop(provider_at(stand_in.url if row.where == "up" else dead, engine))
-        began = workshop.clock.now()
-        job_id = await ask(workshop, engine, images=case.images)
-        await workshop.finish()
-
-    view = await workshop.view(job_id)
-    card, records = card_of(view), [submission.record for submission in view.submissions]
-    # What the user reads, and that it was shown.
-    assert workshop.delivered == [job_id]
-    assert case.status in {record.status for record in records}
-    if isinstance(case.says, Says):
-        assert shows(card, case.says.message)
-        assert case.says.words in card
-    elif case.says is not None:
-        assert shows(card, case.says)
-    # What is charged, to whom.
-    totals = await workshop.totals()
-    assert totals.in_flight == 0
-    assert totals.spent == (view.captured or 0) == case.charged * PRICES[engine]
-    assert stand_in.charged == case.billed * PRICES[engine]
-    assert (credits_text(totals.spent) if case.charged else str(NOT_CHARGED)) in card
-    assert len(view.images) == (1 if case.status is DONE else 0)
-    # Whether it is retried, and when.
-    assert len(stand_in.calls_to(ROUTES[engine]["paid"])) == case.calls
-    assert workshop.clock.now() - began >= case.seconds * 1000
-    # What is logged, and what must be neither in the log nor in the database.
-    assert set(case.logs) <= logged(caplog)
-    if case.status is DONE and not case.logs:
-        assert all(record.levelno == logging.INFO for record in caplog.records)
-    keeps_quiet(caplog.text)
-    dump = await asyncio.to_thread(stored, tmp_path / "0.db")
-    assert SECRET not in dump
-    assert TOKEN not in dump
+    scene = FaultScene(stand_in, open_workshop, pass_time, monkeypatch, caplog, tmp_path)
+    await scene.plays(row, case, engine, routes=ROUTES[engine], price=PRICES[engine])
 
 
 # --- a lost response, and the list of requests after it --------------------------------------------------------------

@@ -49,6 +49,7 @@ async def start_from(
     mask: SourcePicture | None = None,
     origin: Origin = ADA,
     images: int = 1,
+    proposed: bool = False,
 ) -> int:
     """Add a job that starts from this picture."""
     plan = workshop.service.check(origin, ImagineOptions(prompt="a lighthouse", images=images))
@@ -58,7 +59,8 @@ async def start_from(
     )
     options = replace(plan.options, operation=Operation.INPAINT, source=source, mask=mask)
     card = CardAddress(origin.channel_id, 1000, "token", workshop.clock.now() + 900_000)
-    return await workshop.service.imagine(origin, replace(plan, options=options, requests=requests), card)
+    whole = replace(plan, options=options, requests=requests)
+    return await workshop.service.imagine(origin, whole, card, proposed=proposed)
 
 
 async def stored(workshop: Workshop, source: SourcePicture) -> StoredSource | None:

@@ -26,6 +26,8 @@ from tests.playground.test_sample_pictures import plain
 
 pytestmark = [pytest.mark.slow, in_a_browser]
 
+on_a_desktop = pytest.mark.parametrize("visitor", ["desktop"], indirect=True)
+
 LOOK = "Look at this"
 
 
@@ -220,6 +222,7 @@ async def test_the_photo_of_a_member_can_be_used(
     assert seen.pictures[0][4] == digest(await pictures.picture(PHOTO))
 
 
+@on_a_desktop
 async def test_a_message_needs_no_text_and_a_file_can_be_removed(world: World, visitor: Visitor) -> None:
     files = [payload("one.png"), payload("two.png")]
     await visitor.page.locator("#attach-input").set_input_files(files)
@@ -231,6 +234,7 @@ async def test_a_message_needs_no_text_and_a_file_can_be_removed(world: World, v
     assert [each.filename for each in message.attachments] == ["two.png"]
 
 
+@on_a_desktop
 async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(seen: Seen, visitor: Visitor) -> None:
     large = payload("large.png", bytes(FILE_LIMIT + 1))
     await visitor.start_command("imagine")
@@ -276,6 +280,7 @@ DROP = """([kind, target]) => {
 }"""
 
 
+@on_a_desktop
 async def test_files_are_dropped_and_pasted(visitor: Visitor) -> None:
     await visitor.page.evaluate(DROP, ["dragover", "#channel-timeline"])
     await expect(visitor.page.locator("body.is-dropping")).to_have_count(1)
@@ -298,6 +303,7 @@ async def test_files_are_dropped_and_pasted(visitor: Visitor) -> None:
     await expect(visitor.file_button("picture")).to_have_count(0)
 
 
+@on_a_desktop
 async def test_a_chosen_file_outlives_changes_of_the_channel(seen: Seen, world: World, visitor: Visitor) -> None:
     await visitor.start_command("imagine")
     await visitor.attach("picture", payload())

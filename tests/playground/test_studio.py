@@ -13,7 +13,7 @@ import simcord
 from bot.config import Settings
 from bot.ui.cards.buttons import custom_id
 from fakes.services import Fault, StandIn, flat
-from fakes.services.faults import Reset
+from fakes.services.faults import Status
 from playground.studio import Studio, open_studio
 from tests.playground.conftest import HastyClock, png
 
@@ -88,10 +88,12 @@ async def test_a_job_goes_on_when_the_bot_restarts(settings: Settings, hasty: Ha
         await studio.services.called("ai-client.entry", 2)
 
 
+@pytest.mark.slow
 async def test_a_job_starts_from_its_picture_when_the_bot_restarts(settings: Settings, hasty: HastyClock) -> None:
     async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty) as studio:
-        studio.services.misbehave(Fault("*", Reset(), times=None))
+        studio.services.misbehave(Fault("aithriving.*", Status(429), times=None))
         card = await ask(studio, PROMPT, picture=PICTURE)
+        await studio.services.called(VARY)
 
         await studio.restart()
 
@@ -130,9 +132,10 @@ async def test_a_job_starts_from_its_picture_after_a_restart_of_the_program(
     settings: Settings, hasty: HastyClock, tmp_path: Path
 ) -> None:
     services = StandIn(seconds=None, painter=flat)
-    services.misbehave(Fault("*", Reset(), times=None))
+    services.misbehave(Fault("aithriving.*", Status(429), times=None))
     async with open_studio(settings, services, clock=hasty, folder=tmp_path) as studio:
         card = await ask(studio, PROMPT, picture=PICTURE)
+        await studio.services.called(VARY)
         assert studio.services.bills == []
 
     async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty, folder=tmp_path) as studio:

@@ -159,8 +159,6 @@ async def test_one_path_only_that_is_absent_is_not_a_retired_engine(
 @pytest.mark.parametrize(
     ("message", "status"),
     [
-        ("Not Found", 404),
-        ("", 410),
         ("The specified engine (ID stable-diffusion-v1-6) was not found.", 200),
         ("The specified engine was not found.", 404),
         ("This model is deprecated.", 200),
@@ -181,6 +179,17 @@ async def test_a_retired_engine_is_switched_off(
     assert provider.retired == {BASIC}
     assert len(server.calls) == 1
     await made_from(provider, asked(CORE), None)
+
+
+@pytest.mark.parametrize(("message", "status"), [("Not Found", 404), ("", 410)])
+async def test_a_404_that_names_no_engine_retires_none(
+    provider: Aithriving, server: FormServer, message: str, status: int
+) -> None:
+    """The service may be restarting. The caller decides whether it persists."""
+    server.answers = [failure(message, status)]
+    assert isinstance(await refusal(made_from(provider, asked(BASIC), None)), NotFound)
+    assert not provider.retired
+    assert len((await made_from(provider, asked(BASIC), None)).images) == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ async def test_endpoints_that_have_nothing_in_common_are_retired_one_by_one(
     provider: Aithriving, server: FormServer, files: Pictures
 ) -> None:
     sketch, structure = (asked(CONTROL, operation=each) for each in (Operation.SKETCH, Operation.STRUCTURE))
-    server.answers = [failure("Not Found", 404)]
+    server.answers = [failure("This engine has been retired.", 404)]
     await refusal(made_from(provider, sketch, files))
     assert (await refusal(made_from(provider, sketch, files))).reason is Reason.RETIRED
     assert len((await made_from(provider, structure, files)).images) == 1
@@ -216,7 +225,7 @@ async def test_endpoints_that_have_nothing_in_common_are_retired_one_by_one(
     control = next(engine for engine in provider.engines if engine.id == CONTROL)
     assert provider.has_retired(control)
     assert [provider.has_retired(each) for each in control.others] == [False]
-    server.answers = [failure("Not Found", 404)]
+    server.answers = [failure("This engine has been retired.", 404)]
     await refusal(made_from(provider, structure, files))
     assert provider.retired == {CONTROL}
     assert len(server.calls) == 3

@@ -31,7 +31,9 @@ HOT: dict[str, tuple[Ask, str]] = {
     "submissions_of": (lambda conn: submissions.submissions_of(conn, 1), "(job_id=?)"),
     "images_of": (lambda conn: images.images_of(conn, 1), "(submission_id=?)"),
     "events_of": (lambda conn: submissions.events_of(conn, 1), "ix_events_submission_id"),
-    "children": (lambda conn: jobs.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "children by parent": (lambda conn: lineage.children(conn, 1), "ix_jobs_parent_id (parent_id=?)"),
+    "children by picture": (lambda conn: lineage.children(conn, 1), "ix_sources_job_id (job_id=?)"),
+    "places": (lambda conn: images.places(conn, [1]), "(submission_id=?)"),
     "ancestors": (lambda conn: lineage.ancestors(conn, 1, limit=9), "INTEGER PRIMARY KEY (rowid=?)"),
     "descendants by parent": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_jobs_parent_id (parent_id=?)"),
     "descendants by picture": (lambda conn: lineage.descendants(conn, 1, limit=9), "ix_sources_job_id (job_id=?)"),
@@ -107,6 +109,7 @@ HOT: dict[str, tuple[Ask, str]] = {
     ),
     "a source by its image": (lambda conn: sources.by_image(conn, 1, user_id=1), "ix_sources_image_id (image_id=?)"),
     "the sources of a job": (lambda conn: sources.of_job(conn, 1), "INTEGER PRIMARY KEY (rowid=?)"),
+    "unused sources": (lambda conn: sources.unused_beyond(conn, 1, keep=1), "ix_sources_user_id_digest (user_id=?)"),
     "sources that are due": (
         lambda conn: sources.due(conn, used_before=2, added_before=1, limit=1),
         "ix_sources_created_at_used_at (created_at<?)",

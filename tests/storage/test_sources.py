@@ -157,10 +157,22 @@ async def test_only_so_many_unused_pictures_of_a_person_are_kept(database: Datab
     async with database.write() as tx:
         ids = [await add_source(tx, f"s{number}.jpg", created_at=NOW + number) for number in range(5)]
         await add_source(tx, "s9.jpg", user_id=OTHER)
-        await sources.touch(tx, [ids[0]], at=NOW)
+        await add_image(tx, await add_submission(tx, await add_job(tx, source_id=ids[0])))
         await sources.forget_files(tx, [ids[1]])
         assert await sources.unused_beyond(tx, USER, keep=3) == []
         assert await sources.unused_beyond(tx, USER, keep=1) == [ids[3], ids[2]]
+
+
+@pytest.mark.parametrize("column", ["source_id", "mask_id"])
+@pytest.mark.parametrize("status", list(JobStatus))
+async def test_a_picture_of_a_job_without_images_is_unused_once_the_job_was_shown(
+    database: Database, status: JobStatus, column: str
+) -> None:
+    async with database.write() as tx:
+        picture = await add_source(tx)
+        await sources.touch(tx, [picture], at=NOW)
+        await add_submission(tx, await add_job(tx, status=status, **{column: picture}))
+        assert await sources.unused_beyond(tx, USER, keep=0) == ([] if status in UNSHOWN else [picture])
 
 
 @pytest.mark.parametrize("column", ["source_id", "mask_id"])

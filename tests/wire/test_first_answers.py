@@ -12,6 +12,7 @@ from discord import app_commands
 
 from bot.ui import autocomplete, interactions
 from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS, SERVER_ACTIONS, server_id
+from bot.ui.cards.picture_buttons import PICTURE_ACTIONS
 from fakes.discord.constants import Answer
 from fakes.discord.loopback import Discord
 from fakes.discord.people import Person
@@ -22,6 +23,9 @@ from tests.wire.everything import (
     JOB,
     MESSAGE_MENU,
     PAGES,
+    PARTS,
+    PICTURE_MENUS,
+    PICTURES,
     SINGLE,
     TYPED,
     filled,
@@ -136,6 +140,34 @@ async def test_every_menu_and_single_action_is_answered_while_the_database_is_he
     held.free.clear()
     pressed = [await admin.choose(message, value) for message, value in menus]
     pressed += [await admin.press(message, "Press") for message in messages]
+    for handle in pressed:
+        await handle.acknowledged()
+    held.free.set()
+    for handle in pressed:
+        await filled(handle)
+
+
+@pytest.mark.parametrize("custom_id", [*PICTURES.values(), *PARTS.values()])
+async def test_every_button_of_a_picture_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held, custom_id: str
+) -> None:
+    await result_of(home, admin)
+    (message,) = await stand(home, custom_id)
+    held.free.clear()
+    pressed = await admin.press(message, "Press")
+    await pressed.acknowledged()
+    held.free.set()
+    await filled(pressed)
+
+
+async def test_every_menu_of_images_is_answered_while_the_database_is_held(
+    home: House, admin: Person, held: Held
+) -> None:
+    await result_of(home, admin)
+    assert {*PICTURES, *PICTURE_MENUS} == set(PICTURE_ACTIONS)
+    menus = [(await stand_menu(home, *each), each[1]) for each in PICTURE_MENUS.values()]
+    held.free.clear()
+    pressed = [await admin.choose(message, value) for message, value in menus]
     for handle in pressed:
         await handle.acknowledged()
     held.free.set()
