@@ -258,7 +258,8 @@ class LastLife:
     async def _edits(self) -> None:
         until = time.monotonic() + FOR
         while time.monotonic() < until:
-            for handle in await self._editors.step():
+            asked = await self._crowd.edit()
+            for handle in [asked.handle, *await self._editors.step()]:
                 self._watch(handle)
             await asyncio.sleep(EVERY)
 
