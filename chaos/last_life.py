@@ -34,6 +34,8 @@ A photo waits for its turn behind the images of others that have to be encoded, 
 """
 EVERY = 0.4
 """Seconds between two commands of bystanders."""
+EDIT_EVERY = 1.0
+"""Seconds between two edits, whose pictures take processor time."""
 FOR = 8.0
 """Seconds for which bystanders run commands."""
 DEPLOY = 6.0
@@ -261,7 +263,7 @@ class LastLife:
             asked = await self._crowd.edit()
             for handle in [asked.handle, *await self._editors.step()]:
                 self._watch(handle)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EDIT_EVERY)
 
     async def _echoes(self) -> None:
         for words in ECHOED:
