@@ -36,10 +36,21 @@ AT_MOST = 10
 """Images per command."""
 
 
+@dataclass(slots=True)
+class Panels:
+    """Milliseconds until each panel was shown, until it showed its picture, and of processor time for each."""
+
+    open: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+
 async def panels(people: int, rounds: int, seed: int) -> list[Figure]:
-    """Milliseconds until a panel is shown, if ``people`` people open panels at once: of new images, and once more."""
-    new: list[float] = []
-    again: list[float] = []
+    """Milliseconds until a panel and its picture are shown, if ``people`` people open panels at once.
+
+    First each opens the panel of an image that nobody opened before, then the same again.
+    """
+    new, again = Panels(), Panels()
     conditions = Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.HEAVY, seed=seed)
     async with Harness(conditions) as harness:
         await harness.start()
@@ -47,14 +58,16 @@ async def panels(people: int, rounds: int, seed: int) -> list[Figure]:
         for each in range(rounds):
             results = await _results(harness, each, people)
             await asyncio.sleep(1.0)
-            new += await _open_all(harness, results, people)
-            again += await _open_all(harness, results, people)
-    return [
-        figure(
-            "pictures", f"{people} panels at once, of images not opened before, shown after", "ms", new, "p95 ≤ 300"
-        ),
-        figure("pictures", f"{people} panels at once, opened before, shown after", "ms", again, "p95 ≤ 300"),
-    ]
+            for opened in (new, again):
+                await _open_all(harness, results, people, opened)
+    lines: list[Figure] = []
+    for which, opened in (("images not opened before", new), ("the same again", again)):
+        lines += (
+            figure("pictures", f"{people} panels at once, {which}, open after", "ms", opened.open, "p95 ≤ 300"),
+            figure("pictures", f"{people} panels at once, {which}, with pictures after", "ms", opened.whole),
+            figure("pictures", f"{people} panels at once, {which}, processor time each", "ms", opened.processor),
+        )
+    return lines
 
 
 async def _results(harness: Harness, each: int, images: int) -> list[Trace]:
@@ -69,8 +82,8 @@ async def _results(harness: Harness, each: int, images: int) -> list[Trace]:
     return traces
 
 
-async def _open_all(harness: Harness, results: list[Trace], people: int) -> list[float]:
-    """Let each person open the panel of another image. Returns the milliseconds until each panel was shown."""
+async def _open_all(harness: Harness, results: list[Trace], people: int, opened: Panels) -> None:
+    """Let each person open the panel of another image."""
     choices = []
     for result in results:
         original = harness.discord.world.interactions[result.interaction].original
@@ -78,13 +91,15 @@ async def _open_all(harness: Harness, results: list[Trace], people: int) -> list
         card = look_at(original)
         menu = next(one for one in card.choices if one["custom_id"] == "picture:open")
         choices += [(card, option["value"]) for option in menu["options"]]
-    opened = []
+    traces = []
     for number, (card, value) in enumerate(choices[:people]):
         person = harness.discord.user(f"user{number}")
-        opened.append(harness.follow(await person.choose(card, value, custom_id="picture:open")))
-    asked = time.time()
-    await asyncio.gather(*(trace.over.wait() for trace in opened))
-    return [1000 * (trace.shown - asked) for trace in opened]
+        traces.append(harness.follow(await person.choose(card, value, custom_id="picture:open")))
+    asked, before = time.time(), cpu_seconds(harness.bot.pid)
+    await asyncio.gather(*(trace.over.wait() for trace in traces))
+    opened.processor.append(1000 * (cpu_seconds(harness.bot.pid) - before) / len(traces))
+    opened.open += [1000 * (trace.answered - asked) for trace in traces]
+    opened.whole += [1000 * (trace.shown - asked) for trace in traces]
 
 
 # --- photos -----------------------------------------------------------------------------------------------------------
