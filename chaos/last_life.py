@@ -27,10 +27,11 @@ from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
 """Seconds that Discord allows for the first response."""
-HELD_UP, HELD_UP_WITH_PHOTO = 20.0, 60.0
+HELD_UP, HELD_UP_WITH_PHOTO = 20.0, 240.0
 """Seconds after which a bystander counts as held up; their images take two.
 
-A photo waits for its turn behind the images of others that have to be encoded, on a machine that does all of this.
+A photo waits behind the images of others that have to be encoded, for a thread of the lowest priority. On a busy
+machine this takes long.
 """
 EVERY = 0.4
 """Seconds between two commands of bystanders."""
