@@ -21,6 +21,7 @@ from discord.http import Route
 import cogs.buttons
 import cogs.compare
 import cogs.credits
+import cogs.edit
 import cogs.engines
 import cogs.help
 import cogs.history
@@ -42,8 +43,9 @@ from bot.jobs.limits import Limits
 from bot.jobs.lineage import Lineage
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.notifications import Notifications
-from bot.jobs.panel_pictures import PanelPictures
+from bot.jobs.panel_pictures import GRIDS_AT_MOST, PanelPictures
 from bot.jobs.picture_tools import PictureTools
+from bot.jobs.recent_pictures import RecentPictures
 from bot.jobs.refusals import Refusals
 from bot.jobs.results import Results
 from bot.jobs.service import JobService
@@ -53,6 +55,7 @@ from bot.jobs.worker import Worker
 from bot.people.privacy import Privacy
 from bot.people.threads import Threads
 from bot.people.user_settings import UserSettingsStore
+from bot.pictures.grids import grid_base
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
 from bot.providers.base import Provider
@@ -79,7 +82,11 @@ from bot.ui.help_pages import HelpPages
 from bot.ui.interactions import place_of
 from bot.ui.job_starter import AckFirst, JobStarter
 from bot.ui.list_buttons import ListPages
+from bot.ui.message_pictures import MessagePictures
+from bot.ui.part_picker import PartPicker
+from bot.ui.picked_pictures import PickedPictures
 from bot.ui.picture_panel import PicturePanel
+from bot.ui.picture_starter import PictureStarter
 from bot.ui.pictures import Attachments
 from bot.ui.refused_commands import RefusedButtons, RefusedCommands
 from bot.ui.settings_panel import SettingsPanel
@@ -275,7 +282,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
     service, results, clock = parts.service, parts.results, parts.clock
     cards, settings_of = parts.cards, parts.personal.of
     ack_first = AckFirst()
-    suggestions = Suggestions(service, parts.threads)
+    suggestions = Suggestions(service, parts.threads, RecentPictures(parts.jobs, parts.sources, clock))
     refused = RefusedCommands(service.engines_doing, clock)
     starter = JobStarter(
         service=service,
@@ -287,13 +294,23 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     attachments = Attachments(parts.sources, parts.files.pools.files)
     forms = EditForms(service=service, starter=starter)
+    pools = parts.files.pools
+    tools = PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files)
+    picture_starter = PictureStarter(tools=tools, sources=parts.sources, starter=starter)
+    bases = PanelPictures(pools, grid_base, most=GRIDS_AT_MOST)
+    part_picker = PartPicker(tools=tools, starter=picture_starter, bases=bases, pools=pools)
+    small = PanelPictures(pools)
     panel = PicturePanel(
-        tools=PictureTools(service=service, store=parts.jobs, sources=parts.sources, files=parts.files),
-        sources=parts.sources,
-        starter=starter,
-        pictures=PanelPictures(parts.files.pools),
-        pools=parts.files.pools,
+        tools=tools,
+        starter=picture_starter,
+        pictures=small,
+        pools=pools,
         mention=parts.commands.mention,
+        part_picker=part_picker,
+    )
+    picked = PickedPictures(attachments, tools, parts.sources)
+    message_pictures = MessagePictures(
+        view=service.view, attachments=attachments, tools=tools, small=small, panel=panel
     )
     buttons = JobButtons(
         service=service,
@@ -332,8 +349,16 @@ def _cogs(parts: Runtime) -> list[Cog]:
     setup_check = SetupCheck(service=service, starter=starter, access=access, problems=problems, watch=parts.watch)
     return [
         cogs.imagine.Imagine(service, starter, suggestions, attachments),
-        cogs.compare.Compare(service, starter, suggestions),
-        cogs.message_commands.MessageCommands(parts.client, results, buttons, forms),
+        cogs.compare.Compare(service, starter, suggestions, picked),
+        cogs.edit.Edit(
+            service=service,
+            starter=starter,
+            suggestions=suggestions,
+            pictures=picked,
+            tools=tools,
+            part_picker=part_picker,
+        ),
+        cogs.message_commands.MessageCommands(parts.client, results, buttons, forms, message_pictures),
         cogs.threads.Threads(parts.threads, suggestions),
         cogs.history.History(service, parts.threads, pages, suggestions),
         cogs.credits.Credits(parts.reports, service, parts.charts),
@@ -351,6 +376,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
             pages,
             RefusedButtons(service=service, starter=starter, commands=refused),
             panel,
+            part_picker,
             menus={"help": help_pages.chosen, "setting": settings_panel.chosen},
             actions={"example": help_pages.example, "addedtext": settings_panel.open_text},
             of_servers={**setup_panel.handlers, "try": setup_check.try_it, "test": setup_check.start},

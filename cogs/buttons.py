@@ -10,6 +10,7 @@ from bot.ui.buttons import JobButtons, job_button_item
 from bot.ui.client import Easel
 from bot.ui.components import ActionHandler, MenuHandler, ServerHandler, action_button_item, menu_item, server_item
 from bot.ui.list_buttons import ListPages, list_button_item
+from bot.ui.part_picker import PartPicker, part_item
 from bot.ui.picture_panel import PicturePanel, picture_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
@@ -24,6 +25,7 @@ class Buttons(commands.Cog):
         pages: ListPages,
         refused: RefusedButtons,
         panel: PicturePanel,
+        part_picker: PartPicker,
         *,
         menus: Mapping[str, MenuHandler],
         actions: Mapping[str, ActionHandler],
@@ -35,6 +37,7 @@ class Buttons(commands.Cog):
             list_button_item(pages.handlers),
             refused_button_item(refused),
             picture_item(panel),
+            part_item(part_picker),
             menu_item(menus),
             action_button_item(actions),
             server_item(of_servers),

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, ImagineOptions
+from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, STRENGTH, ImagineOptions
 from bot.domain.requests import engines_named, typed_names
 from bot.domain.sizes import sizes_matching
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
+from bot.providers.operations import Operation
 from bot.text import t
 from bot.ui.autocomplete import CHOICES_AT_MOST, Suggestions, calmly, size_choices
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
 from bot.ui.commands import takes
-from bot.ui.interactions import origin_of
+from bot.ui.interactions import TOO_SLOW, origin_of
 from bot.ui.job_starter import JobStarter
+from bot.ui.picked_pictures import PickedPictures
 
 ENGINES_AT_MOST = 600
 
@@ -30,16 +33,19 @@ ENGINES_AT_MOST = 600
 class Compare(commands.Cog):
     """The command that compares engines."""
 
-    def __init__(self, service: JobService, starter: JobStarter, suggestions: Suggestions) -> None:
+    def __init__(
+        self, service: JobService, starter: JobStarter, suggestions: Suggestions, pictures: PickedPictures
+    ) -> None:
         self._service = service
         self._starter = starter
         self._suggestions = suggestions
+        self._pictures = pictures
 
     @app_commands.command(
         description=locale_str("The same prompt on several engines side by side; you confirm the price first")
     )
     @takes(
-        [SEED, SIZE],
+        [STRENGTH, SEED, SIZE],
         after="prompt",
         seed=t("A number for the engines that take one"),
         size=t("A shape such as wide or 16:9, or pixels such as 1024x1024; by default each engine's own"),
@@ -47,6 +53,8 @@ class Compare(commands.Cog):
     @app_commands.describe(
         prompt=locale_str("What to show. The card names what an engine doesn't take"),
         engines=locale_str("Which engines, separated by commas; by default all of them"),
+        picture=locale_str("A picture to start from, for the engines that do"),
+        image=locale_str("Or one of your images and pictures"),
         private=locale_str("Only you see it"),
     )
     async def compare(
@@ -54,36 +62,57 @@ class Compare(commands.Cog):
         interaction: Interaction,
         prompt: Range[str, 1, PROMPT_LIMIT],
         engines: Range[str, 1, ENGINES_AT_MOST] | None = None,
+        picture: discord.Attachment | None = None,
+        image: Range[str, 1, NAME_AT_MOST] | None = None,
         private: bool | None = None,
         **typed: str | float | None,
     ) -> None:
-        service = self._service
+        service, origin = self._service, origin_of(interaction)
+        picked = await self._pictures.of(interaction, picture, image)
+        if interaction.response.is_done():
+            raise UserError(TOO_SLOW)
+        known = None if picked is None else picked.known
+        if private is None:
+            private = (known is not None and known.private) or service.private_by_default(origin)
+        operation = Operation.TEXT_TO_IMAGE if picked is None else Operation.IMAGE_TO_IMAGE
         options = ImagineOptions(
             prompt=prompt,
-            engines=engines_named(engines, service.engines),
-            private=service.private_by_default(origin_of(interaction)) if private is None else private,
+            engines=engines_named(engines, service.engines_doing(operation)),
+            private=private,
+            spoiler=known is not None and known.spoiler,
+            operation=operation,
         )
-        await self._starter.start(interaction, await self._starter.planned(interaction, options.setting(typed)))
+        await self._starter.run(
+            interaction,
+            options.setting(typed),
+            parent_id=None if picked is None else picked.job_id,
+            picture=None if picked is None else picked.incoming,
+        )
 
     @compare.autocomplete("engines")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """Suggest the engines that are typed already, each time with one more."""
-        engines, allowed = self._service.engines, self._service.offered(origin_of(interaction))
+        operation = _operation(interaction)
+        engines = self._service.engines_doing(operation)
+        allowed = self._service.offered(origin_of(interaction), operation)
         *earlier, last = typed_names(current)
         before = [found.id for part in earlier if (found := named(part, engines)) is not None]
-        choices = self._one_more(before, last, allowed)
+        choices = self._one_more(before, last, allowed, operation)
         complete = named(last, engines)
         if complete is not None:
-            choices += self._one_more([*before, complete.id], "", allowed)
+            choices += self._one_more([*before, complete.id], "", allowed, operation)
         return choices[:CHOICES_AT_MOST]
 
-    def _one_more(self, before: Sequence[str], typed: str, allowed: Sequence[Engine]) -> list[Choice[str]]:
+    def _one_more(
+        self, before: Sequence[str], typed: str, allowed: Sequence[Engine], operation: Operation
+    ) -> list[Choice[str]]:
         """These engines and each further one that matches what is typed."""
-        offered = [choice for choice in self._suggestions.engines(typed, allowed) if choice.value not in before]
+        suggested = self._suggestions.engines(typed, allowed, operation)
+        offered = [choice for choice in suggested if choice.value not in before]
         if not before:
             return offered
-        engines = self._service.engines
+        engines = self._service.engines_doing(operation)
         every = [[*before, choice.value] for choice in offered]
         return [
             Choice(name=together([engines[one].name for one in ids]), value=value)
@@ -95,8 +124,20 @@ class Compare(commands.Cog):
     @calmly
     async def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """Suggest the sizes of all engines; each engine uses its own nearest size."""
-        sizes = dict.fromkeys(size for engine in self._service.engines.values() for size in engine.sizes)
+        engines = self._service.engines_doing(_operation(interaction)).values()
+        sizes = dict.fromkeys(size for engine in engines for size in engine.sizes)
         return size_choices(sizes_matching(sizes, current))
+
+    @compare.autocomplete("image")
+    @calmly
+    async def images(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        return await self._suggestions.pictures(interaction, current)
+
+
+def _operation(interaction: Interaction) -> Operation:
+    """What the command that is being typed would do."""
+    typed = interaction.namespace
+    return Operation.TEXT_TO_IMAGE if typed.picture is None and not typed.image else Operation.IMAGE_TO_IMAGE
 
 
 def named(text: str, engines: Mapping[str, Engine]) -> Engine | None:

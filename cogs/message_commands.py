@@ -1,4 +1,4 @@
-"""The message commands: use the prompt of one of the bot's messages, and show its details."""
+"""The message commands: use the prompt of a message, show the details of its job, and edit its picture."""
 
 from __future__ import annotations
 
@@ -14,20 +14,25 @@ from bot.ui.client import Easel, Interaction
 from bot.ui.delivery.messages import jobs_named
 from bot.ui.forms import EditForms
 from bot.ui.interactions import promise
+from bot.ui.message_pictures import MessagePictures
 
 
 class MessageCommands(commands.Cog):
     """Message commands."""
 
-    def __init__(self, client: Easel, results: Results, buttons: JobButtons, forms: EditForms) -> None:
+    def __init__(
+        self, client: Easel, results: Results, buttons: JobButtons, forms: EditForms, pictures: MessagePictures
+    ) -> None:
         self._client = client
         self._results = results
         self._buttons = buttons
         self._forms = forms
+        self._pictures = pictures
         # discord.py does not support context menus that are methods of a cog.
         self._menus = (
             app_commands.ContextMenu(name=locale_str("Use this prompt"), callback=self.use_this_prompt),
             app_commands.ContextMenu(name=locale_str("Details"), callback=self.details),
+            app_commands.ContextMenu(name=locale_str("Edit this picture"), callback=self.edit_this_picture),
         )
 
     async def cog_load(self) -> None:
@@ -45,7 +50,17 @@ class MessageCommands(commands.Cog):
         await promise(interaction)
         await self._buttons.details(interaction, await self._job(message))
 
+    async def edit_this_picture(self, interaction: Interaction, message: discord.Message) -> None:
+        await promise(interaction)
+        if self._ours(message):
+            await self._pictures.open_result(interaction, await self._job(message))
+        else:
+            await self._pictures.open_attached(interaction, message)
+
     async def _job(self, message: discord.Message) -> int:
-        if self._client.user is None or message.author.id != self._client.user.id:
+        if not self._ours(message):
             raise UserError(NO_JOB_IN_MESSAGE)
         return await self._results.job_of_message(jobs_named(message), message.id)
+
+    def _ours(self, message: discord.Message) -> bool:
+        return self._client.user is not None and message.author.id == self._client.user.id

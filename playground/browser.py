@@ -166,6 +166,16 @@ class Visitor:
         named = self.page.locator(f".button-label:text-is({label!r})")
         await message.locator(".message-components .component-button").filter(has=named).click()
 
+    async def mark(self, message: Locator, *labels: str, menu: int = 0) -> None:
+        """Choose several options in a menu of a message."""
+        await message.locator(".select-trigger").nth(menu).click()
+        for label in labels:
+            option = self.page.get_by_role("option").filter(has=self.page.get_by_text(label, exact=True))
+            await option.click()
+        # Closing the list sends the choice.
+        await message.locator(".select-trigger").nth(menu).click()
+        await self.idle()
+
     async def pictures(self, message: Locator, number: int) -> list[tuple[int, int]]:
         """Wait until ``number`` images of a message are drawn; return their width and height in pixels."""
         images = message.locator(".component-gallery img")

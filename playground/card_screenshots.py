@@ -2,7 +2,7 @@
 
 Each card becomes ``docs/images/<name>-desktop.png`` and ``docs/images/<name>-phone.png``. Names on the command line
 choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin``,
-``setup``, ``family`` and ``edits``.
+``setup``, ``family``, ``edits`` and ``part``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from bot.ui.cards.buttons import (
     TREE,
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
-from bot.ui.cards.picture_buttons import EXTEND, WIDER
+from bot.ui.cards.part_picker import CHANGE, COARSER, FINER
+from bot.ui.cards.picture_buttons import CHANGE_PART, EXTEND, WIDER
 from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
@@ -289,6 +290,9 @@ async def _edits(scene: Scene) -> None:
     services.finish_all()
     await desktop.pictures(scene.message(first), 1)
     panel = await scene.press(first, EDIT_PICTURE.label)
+    # The picture is added to the panel when it is drawn.
+    for visitor in (desktop, scene.phone):
+        await expect(visitor.messages.nth(panel).locator(".component-thumbnail")).to_be_visible()
     await scene.keep("panel", panel)
     await scene.priced(panel, EXTEND.label).click()
     await expect(scene.priced(panel, WIDER.label)).to_be_visible()
@@ -299,6 +303,22 @@ async def _edits(scene: Scene) -> None:
     await services.called("aithriving.outpaint")
     services.finish_all()
     await scene.keep("extended", extended, pictures=1)
+
+
+async def _part(scene: Scene) -> None:
+    services, desktop = scene.studio.services, scene.desktop
+    first = await scene.run("imagine", prompt=f"{RESULT} --engine core --seed 7")
+    await services.called("aithriving.core")
+    services.finish_all()
+    await desktop.pictures(scene.message(first), 1)
+    card = await scene.press(first, EDIT_PICTURE.label)
+    await scene.priced(card, CHANGE_PART.label).click()
+    await desktop.mark(scene.message(card), "10", "11", "14", "15")
+    await expect(scene.priced(card, CHANGE.label)).to_be_enabled()
+    await scene.keep("part", card, pictures=1)
+    await desktop.press(scene.message(card), str(FINER.label))
+    await expect(scene.priced(card, COARSER.label)).to_be_visible()
+    await scene.keep("part-finer", card, pictures=1)
 
 
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
@@ -312,6 +332,7 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "setup": _setup,
     "family": _family,
     "edits": _edits,
+    "part": _part,
 }
 
 if __name__ == "__main__":

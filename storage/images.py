@@ -36,6 +36,8 @@ _IMAGES_OF = (
     .order_by(_SUBMISSIONS.job_id, _SUBMISSIONS.position, _IMAGES.position)
 )
 
+_IDS_OF = _IMAGES_OF.with_only_columns(_SUBMISSIONS.job_id, _IMAGES.id)
+
 # A file may be listed twice. Removing it twice is harmless.
 _ADD_REMOVAL = insert(tables.removals).prefix_with("OR IGNORE", dialect="sqlite")
 
@@ -151,6 +153,15 @@ async def add_images(tx: AsyncConnection, submission_id: int, images: Sequence[N
 async def images_of(conn: AsyncConnection, *job_ids: int) -> list[StoredImage]:
     """Return the images of the jobs, ordered by the position of the submission and then of the image."""
     return [StoredImage(**row) for row in (await conn.execute(_IMAGES_OF, {"jobs": job_ids})).mappings()]
+
+
+async def places(conn: AsyncConnection, job_ids: Collection[int]) -> dict[int, dict[int, int]]:
+    """Return the place of each image among those of its job, from 1, by job id and image id."""
+    found: dict[int, dict[int, int]] = {}
+    for job_id, image_id in await conn.execute(_IDS_OF, {"jobs": list(job_ids)}):
+        of_job = found.setdefault(job_id, {})
+        of_job[image_id] = len(of_job) + 1
+    return found
 
 
 async def image_files(conn: AsyncConnection) -> set[str]:

@@ -227,13 +227,6 @@ async def proposed_by(conn: AsyncConnection, user_id: int) -> list[Job]:
 # --- lineage and sharing ---------------------------------------------------------------------------------------------
 
 
-async def children(conn: AsyncConnection, job_id: int) -> list[int]:
-    """Return the ids of the existing jobs that were made from this one, oldest first."""
-    there = _JOBS.status != JobStatus.DELETED.value
-    statement = select(_JOBS.id).where(_JOBS.parent_id == job_id, there).order_by(_JOBS.id)
-    return list((await conn.execute(statement)).scalars())
-
-
 async def unfinished_of_message(conn: AsyncConnection, message_id: int) -> int | None:
     """Return the id of the unfinished job whose card is this message, or None."""
     unfinished = _JOBS.status.in_([status.value for status in UNSHOWN])
@@ -317,8 +310,9 @@ def _still_there() -> ColumnElement[bool]:
 
 
 def words_of(options: Mapping[str, Any]) -> str:
-    """Return the searchable text of a job with these options: its prompt and the added words."""
-    return folded(f"{options.get('prompt', '')} {options.get('added') or ''}")[:WORDS_AT_MOST]
+    """Return the searchable text of a job with these options: its prompt, the added words, and what is replaced."""
+    words = (options.get(name) or "" for name in ("prompt", "added", "search"))
+    return folded(" ".join(words))[:WORDS_AT_MOST]
 
 
 def folded(text: str) -> str:

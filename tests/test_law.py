@@ -189,9 +189,10 @@ FAULTS = {"AssertionError", "ChartFailed", "KeyError", "LookupError", "NotImplem
 FAULTS |= {"TypeError", "Undecodable", "Undelivered", "ValueError"}
 LOGS = {"log", "logger", "_log"}
 NOT_TEXT = {"re", "discord"}
-# Words that people type: flags, commands and their names, periods.
+# Words that people type: flags, commands and their names, periods, pixels.
 SAID_TO_US = re.compile(
-    r"(--\w+ \S+ ?)+|(settings|privacy|thread|usage|quota|server) [a-z]+|`?/\w+ \w+:.*|(this|last) \w+|all time"
+    r"(--\w+ \S+ ?)+|(edit|settings|privacy|thread|usage|quota|server) [a-z]+|`?/\w+ \w+:.*|(this|last) \w+|all time|"
+    r"((left|right|up|down) \d+ ?)+"
 )
 NO_WORDS = {"bot/ui/chart_process.py", "bot/ui/delivery/image_metadata.py"}
 """Files whose strings are parts of a file format or of a drawing."""

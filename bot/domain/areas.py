@@ -9,7 +9,11 @@ from dataclasses import dataclass
 GRIDS = (4, 8)
 """The numbers of rows and of columns that a grid can have, the coarse grid first."""
 
-_AREA = re.compile(r"([0-9]{1,2})x([0-9]{1,2}):([0-9]{1,3}(?:,[0-9]{1,3})*)", re.ASCII)
+AREA_AT_MOST = 400
+"""The maximum length of a typed area."""
+
+_CELLS = r"[0-9]{1,2}(?:-[0-9]{1,2})?"
+_AREA = re.compile(rf"(?:(?P<side>[0-9])[x×](?P=side)[: ] ?)?(?P<cells>{_CELLS}(?:(?:, ?| ){_CELLS})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,47 @@ class Area:
 
     @classmethod
     def parse(cls, text: str) -> Area:
-        """Read ``4x4:1,2,5``. Raises ValueError."""
-        match = _AREA.fullmatch(text)
-        if match is None or match[1] != match[2]:
+        """Read ``4x4:1,2,5``. Raises ValueError.
+
+        People may leave out the grid if it is the coarse one, separate cells by spaces, and name a range: ``1-3 8``.
+        """
+        match = _AREA.fullmatch(" ".join(text.split())) if len(text) <= AREA_AT_MOST else None
+        if match is None:
             raise ValueError(f"not an area: {len(text)} characters")
-        return cls.of(int(match[1]), map(int, match[3].split(",")))
+        cells: set[int] = set()
+        for part in re.split(r", ?| ", match["cells"]):
+            first, _, last = part.partition("-")
+            if last and int(last) < int(first):
+                raise ValueError("no such range of cells")
+            cells.update(range(int(first), int(last or first) + 1))
+        return cls.of(int(match["side"] or GRIDS[0]), cells)
+
+    @classmethod
+    def of_digits(cls, side: int, digits: str) -> Area:
+        """Read the digits of :attr:`digits`. Raises ValueError."""
+        marks = int(digits, 16)
+        return cls.of(side, (cell for cell in range(1, marks.bit_length() + 1) if marks >> (cell - 1) & 1))
+
+    @property
+    def digits(self) -> str:
+        """The cells as hexadecimal digits, one bit for each cell of the grid. The first cell is the lowest bit."""
+        return format(sum(1 << (cell - 1) for cell in self.cells), f"0{self.size // 4}x")
+
+    @property
+    def size(self) -> int:
+        """The number of cells in the grid."""
+        return self.side * self.side
+
+    def inverted(self) -> Area:
+        """The cells that are not marked."""
+        return Area(self.side, frozenset(range(1, self.size + 1)) - self.cells)
+
+    def coarser(self) -> Area:
+        """The same area in the next coarser grid; itself if there is none. Partly marked cells are included."""
+        side = next((each for each in reversed(GRIDS) if each < self.side), self.side)
+        factor = self.side // side
+        places = (divmod(cell - 1, self.side) for cell in self.cells)
+        return Area(side, frozenset(1 + row // factor * side + column // factor for row, column in places))
 
     def finer(self) -> Area:
         """The same area in the next finer grid; itself if there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bot.domain.characters import clean
 from bot.domain.options import FIELDS, ImagineOptions, value_text
-from bot.domain.pictures import SourcePicture, StoredReference
+from bot.domain.pictures import ImageReference, SourcePicture, StoredReference
 from bot.domain.requests import as_typed
 from bot.providers.operations import Operation
 
@@ -25,12 +25,16 @@ _NAMES = {"search": "find", "extend": "by"}
 """The options of /edit that have another name than their field."""
 
 
-def command_line(options: ImagineOptions) -> str:
-    """The command that repeats this when pasted into Discord, without the thread, which is personal."""
+def command_line(options: ImagineOptions, *, image: ImageReference | None = None) -> str:
+    """The command that repeats this when pasted into Discord, without the thread, which is personal.
+
+    ``image`` is the image from which it starts, if it is known. Otherwise the command refers to the stored picture,
+    which only the author can use.
+    """
     options = as_typed(options)
     words = [_command(options)]
     if options.source is not None:
-        words.append(f"image:{reference(options.source)}")
+        words.append(f"image:{image or reference(options.source)}")
     for name in FIELDS:
         value = getattr(options, name)
         if value is None or value is False or value == "" or name == "thread":
@@ -39,6 +43,8 @@ def command_line(options: ImagineOptions) -> str:
             value = ", ".join(value)
         text = value_text(value) if isinstance(value, float) else " ".join(clean(str(value)).split())
         words.append(f"{_NAMES.get(name, name)}:{text}")
+    if options.fit is not None:
+        words.append(f"fit:{options.fit}")
     return " ".join(words)
 
 

@@ -17,10 +17,12 @@ from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from bot.text import Text, message, t
 
 NOT_OFFERED = message("edits.not_offered", "No engine here can do this: {operation}. /engines lists what each can do.")
-SOURCE_NEEDED = message("edits.source_needed", "Attach a picture, or pick one of your images.")
+SOURCE_NEEDED = message(
+    "edits.source_needed", "Which picture? Attach one in picture, or pick one of yours in image, and run it again."
+)
 SEARCH_NEEDED = message("edits.search_needed", "Say what to replace in the picture, such as “the car”.")
 AREA_NEEDED = message("edits.area_needed", "Mark the part of the picture: pick cells, or attach a mask.")
-NOT_AN_AREA = message("edits.not_an_area", "This part of the picture can't be read. Mark it again.")
+NOT_AN_AREA = message("edits.not_an_area", "This part of the picture can't be read. Write cells such as 1,2,5.")
 NOT_AN_EXTENSION = message(
     "edits.not_an_extension",
     "“{text}” isn't a way to extend a picture. Pick one from the list, or write pixels such as left 256 right 256.",
@@ -50,6 +52,11 @@ NAMES: Mapping[Operation, Text] = {
     Operation.STRUCTURE: t("Keep the structure"),
 }
 """What people call each operation."""
+
+FIND_AT_MOST = 200
+"""The maximum length of the words for the thing to replace."""
+EXTENSION_AT_MOST = 100
+"""The maximum length of an extension as it is typed."""
 
 SAME_SHAPE = math.log(1.03)
 """A picture whose ratio is off by no more than this is resized, and loses at most a few pixels at its edges."""

@@ -126,12 +126,11 @@ See :func:`bot.domain.engine_choice.suited`.
 
 def read_command(options: ImagineOptions) -> Command:
     """Parse the prompt of a command, once for all that follows."""
-    if not options.operation.needs_prompt and typed(options.prompt) is None:
-        return Command(options, (ParsedPrompt(()),))
+    may_be_empty = not options.operation.needs_prompt
     try:
-        return Command(options, read_prompt(options.prompt))
+        return Command(options, read_prompt(options.prompt, may_be_empty=may_be_empty))
     except PromptError:
-        readable, error = read_faulty_prompt(options.prompt)
+        readable, error = read_faulty_prompt(options.prompt, may_be_empty=may_be_empty)
         return Command(options, (), error, readable)
 
 

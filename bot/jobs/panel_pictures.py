@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -18,13 +19,29 @@ SIDE = 480
 """Pixels of the longer side."""
 KEPT_AT_MOST = 100
 """The number of pictures in memory, each of about 40 KiB."""
+GRIDS_AT_MOST = 30
+"""The number of pictures for grids in memory, each of about 300 KiB."""
+
+
+def small_picture(file: Path) -> bytes:
+    """Draw the picture of a panel as JPEG. Blocks. Raises Undecodable."""
+    return grids.panel_picture(file, SIDE)
 
 
 class PanelPictures:
     """Draws small pictures in the thread pool for pictures."""
 
-    def __init__(self, pools: Pools) -> None:
+    def __init__(
+        self,
+        pools: Pools,
+        draw: Callable[[Path], bytes] = small_picture,
+        *,
+        most: int = KEPT_AT_MOST,
+    ) -> None:
+        """``draw`` draws a picture as JPEG; the latest ``most`` are kept."""
         self._pools = pools
+        self._drawing = draw
+        self._most = most
         self._drawn: OrderedDict[Path, asyncio.Task[bytes | None]] = OrderedDict()
 
     async def of(self, file: Path) -> bytes | None:
@@ -42,14 +59,14 @@ class PanelPictures:
         finally:
             if drawn is None and task.done() and self._drawn.get(file) is task:
                 del self._drawn[file]
-        while len(self._drawn) > KEPT_AT_MOST:
+        while len(self._drawn) > self._most:
             self._drawn.popitem(last=False)
         return drawn
 
     async def _draw(self, file: Path) -> bytes | None:
         try:
             weight = await self._pools.files.run(decoding.weight_of, file)
-            return await decoding.in_turn(self._pools, weight, grids.panel_picture, file, SIDE)
+            return await decoding.in_turn(self._pools, weight, self._drawing, file)
         except Undecodable as error:
             log.warning("panel.undecodable", file=file.name, reason=str(error))
             return None

@@ -60,8 +60,8 @@ SKETCH = Tool("sketch", Operation.SKETCH)
 START = Tool("start", Operation.IMAGE_TO_IMAGE, strength=50)
 FINISH = Tool("finish", Operation.IMAGE_TO_IMAGE, strength=40, own_words=True)
 
-TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, START, PART, ERASE, EXTEND, STRUCTURE, SKETCH)
-"""Every tool of the panel but Finish, in the order of the panel."""
+TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, EXTEND, PART, ERASE, SKETCH, START, STRUCTURE)
+"""Every tool of the panel but Finish, in the order of the panel, where two share a row."""
 EXTEND_TOOLS = tuple(
     Tool(name, Operation.OUTPAINT, extend=extension)
     for name, extension in (
@@ -210,12 +210,10 @@ class PictureTools:
         """
         usable = {engine.id: engine for engine in self._service.usable(origin, tool.operation)}
         made_by = picture.made_by
-        for engine_id in (
-            None if made_by is None else made_by.engine,
-            self._service.engine_by_default(origin, tool.operation),
-        ):
-            if engine_id in usable:
-                return self._on(usable[engine_id], picture, tool)
+        if made_by is not None and made_by.engine in usable:
+            return self._on(usable[made_by.engine], picture, tool)
+        if len(usable) > 1 and (engine_id := self._service.engine_by_default(origin, tool.operation)) in usable:
+            return self._on(usable[engine_id], picture, tool)
         offers = [self._on(engine, picture, tool) for engine in usable.values()]
         return min(offers, key=lambda offer: offer.price.high, default=None)
 

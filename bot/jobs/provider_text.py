@@ -18,7 +18,7 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.BUSY: message("provider.busy", "{label} is busy."),
     Reason.BROKEN: message("provider.broken", "{label} had an internal error."),
     Reason.REFUSED: message("provider.refused", "{label} refused this and gave no reason."),
-    Reason.MODERATED: message("provider.moderated", "{label} refused this prompt."),
+    Reason.MODERATED: message("provider.moderated", "{label} refused this because of its content."),
     Reason.UPLOAD_TOO_LARGE: message(
         "provider.upload_too_large", "{label} doesn't accept this picture, because its file is too large."
     ),
@@ -91,7 +91,7 @@ TEXTS: Mapping[Reason, Message] = {
 SAYING: Mapping[Reason, Message] = {
     Reason.BROKEN: message("provider.broken.saying", "{label} had an internal error: {said}"),
     Reason.REFUSED: message("provider.refused.saying", "{label} refused this: {said}"),
-    Reason.MODERATED: message("provider.moderated.saying", "{label} refused this prompt: {said}"),
+    Reason.MODERATED: message("provider.moderated.saying", "{label} refused this because of its content: {said}"),
     Reason.NOTHING_MADE: message("provider.nothing_made.saying", "{label} finished without an image: {said}"),
 }
 """The message if the service gave an explanation. The value ``said`` is the explanation."""

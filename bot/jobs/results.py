@@ -15,7 +15,7 @@ from bot.jobs.service import JobService
 from bot.jobs.store import BEING_DELIVERED, NOT_YOURS, JobStore
 from bot.jobs.view import JobView, Page, PreviewedImage, load_all, may_manage, may_see, require_visible
 from bot.text import message
-from storage import jobs, submissions, threads
+from storage import jobs, lineage, submissions, threads
 from storage.images import ImageFiles
 from storage.jobs import JobFilter
 from storage.records import Event, Job, JobStatus
@@ -53,6 +53,7 @@ class SharingRules(Protocol):
 class JobDetails:
     """A job with all of its events, its parent, and the jobs made from it, oldest first.
 
+    ``source`` is the job that made the picture that it started from, if that is not its parent.
     ``hidden`` is the number of related jobs that the person may not see. ``mine`` is whether the job is their own. The
     images of an undelivered job are kept until ``kept_until`` (Unix milliseconds).
     """
@@ -64,11 +65,12 @@ class JobDetails:
     children: tuple[int, ...]
     hidden: int
     kept_until: int
+    source: int | None = None
 
     @property
     def related(self) -> bool:
         """Whether it was made from something, or something was made from it, that the person may see."""
-        return bool(self.parent or self.children or self.view.job.source_id)
+        return bool(self.parent or self.source or self.children or self.view.job.source_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +122,23 @@ class Results:
         """Return everything about a job that this person may see."""
         view = await self._service.view(job_id)
         require_visible(origin, view.job)
-        parent = view.job.parent_id
+        made_by = None if view.made_from is None or view.made_from.job is None else view.made_from.job.id
         async with self._database.read() as connection:
             events = await submissions.events_of(connection, job_id)
-            children = await jobs.children(connection, job_id)
-            related = [*children, *([] if parent is None else [parent])]
-            seen = {job.id for job in await jobs.get_jobs(connection, related) if may_see(origin, job)}
+            parent = await lineage.parent(connection, job_id)
+            children = await lineage.children(connection, job_id)
+            related = {*children, *(each for each in (parent, made_by) if each is not None)}
+            there = [job for job in await jobs.get_jobs(connection, related) if job.status is not JobStatus.DELETED]
+        seen = {job.id for job in there if may_see(origin, job)}
         return JobDetails(
             view,
             view.job.user_id == origin.user_id,
             events,
             parent if parent in seen else None,
             tuple(child for child in children if child in seen),
-            hidden=len(related) - len(seen),
+            hidden=len(there) - len(seen),
             kept_until=self._store.kept_until(view.job),
+            source=made_by if made_by in seen and made_by != parent else None,
         )
 
     async def job_of_message(self, named: Collection[int], message_id: int) -> int:

@@ -34,7 +34,7 @@ from bot.jobs.new_jobs import NewJobs
 from bot.jobs.proposals import Proposals, ServerRules
 from bot.jobs.refusals import CommandRefused
 from bot.jobs.repeats import makes_the_same
-from bot.jobs.sources import NOT_YOURS, Sources
+from bot.jobs.sources import PictureNotYours, Sources
 from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
@@ -217,15 +217,16 @@ class JobService:
         if new_seed:
             options = replace(options, new_seed=1 + randbelow(SEED_AT_MOST))
         if job.user_id != origin.user_id:
-            options = await self._for_another_person(origin, options)
+            options = await self._for_another_person(origin, job_id, options)
         return await self.checked(origin, options, complete=True)
 
-    async def _for_another_person(self, origin: Origin, options: ImagineOptions) -> ImagineOptions:
-        """The same options for this person. Raises UserError if they start from a picture that only others may use."""
-        if options.mask is not None:
-            raise UserError(NOT_YOURS)
+    async def _for_another_person(self, origin: Origin, job_id: int, options: ImagineOptions) -> ImagineOptions:
+        """The job's options for this person. Raises PictureNotYours, and UserError if the picture is gone."""
         if options.source is not None:
-            options = replace(options, source=await self._sources.for_person(origin, options.source))
+            source = None if options.mask is not None else await self._sources.for_person(origin, options.source)
+            if source is None:
+                raise PictureNotYours(await self._store.view(job_id))
+            options = replace(options, source=source)
         return for_another_person(options, private=self.private_by_default(origin))
 
     async def plan_repeat(self, origin: Origin, job_id: int) -> tuple[Plan, Job | None]:
@@ -246,7 +247,7 @@ class JobService:
             base = ImagineOptions(prompt=options.prompt, private=private)
             return draft_of_prompt(base, options, engine=self.engine_by_default(origin))
         if view.job.user_id != origin.user_id:
-            options = await self._for_another_person(origin, options)
+            options = await self._for_another_person(origin, job_id, options)
         engines = tuple(dict.fromkeys(request.engine for request in view.requests))
         return draft_of(options, engine=engines[0] if len(engines) == 1 else None)
 

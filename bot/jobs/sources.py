@@ -20,11 +20,11 @@ from bot.domain.areas import Area
 from bot.domain.edits import picture_size
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.place import Origin
-from bot.errors import UserError
+from bot.errors import NotMade, UserError
 from bot.jobs.image_files import remove_files
 from bot.jobs.new_jobs import SOURCE_GONE
 from bot.jobs.store import JobStore
-from bot.jobs.view import require_visible
+from bot.jobs.view import JobView, may_see, require_visible
 from bot.pictures import decoding, fitting, masks, normalising
 from bot.providers.base import ImageRequest
 from bot.providers.operations import Fit, PictureFile, PictureRules, Pictures, Size
@@ -37,10 +37,7 @@ from storage.records import StoredSource
 log = structlog.get_logger(__name__)
 
 IMAGE_GONE = message("sources.image_gone", "This image is no longer stored. Make it again, or attach it as a picture.")
-NOT_YOURS = message(
-    "sources.not_yours",
-    "This starts from somebody else's picture, which only they can use. You can edit the result instead.",
-)
+NOT_YOURS = message("sources.not_yours", "This starts from somebody else's picture, which only they can use.")
 NO_SUCH_PICTURE = message("sources.not_found", "You have no such picture. Pick one from the list, or attach one.")
 NOTHING_MARKED = message("sources.nothing_marked", "The mask marks nothing. Paint what should change in white.")
 
@@ -60,6 +57,14 @@ Nothing else limits them, because they cost nothing.
 
 Download = Callable[[Path], Awaitable[None]]
 """Writes a picture to a path. Raises UserError if it cannot."""
+
+
+class PictureNotYours(NotMade):
+    """The job of ``view`` starts from a picture that only its author may use. Others can go on from its images."""
+
+    def __init__(self, view: JobView) -> None:
+        super().__init__(NOT_YOURS)
+        self.view = view
 
 
 class PictureUnusable(Exception):
@@ -210,8 +215,11 @@ class Sources:
             raise UserError(NO_SUCH_PICTURE)
         return as_picture(stored)
 
-    async def for_person(self, origin: Origin, source: SourcePicture) -> SourcePicture:
-        """Return the picture of an earlier job for another person: only an image that they may see themselves."""
+    async def for_person(self, origin: Origin, source: SourcePicture) -> SourcePicture | None:
+        """Return the picture of an earlier job for another person: only an image that they may see themselves.
+
+        Returns None for any other.
+        """
         async with self._database.read() as connection:
             stored = await sources.get(connection, source.id)
             image_id = None if stored is None else stored.image_id
@@ -219,8 +227,13 @@ class Sources:
         if stored is not None and stored.user_id == origin.user_id:
             return source
         if stored is None or stored.job_id is None or image is None:
-            raise UserError(NOT_YOURS)
-        view = await self._store.view(stored.job_id)
+            return None
+        try:
+            view = await self._store.view(stored.job_id)
+        except UserError:
+            return None  # It was deleted.
+        if not may_see(origin, view.job):
+            return None
         position = next((place for place, each in enumerate(view.images, 1) if each.id == image.id), 0)
         return await self.of_image(origin, stored.job_id, position)
 

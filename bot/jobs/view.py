@@ -10,8 +10,10 @@ from bot.domain.options import ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.requests import decode_request
 from bot.errors import UserError
+from bot.jobs.made_from import MadeFrom, made_from
 from bot.jobs.provider_text import as_texts
 from bot.providers.base import Engine, ImageRequest, Provider
+from bot.providers.operations import Operation
 from bot.text import Text, message
 from storage import hints, threads
 from storage import images as image_rows
@@ -129,6 +131,8 @@ class JobView:
     """The price of each planned request; 0 if its engine is no longer offered."""
     first_result: bool = False
     """Whether it is about to be delivered and its author has not seen the hint for a first result yet."""
+    made_from: MadeFrom | None = None
+    """The picture that it started from, if any."""
 
     @property
     def images(self) -> tuple[StoredImage, ...]:
@@ -177,6 +181,10 @@ class JobView:
         return self.job.created_at + CONFIRMABLE
 
     @property
+    def operation(self) -> Operation:
+        return self.options.operation
+
+    @property
     def waiting(self) -> bool:
         return self.job.status in (JobStatus.PROPOSED, JobStatus.WORKING)
 
@@ -213,7 +221,9 @@ async def load_all(
     for image in await image_rows.images_of(connection, *made) if made else ():
         images.setdefault(image.submission_id, []).append(image)
     titles = await threads.titles(connection, {job.thread_id for job in jobs if job.thread_id is not None})
-    return [_view(job, submissions[job.id], images, titles, providers) for job in jobs]
+    views = [_view(job, submissions[job.id], images, titles, providers) for job in jobs]
+    pictures = await made_from(connection, [(view.job, view.options) for view in views])
+    return [replace(view, made_from=pictures.get(view.job.id)) if pictures else view for view in views]
 
 
 def _view(

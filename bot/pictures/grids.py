@@ -27,6 +27,8 @@ EXTENSION = "jpg"
 # The shorter side of a grid has at least this many pixels, because numbers need room.
 _SIDE_AT_LEAST = 512
 _QUALITY = 85
+# The base of a grid is compressed again with each grid.
+_BASE_QUALITY = 92
 _CHEQUERS, _CHEQUER_SIDE = ((236, 236, 236), (205, 205, 205)), 16
 _LINE, _SHADOW = (255, 255, 255, 215), (0, 0, 0, 120)
 _TINT, _EDGE = (236, 42, 142, 105), (255, 255, 255, 255)
@@ -40,11 +42,18 @@ def panel_picture(file: Path, side: int = SIDE_AT_MOST) -> bytes:
     return _jpeg(_opaque(decoding.decode(file, side=side)))
 
 
-def grid_picture(file: Path, area: Area) -> bytes:
-    """Draw the picture under the numbered grid of the area, its cells tinted. Blocks. Raises Undecodable."""
+def grid_base(file: Path) -> bytes:
+    """Draw the picture in the size of a grid, for :func:`grid_picture`. Blocks. Raises Undecodable."""
+    return _jpeg(_opaque(_enlarged(decoding.decode(file, side=SIDE_AT_MOST))), _BASE_QUALITY)
+
+
+def grid_picture(base: bytes, area: Area) -> bytes:
+    """Draw a picture of :func:`grid_base` under the numbered grid of the area, its cells tinted. Blocks."""
     from PIL import Image, ImageDraw
 
-    picture = _opaque(_enlarged(decoding.decode(file, side=SIDE_AT_MOST)))
+    with Image.open(io.BytesIO(base), formats=("JPEG",)) as opened:
+        opened.load()
+        picture = opened.convert("RGB")
     # Lines are drawn on a layer of their own, since drawing on a picture replaces its pixels instead of mixing them.
     layer = Image.new("RGBA", picture.size)
     _Grid(ImageDraw.Draw(layer), picture.size, area).draw()
@@ -76,7 +85,10 @@ class _Grid:
         self._columns = [size[0] * at // area.side for at in range(area.side + 1)]
         self._rows = [size[1] * at // area.side for at in range(area.side + 1)]
         cell_width, cell_height = size[0] / area.side, size[1] / area.side
-        self._font = _font(max(11, round(min(cell_width * 0.42, cell_height * 0.46, 46))))
+        # A third of a square cell; more in wide and tall pictures, whose cells are small on a phone.
+        self._font = _font(
+            max(11, round(min(max(cell_width, cell_height) * 0.34, cell_width * 0.55, cell_height * 0.7, 46)))
+        )
 
     def draw(self) -> None:
         for cell in self._area.cells:
@@ -171,7 +183,7 @@ def _opaque(picture: Image) -> Image:
     return board
 
 
-def _jpeg(picture: Image) -> bytes:
+def _jpeg(picture: Image, quality: int = _QUALITY) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=_QUALITY)
+    picture.save(stream, "JPEG", quality=quality)
     return stream.getvalue()

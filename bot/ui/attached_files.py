@@ -47,13 +47,13 @@ async def answer_later(interaction: Interaction) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
 
 
-async def fill(interaction: Interaction, sheet: Sheet) -> None:
-    """Fill in the deferred answer."""
+async def fill(interaction: Interaction, sheet: Sheet) -> discord.Message:
+    """Fill in the deferred answer. Returns the message."""
 
-    async def edit(card: Card, files: list[discord.File]) -> None:
-        await interaction.edit_original_response(view=card, attachments=files)
+    async def edit(card: Card, files: list[discord.File]) -> discord.Message:
+        return await interaction.edit_original_response(view=card, attachments=files)
 
-    await put(edit, sheet)
+    return await put(edit, sheet)
 
 
 async def put(send: Callable[[Card, list[discord.File]], Awaitable[T]], sheet: Sheet) -> T:

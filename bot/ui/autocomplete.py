@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from discord.app_commands import Choice
 
+from bot.domain.edits import EXTENSIONS, NAMES
 from bot.domain.options import NAME_AT_MOST, STYLE, Option
 from bot.domain.periods import SUGGESTED
+from bot.domain.pictures import SourceKind
 from bot.domain.sizes import ratio_name, sizes_for
+from bot.jobs.recent_pictures import RecentPicture, RecentPictures
 from bot.jobs.service import JobService
 from bot.people.threads import Threads
 from bot.providers.base import Engine
-from bot.providers.operations import Size
-from bot.text import t
+from bot.providers.operations import Operation, Size
+from bot.text import Text, plural, t
+from bot.ui.cards.layout import Words, facts
 from bot.ui.cards.wording import plain, style_name
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of
@@ -28,6 +32,13 @@ PATIENCE = 1.5
 """Seconds that an autocomplete may take; Discord waits for three."""
 
 CHOICES_AT_MOST = 25
+
+_WORDS_AT_MOST = 60
+_YESTERDAY = 1
+_KINDS: Mapping[SourceKind, Text] = {
+    SourceKind.ATTACHED: t("a picture you attached"),
+    SourceKind.MESSAGE: t("a picture from a message"),
+}
 
 _Cog = TypeVar("_Cog")
 Suggest: TypeAlias = Callable[[_Cog, Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]
@@ -73,32 +84,68 @@ def size_choices(sizes: Iterable[Size]) -> list[Choice[str]]:
 class Suggestions:
     """The suggestions for options that several commands share."""
 
-    def __init__(self, service: JobService, threads: Threads) -> None:
+    def __init__(self, service: JobService, threads: Threads, pictures: RecentPictures) -> None:
         self._service = service
         self._threads = threads
+        self._pictures = pictures
 
-    def engines(self, current: str, engines: Iterable[Engine] | None = None) -> list[Choice[str]]:
+    def engines(
+        self,
+        current: str,
+        engines: Iterable[Engine] | None = None,
+        operation: Operation = Operation.TEXT_TO_IMAGE,
+    ) -> list[Choice[str]]:
         """All engines, or these, with the price of an image."""
         service = self._service
-        chosen = service.engines.values() if engines is None else engines
+        chosen = service.engines_doing(operation).values() if engines is None else engines
         entries = []
         for engine in chosen:
-            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=str(service.price(engine.id)))
+            price = str(service.price(engine.id, operation))
+            name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=price)
             entries.append((str(name), engine.id))
         return matching(entries, current)
 
-    def engines_here(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+    def engines_here(
+        self, interaction: Interaction, current: str, operation: Operation = Operation.TEXT_TO_IMAGE
+    ) -> list[Choice[str]]:
         """The engines that this server allows."""
-        return self.engines(current, self._service.offered(origin_of(interaction)))
+        return self.engines(current, self._service.offered(origin_of(interaction), operation), operation)
 
-    def sizes(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+    async def pictures(self, interaction: Interaction, current: str) -> list[Choice[str]]:
+        """The images that the person made, and the pictures that they brought, with their references as values."""
+        origin = origin_of(interaction)
+        typed = current.strip().casefold()
+        found = await self._pictures.images(origin, current, limit=CHOICES_AT_MOST)
+        for picture in await self._pictures.brought(origin, limit=CHOICES_AT_MOST):
+            if typed in _picture_choice(picture).name.casefold():
+                found.append(picture)
+        if not typed:
+            found.sort(key=lambda picture: picture.at, reverse=True)
+        return [_picture_choice(picture) for picture in found[:CHOICES_AT_MOST]]
+
+    def extensions(self, current: str) -> list[Choice[str]]:
+        """The ways to extend a picture, and an example of pixels. People may type other pixels."""
+        named = [(str(extension.label), extension.name) for extension in EXTENSIONS.values()]
+        return matching([*named, (str(t("In pixels: left 256 right 256")), "left 256 right 256")], current)
+
+    def sizes(
+        self, interaction: Interaction, current: str, operation: Operation = Operation.TEXT_TO_IMAGE
+    ) -> list[Choice[str]]:
         """The sizes of the engine that would be used."""
-        return size_choices(sizes_for(self._engine(interaction), current))
+        engine = self._engine(interaction, operation)
+        return [] if engine is None else size_choices(sizes_for(engine, current))
 
-    def names(self, interaction: Interaction, option: Option, current: str) -> list[Choice[str]]:
+    def names(
+        self,
+        interaction: Interaction,
+        option: Option,
+        current: str,
+        operation: Operation = Operation.TEXT_TO_IMAGE,
+    ) -> list[Choice[str]]:
         """The values of an option on the engine that would be used, for example its styles or samplers."""
+        engine = self._engine(interaction, operation)
         shown = style_name if option is STYLE else str
-        return matching(((shown(name), name) for name in option.names(self._engine(interaction))), current)
+        return [] if engine is None else matching(((shown(name), name) for name in option.names(engine)), current)
 
     async def threads(self, interaction: Interaction, current: str) -> list[Choice[str]]:
         """The person's threads in this place."""
@@ -106,8 +153,22 @@ class Suggestions:
         untitled = str(t("(untitled)"))
         return [Choice(name=plain(each.title, NAME_AT_MOST) or untitled, value=str(each.id)) for each in found]
 
-    def _engine(self, interaction: Interaction) -> Engine:
-        """The typed engine, or else the default that would be used."""
+    def _engine(self, interaction: Interaction, operation: Operation) -> Engine | None:
+        """The typed engine, or else the default that would be used. None if no engine has the operation."""
         service = self._service
-        chosen = service.engines.get(getattr(interaction.namespace, "engine", None) or "")
-        return chosen or service.engines[service.engine_by_default(origin_of(interaction))]
+        engines = service.engines_doing(operation)
+        chosen = engines.get(getattr(interaction.namespace, "engine", None) or "")
+        return chosen or engines.get(service.engine_by_default(origin_of(interaction), operation))
+
+
+def _picture_choice(picture: RecentPicture) -> Choice[str]:
+    """A picture by its reference, its words and its age: ``812-2 · a red fox… · yesterday``."""
+    words = _KINDS[picture.kind] if picture.operation is None else picture.words or NAMES[picture.operation]
+    name = facts(str(picture.reference), plain(str(words), _WORDS_AT_MOST), _age(picture.days))
+    return Choice(name=plain(name, NAME_AT_MOST), value=str(picture.reference))
+
+
+def _age(days: int) -> Words:
+    if days < _YESTERDAY:
+        return SUGGESTED["today"]
+    return SUGGESTED["yesterday"] if days == _YESTERDAY else plural("a day ago", "{count} days ago", days)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 import discord
 from discord import ui
 
+from bot.domain.characters import typed
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST
 from bot.domain.form_data import Draft
-from bot.domain.options import ImagineOptions
+from bot.domain.options import NEGATIVE, ImagineOptions
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
+from bot.providers.operations import Operation
 from bot.text import Text, plural, t
 from bot.ui.cards.layout import CALM, Words, text
 from bot.ui.cards.wording import plain
@@ -77,33 +80,40 @@ class EditForm(ui.Modal):
         self._draft = draft
         self._engines = engines
         self._starter = starter
-        self._prompt: ui.TextInput[Any] = ui.TextInput(
-            style=discord.TextStyle.paragraph, default=draft.prompt[:_TEXT_AT_MOST], max_length=_TEXT_AT_MOST
-        )
+        operation = draft.base.operation
+        self._prompt = _paragraph(draft.prompt, required=operation.needs_prompt)
+        self._find = _line(draft.base.search or "", t("the car"), required=True, most=FIND_AT_MOST)
+        hint = t("wider, or left 256 right 256")
+        self._extend = _line(draft.base.extend or "", hint, required=True, most=EXTENSION_AT_MOST)
         self._engine = _engine_select(draft, engines)
         self._size = _line(draft.size, t("The engine's default"))
         self._negative = _line(draft.negative, t("Nothing in particular"))
-        self._further = _line(draft.further, "--images 2 --style anime")
-        compared = draft.engines is not None
-        fields: list[tuple[Text, Text | None, ui.Item[Any]]] = [
-            (t("Prompt"), None, self._prompt),
-            (
-                t("Engines to compare") if compared else t("Engine"),
-                None if compared else _more_engines(engines),
-                self._engine,
-            ),
-            (t("Size"), t("Width x height such as 1024x1024, or a shape such as 16:9"), self._size),
-            (t("Leave out"), t("What should not be in the image"), self._negative),
-            (t("More settings"), t("Flags, for example --images 2 --style anime"), self._further),
-        ]
-        for label, description, component in fields:
-            self.add_item(
-                ui.Label(
-                    text=str(label),
-                    description=None if description is None else str(description),
-                    component=component,
-                )
-            )
+        self._further = _line(draft.further, "--images 2 --style anime" if not operation.has_source else "--images 2")
+        for field in self._fields(operation):
+            self.add_item(field)
+
+    def _fields(self, operation: Operation) -> Iterator[ui.Label[Any]]:
+        """The fields that this operation has, at most five."""
+        engines = self._engines.values()
+        if operation is not Operation.ERASE:
+            finds = operation is Operation.SEARCH_AND_REPLACE
+            yield _label(t("Put there") if finds else t("Prompt"), self._prompt)
+        if operation is Operation.SEARCH_AND_REPLACE:
+            yield _label(t("Find"), self._find)
+        if operation is Operation.OUTPAINT:
+            yield _label(t("Extend"), self._extend)
+        compared = self._draft.engines is not None
+        label = t("Engines to compare") if compared else t("Engine")
+        yield _label(label, self._engine, None if compared else _more_engines(self._engines))
+        if not operation.has_source or any(engine.sized for engine in engines):
+            description = t("Width x height such as 1024x1024, or a shape such as 16:9")
+            yield _label(t("Size"), self._size, description)
+        if not operation.has_source or self._draft.negative or any(map(NEGATIVE.taken_by, engines)):
+            yield _label(t("Leave out"), self._negative, t("What should not be in the image"))
+        description = t("Flags, for example --images 2 --style anime")
+        if operation.has_source:
+            description = t("Flags, for example --images 2 --strength 50")
+        yield _label(t("More settings"), self._further, description)
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]  # typed for any client
         await handle(interaction, self._sent, doing="form.edit", job_id=self.job_id)
@@ -135,8 +145,10 @@ class EditForm(ui.Modal):
     def _changed(self) -> Draft:
         chosen = tuple(self._engine.values)
         compared = self._draft.engines is not None
+        base = replace(self._draft.base, search=typed(self._find.value), extend=typed(self._extend.value))
         return replace(
             self._draft,
+            base=base,
             prompt=self._prompt.value,
             engine=None if compared or not chosen else chosen[0],
             engines=chosen if compared else None,
@@ -252,7 +264,18 @@ def _more_engines(engines: Mapping[str, Engine]) -> Text | None:
     )
 
 
-def _line(value: str, placeholder: Words) -> ui.TextInput[Any]:
+def _label(label: Text, component: ui.Item[Any], description: Text | None = None) -> ui.Label[Any]:
+    return ui.Label(text=str(label), description=None if description is None else str(description), component=component)
+
+
+def _paragraph(value: str, *, required: bool) -> ui.TextInput[Any]:
     return ui.TextInput(
-        default=value[:_TEXT_AT_MOST] or None, placeholder=str(placeholder), required=False, max_length=_TEXT_AT_MOST
+        style=discord.TextStyle.paragraph,
+        default=value[:_TEXT_AT_MOST] or None,
+        required=required,
+        max_length=_TEXT_AT_MOST,
     )
+
+
+def _line(value: str, placeholder: Words, *, required: bool = False, most: int = _TEXT_AT_MOST) -> ui.TextInput[Any]:
+    return ui.TextInput(default=value[:most] or None, placeholder=str(placeholder), required=required, max_length=most)

@@ -23,10 +23,11 @@ from bot.domain.place import TOKEN_LIFE, CardAddress, Origin
 from bot.domain.rules import Place
 from bot.errors import STORAGE_FAILS, NotMade, Problem, UserError
 from bot.jobs.new_jobs import TooManyJobs
+from bot.jobs.sources import PictureNotYours
 from bot.logs import bound
 from bot.text import Message, Text, message, read_in
 from bot.ui.cards.layout import WARM, Card, Words, notice, refusal
-from bot.ui.cards.refusal import not_made_card, too_many_jobs_card
+from bot.ui.cards.refusal import not_made_card, not_yours_card, too_many_jobs_card
 from bot.ui.client import Interaction
 from storage.errors import StorageError
 
@@ -46,7 +47,7 @@ _NOBODY_THERE = _ANSWER_NOT_TAKEN | {10008}
 
 TOO_SLOW = message(
     "interactions.too_slow",
-    "I was too slow to look this up, so I didn't start anything and you were not charged. Press the button again.",
+    "I was too slow to look this up, so I didn't start anything and you were not charged. Try again.",
 )
 NOT_STARTED = message("interactions.not_started", "This was not started.")
 NO_CARD = message("interactions.no_card", "This button no longer works. Run the command again.")
@@ -99,6 +100,8 @@ def card_of(error: UserError) -> discord.ui.LayoutView:
         return error.card
     if isinstance(error, TooManyJobs):
         return too_many_jobs_card(error)
+    if isinstance(error, PictureNotYours):
+        return not_yours_card(error)
     return not_made_card(error.problems) if isinstance(error, NotMade) else refusal(error.problems)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
+from bot.domain.edits import FIND_AT_MOST
 from bot.domain.options import PROMPT_LIMIT, STRENGTH, ImagineOptions, whole_number
 from bot.errors import UserError
 from bot.jobs.picture_tools import Offer
@@ -24,8 +25,6 @@ NOT_A_STRENGTH = message(
     "panel.not_a_strength", "“{text}” isn't a strength. Write a whole number from 0 to 100, such as 35."
 )
 
-FIND_AT_MOST = 200
-"""The maximum length of the words for what is to be replaced."""
 _ENGINES_AT_MOST = 25
 _STRENGTH_AT_MOST = 10
 

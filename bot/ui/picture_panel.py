@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
+import aiohttp
 import discord
+import structlog
 from discord import ui
 
 from bot.domain.edits import NAMES, NOT_OFFERED
-from bot.domain.options import ImagineOptions
 from bot.domain.pictures import ImageReference, Reference, parse_reference
-from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.panel_pictures import PanelPictures
 from bot.jobs.picture_tools import (
@@ -33,27 +35,29 @@ from bot.jobs.picture_tools import (
     PictureTools,
     Tool,
 )
-from bot.jobs.sources import IMAGE_GONE, Sources
-from bot.providers.operations import Operation
+from bot.jobs.sources import IMAGE_GONE
 from bot.text import message, t
-from bot.ui.attached_files import Sheet, answer_later, fill, put, refused_files
+from bot.ui.attached_files import Sheet, answer_later, fill, refused_files
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.layout import Card
 from bot.ui.cards.picture_buttons import BACK_TO_PICTURE, OPEN_PICTURE, ORIGINAL, SWITCH_PICTURE
 from bot.ui.cards.picture_panel import extend_sheet, original_card, panel_sheet
 from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.delivery.file_segments import Spliced
-from bot.ui.forms import show_form
-from bot.ui.interactions import TOO_SLOW, looked_up, origin_of, promise
-from bot.ui.job_starter import JobStarter
-from bot.ui.picture_forms import PictureForm, Question
-from bot.ui.pictures import IncomingPicture, stored
+from bot.ui.interactions import looked_up, origin_of, promise
+from bot.ui.part_picker import PartPicker
+from bot.ui.picture_forms import Question
+from bot.ui.picture_starter import PictureStarter
 from storage.pools import Pools
+
+log = structlog.get_logger(__name__)
 
 TOO_LARGE_HERE = message(
     "panel.too_large_here", "The original file has {mib} MiB; Discord takes files of up to {most} MiB here."
 )
+
+PATIENCE = 0.1
+"""The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer."""
 
 _MIB = 1 << 20
 _QUESTIONS: Mapping[str, Question] = {
@@ -70,12 +74,6 @@ Handler: TypeAlias = Callable[[Interaction, Reference, int | None], Awaitable[No
 """Answers a press, from the picture and the price in millicredits that the button named."""
 
 
-class PartPicker(Protocol):
-    """Lets a person mark a part of a picture."""
-
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None: ...
-
-
 class PicturePanel:
     """Opens the panel of a picture, and starts what its buttons offer."""
 
@@ -83,21 +81,21 @@ class PicturePanel:
         self,
         *,
         tools: PictureTools,
-        sources: Sources,
-        starter: JobStarter,
+        starter: PictureStarter,
         pictures: PanelPictures,
         pools: Pools,
         mention: Callable[[str], str],
-        part_picker: PartPicker | None = None,
+        part_picker: PartPicker,
     ) -> None:
-        """``mention`` mentions a command. Without a ``part_picker``, the tools that need one are not offered."""
+        """``mention`` mentions a command."""
         self._tools = tools
-        self._sources = sources
         self._starter = starter
         self._pictures = pictures
         self._pools = pools
         self._mention = mention
         self._part_picker = part_picker
+        # The messages whose picture is still being drawn, with the interactions that will add it.
+        self._unfinished: dict[int, int] = {}
         asking = (WORDS, STRUCTURE, SKETCH, START)
         starting = (VARY_LITTLE, VARY_LOT, FINISH, *EXTEND_TOOLS)
         self.handlers: Mapping[str, Handler] = {
@@ -116,7 +114,7 @@ class PicturePanel:
     async def open(self, interaction: Interaction, reference: Reference) -> None:
         """Show the panel of a picture in a new private message. Raises UserError if the person may not use it."""
         await promise(interaction)
-        await _send(interaction, await self._panel(origin_of(interaction), reference))
+        await self._show(interaction, reference)
 
     async def open_single(self, interaction: Interaction, job_id: int) -> None:
         """Show the panel of the only image of a job."""
@@ -128,17 +126,54 @@ class PicturePanel:
     async def _replace(self, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Show the panel of a picture in the place of the pressed message."""
         await answer_later(interaction)
-        await fill(interaction, await self._panel(origin_of(interaction), reference))
+        await self._show(interaction, reference)
 
-    async def _panel(self, origin: Origin, reference: Reference) -> Sheet:
+    async def _show(self, interaction: Interaction, reference: Reference) -> None:
+        origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        small = await self._pictures.of(picture.file)
-        offers = [
-            offer
-            for offer in self._tools.offers(origin, picture)
-            if self._part_picker is not None or not offer.tool.operation.has_mask
-        ]
-        return panel_sheet(picture, small, offers, self._tools.finish(origin, picture), mention=self._mention)
+        offers = self._tools.offers(origin, picture)
+        finish = self._tools.finish(origin, picture)
+
+        def sheet(small: bytes | None) -> Sheet:
+            return panel_sheet(picture, small, offers, finish, mention=self._mention)
+
+        await self._fill(interaction, picture.file, sheet)
+
+    async def _fill(self, interaction: Interaction, file: Path, sheet: Callable[[bytes | None], Sheet]) -> None:
+        """Fill the deferred answer with a sheet that shows a small picture of the file.
+
+        If drawing takes long, because many pictures are being drawn, the sheet is shown without the picture until then.
+        """
+        drawing = asyncio.ensure_future(self._pictures.of(file))
+        try:
+            await asyncio.wait({drawing}, timeout=PATIENCE)
+            message = await fill(interaction, sheet(await drawing if drawing.done() else None))
+            self._unfinished.pop(message.id, None)
+            if not drawing.done():
+                await self._add_picture(interaction, message.id, drawing, sheet)
+        finally:
+            drawing.cancel()
+
+    async def _add_picture(
+        self,
+        interaction: Interaction,
+        message_id: int,
+        drawing: Awaitable[bytes | None],
+        sheet: Callable[[bytes | None], Sheet],
+    ) -> None:
+        """Add the picture to the panel in this message when it is drawn, unless another press replaced the panel."""
+        self._unfinished[message_id] = interaction.id
+        small = await drawing
+        if self._unfinished.get(message_id) != interaction.id:
+            return
+        del self._unfinished[message_id]
+        if small is None:
+            return
+        try:
+            await fill(interaction, sheet(small))
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            # The panel works without it, and its reader may have dismissed it.
+            log.info("panel.picture_not_added", kind=type(error).__name__)
 
     async def _extend(self, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Show the choices of Extend in the place of the panel."""
@@ -148,7 +183,7 @@ class PicturePanel:
         choices = list(self._tools.extensions(origin, picture))
         if not choices:
             raise UserError(NOT_OFFERED(operation=NAMES[EXTEND.operation]))
-        await fill(interaction, extend_sheet(picture, await self._pictures.of(picture.file), choices))
+        await self._fill(interaction, picture.file, lambda small: extend_sheet(picture, small, choices))
 
     async def _original(self, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Send the stored file as it is, privately."""
@@ -181,9 +216,7 @@ class PicturePanel:
         if tool.own_words and not options.prompt:
             await self._show_form(tool, interaction, picture, offer)
             return
-        if interaction.response.is_done():
-            raise UserError(TOO_SLOW)
-        await self._run(interaction, picture, options, complete=True, named_price=price)
+        await self._starter.run(interaction, picture, options, complete=True, named_price=price)
 
     async def _ask(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Open the form of a tool."""
@@ -192,8 +225,6 @@ class PicturePanel:
 
     async def _pick(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Let the person mark the part of the picture."""
-        if self._part_picker is None:
-            raise UserError(OLD_BUTTON)
         await self._part_picker.open(interaction, reference, tool.operation)
 
     async def _offered(self, tool: Tool, interaction: Interaction, reference: Reference) -> tuple[EditedPicture, Offer]:
@@ -210,49 +241,7 @@ class PicturePanel:
         options = self._tools.options(origin, picture, offer)
         if tool is START:
             options = self._tools.with_words(options, picture, offer.engine)
-
-        offers = self._tools.engines(origin, picture, tool)
-        named = {each.engine.id: each.price.high for each in offers}
-
-        async def start(interaction: Interaction, completed: ImagineOptions) -> None:
-            completed = await self._tools.without_flagged(completed)
-            named_price = named.get(completed.engine or "")
-            await self._run(interaction, picture, completed, complete=False, named_price=named_price)
-
-        form = PictureForm(_QUESTIONS[tool.name], options, offers, start, job_id=picture.job_id)
-        await show_form(interaction, form)
-
-    async def _run(
-        self,
-        interaction: Interaction,
-        picture: EditedPicture,
-        options: ImagineOptions,
-        *,
-        complete: bool,
-        named_price: int | None,
-    ) -> None:
-        reference = picture.reference
-        if isinstance(reference, ImageReference):
-            # Stored when it is used, not when the panel opens.
-            receive = partial(self._sources.of_image, origin_of(interaction), reference.job_id, reference.position)
-            incoming = IncomingPicture(picture.source, receive)
-        else:
-            incoming = stored(picture.source)
-        await self._starter.run(
-            interaction,
-            options,
-            complete=complete,
-            parent_id=picture.job_id,
-            named_price=named_price,
-            picture=incoming,
-        )
-
-
-async def _send(interaction: Interaction, sheet: Sheet) -> None:
-    async def send(card: Card, files: list[discord.File]) -> None:
-        await interaction.followup.send(view=card, files=files, ephemeral=True)
-
-    await put(send, sheet)
+        await self._starter.ask(interaction, picture, tool, options, _QUESTIONS[tool.name])
 
 
 def picture_item(panel: PicturePanel) -> Component:

@@ -35,8 +35,9 @@ LARGE = 8 << 20
 """Larger attachments are downloaded one at a time, because they are in memory while they are downloaded."""
 
 _MIB = 1 << 20
-# The size that is assumed until the picture is downloaded, if Discord does not tell it.
-_UNKNOWN_SIDE = 1024
+# The size that is assumed until the picture is downloaded, if Discord does not tell it. It is not quite square, because
+# a square picture cannot be extended to a square.
+_UNKNOWN_SIZE = (1024, 1008)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Attachments:
         told = attachment.content_type
         if told is not None and not told.startswith("image/"):
             raise UserError(NO_PICTURE)
-        width, height = attachment.width or _UNKNOWN_SIDE, attachment.height or _UNKNOWN_SIDE
+        width, height = attachment.width or _UNKNOWN_SIZE[0], attachment.height or _UNKNOWN_SIZE[1]
         if width * height > MOST_PIXELS:
             raise UserError(TOO_MANY_PIXELS(width=width, height=height, most=MOST_PIXELS // 1_000_000))
         expected = SourcePicture(0, kind, width, height, author_id=author_id)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 import simcord
+from PIL import Image
 
+from bot.domain.command_line import command_line
 from bot.domain.engines import UNKNOWN_ENGINE
-from bot.domain.options import NEGATIVE, SIZE
+from bot.domain.options import NEGATIVE, SIZE, ImagineOptions
 from bot.domain.prompt.tokens import FAULT_AT
 from bot.domain.requests import (
     NO_CHOICES_IN_COMPARISON,
@@ -16,6 +19,7 @@ from bot.domain.requests import (
     TOO_FEW_ENGINES,
     TOO_MANY_IMAGES_OF_ENGINES,
 )
+from bot.jobs.view import PRIVATE_JOB
 from bot.providers.base import Engine
 from bot.providers.operations import Operation, Size
 from bot.text import Message
@@ -214,3 +218,39 @@ def test_many_engines_are_shortened_to_fit() -> None:
 )
 async def test_sizes_are_found_by_numbers_and_words(studio: Studio, typed: str, first: str) -> None:
     assert next(iter(await suggested(studio, "size", typed))) == first
+
+
+# --- from a picture -----------------------------------------------------------------------------------------------
+
+
+async def test_a_picture_is_varied_by_several_engines_and_the_repeat_line_does_the_same(studio: Studio) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (768, 768), "teal").save(file, "PNG")
+    result = await compare(studio, picture=("photo.png", file.getvalue()), strength=30)
+    able = studio.runtime.service.engines_doing(Operation.IMAGE_TO_IMAGE)
+    assert studio.stand_in.calls == []
+    pressed = await studio.press(studio.ada, card(result), CONFIRM)
+    await studio.finish()
+    assert len(card(pressed).images) == len(able)
+    options = ImagineOptions.from_json((await studio.job()).options)
+    assert (options.engines, options.strength) == (tuple(able), 30)
+    assert all("imageToImage" in call.path and call.files for call in studio.stand_in.calls)
+    line = command_line(options)
+    assert line == f"/compare image:p1 prompt:a fox engines:{', '.join(able)} strength:30"
+    await compare(studio, image="p1", engines=", ".join(able), strength=30)
+    assert ImagineOptions.from_json((await studio.job(2)).options) == options
+
+
+async def test_an_image_of_a_private_result_is_compared_privately(studio: Studio) -> None:
+    await studio.imagine(prompt="a secret", private=True)
+    await studio.finish()
+    await compare(studio, image="1-1")
+    await compare(studio, image="1-1", private=False)
+    assert ((await studio.job(2)).private, (await studio.job(3)).private) == (True, False)
+    refused = await studio.ben.slash(studio.channel, "compare", prompt="a fox", image="1-1")
+    assert shows(told(refused).text, PRIVATE_JOB)
+
+
+async def test_a_strength_without_a_picture_is_named_as_left_out(studio: Studio) -> None:
+    shown = card(await compare(studio, strength=30, engines=f"{CORE}, {BASIC}"))
+    assert shows(shown.text, cards.IGNORED(options=["a strength"]))

@@ -49,6 +49,24 @@ async def test_everybody_can_edit(studio: Studio, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", WHO)
+async def test_everybody_can_open_the_panel_of_the_picture_privately(studio: Studio, who: str) -> None:
+    _, answer = await pressed(studio, who, "Edit picture")
+    assert told(answer).labels[-1] == "Original file"
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("label", ["Vary a little", "Vary a lot"])
+async def test_everybody_can_vary_the_picture(studio: Studio, who: str, label: str) -> None:
+    result, panel = await pressed(studio, who, "Edit picture")
+    person = {"member": studio.ben, "admin": studio.admin, "author": studio.ada}.get(who, studio.ada.user)
+    (found,) = [each for each in told(panel).labels if each.startswith(label)]
+    varied = await person.click(told(panel).raw, label=found)
+    await studio.finish()
+    assert card(varied).raw.id != card(result).raw.id
+    assert len(card(varied).images) == 1
+
+
+@pytest.mark.parametrize("who", WHO)
 async def test_everybody_can_open_details_privately(studio: Studio, who: str) -> None:
     _, answer = await pressed(studio, who, "Details")
     assert str(JOB_STATUS[JobStatus.DELIVERED]) in told(answer).text

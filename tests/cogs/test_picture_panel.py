@@ -39,10 +39,12 @@ TOOLS = [
     "Vary a little · 2",
     "Vary a lot · 2",
     "Change by words · 2",
-    "Use as start · 2",
     "Extend · 2",
-    "Keep the structure · 2",
+    "Change a part · 2",
+    "Erase a part · 2",
     "From a sketch · 2",
+    "Use as start · 2",
+    "Keep the structure · 2",
     "Original file",
 ]
 
@@ -351,6 +353,11 @@ async def test_edits_of_a_private_result_are_private(atelier: Studio) -> None:
     assert shows(refused.text, PRIVATE_OFF)
 
 
+async def test_edits_of_a_hidden_image_are_hidden(atelier: Studio) -> None:
+    varied = await press(atelier, await panel(atelier, await result(atelier, spoiler=True)), "Vary a little")
+    assert [image["spoiler"] for image in varied.images] == [True]
+
+
 @pytest.mark.parametrize("private", [True, False])
 async def test_edits_of_a_public_result_follow_ones_own_setting(atelier: Studio, private: bool) -> None:
     made = await result(atelier)
@@ -414,7 +421,7 @@ async def test_an_image_that_is_gone_is_refused(atelier: Studio) -> None:
 
 async def test_forged_presses_are_refused(atelier: Studio) -> None:
     picture = await attached(atelier, atelier.ada)
-    for action in set(PICTURE_ACTIONS) - {"part", "erase"}:
+    for action in PICTURE_ACTIONS:
         assert shows((await forged(atelier, atelier.ben, action, picture)).text, NO_SUCH_PICTURE), action
         assert shows((await forged(atelier, atelier.ben, action, ImageReference(999, 1))).text, GONE), action
         assert shows((await forged(atelier, atelier.ben, action, None)).text, OLD_BUTTON), action

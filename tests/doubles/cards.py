@@ -11,22 +11,26 @@ from simcord.components import validate_message_state
 from bot.ui.buttons import job_button_item
 from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS
 from bot.ui.cards.layout import Card
+from bot.ui.cards.part_picker import PART_ACTIONS
 from bot.ui.cards.picture_buttons import PICTURE_ACTIONS
 from bot.ui.cards.wording import units
 from bot.ui.components import action_button_item, menu_item
 from bot.ui.list_buttons import list_button_item
+from bot.ui.part_picker import PartPicker, part_item
 from bot.ui.picture_panel import PicturePanel, picture_item
 from bot.ui.refused_commands import RefusedButtons, refused_button_item
 
 COMPONENTS_V2 = 1 << 15
 _PICTURES = (picture_item(cast("PicturePanel", None)), PICTURE_ACTIONS)
+_PARTS = (part_item(cast("PartPicker", None)), PART_ACTIONS)
 _BUTTONS = (
     (job_button_item({}), JOB_ACTIONS),
     (list_button_item({}), LISTS),
     (action_button_item({}), ACTIONS),
     _PICTURES,
+    _PARTS,
 )
-_MENUS = ((menu_item({}), MENUS), _PICTURES)
+_MENUS = ((menu_item({}), MENUS), _PICTURES, _PARTS)
 
 
 def everything(card: Card) -> list[dict[str, Any]]:

@@ -279,3 +279,21 @@ async def test_the_order_of_members_is_that_of_the_line_and_the_generations(fami
         below = await lineage.descendants(connection, first, limit=9)
     assert [made.job_id for made in below] == [child, second, grandchild]
     assert set((await families.of(first)).members) == {first, child, second, grandchild}
+
+
+async def test_a_repetition_by_another_person_was_made_from_the_repeated_job(families: Families) -> None:
+    first = await families.made()
+    image = (await families.workshop.view(first)).images[0].id
+    edit = await families.made(parent=first)
+    await families.picture(edit, kind=SourceKind.RESULT, image_id=image, job_id=first)
+    again = await families.made(BEN, parent=edit)
+    await families.picture(again, kind=SourceKind.RESULT, image_id=image, job_id=first, user_id=BEN.user_id)
+    assert (await families.of(first)).chosen.children == {first: [edit], edit: [again]}
+    async with families.workshop.database.read() as connection:
+        assert await lineage.parent(connection, again) == edit
+        assert await lineage.parent(connection, edit) == first
+        assert await lineage.parent(connection, first) is None
+        assert await lineage.children(connection, first) == [edit]
+        assert await images.places(connection, [first, edit]) == {
+            each: {(await families.workshop.view(each)).images[0].id: 1} for each in (first, edit)
+        }

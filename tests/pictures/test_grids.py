@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from bot.domain.areas import Area
 from bot.pictures.decoding import Undecodable
-from bot.pictures.grids import SIDE_AT_MOST, grid_picture, marked_picture, panel_picture
+from bot.pictures.grids import SIDE_AT_MOST, grid_base, grid_picture, marked_picture, panel_picture
 from tests.doubles import photos
 from tests.doubles.photos import encoded, photo, scene
 
@@ -46,7 +46,8 @@ def test_the_picture_of_the_panel(stored: Path, size: tuple[int, int]) -> None:
 def test_marked_cells_differ_from_the_others(stored: Path, size: tuple[int, int], side: int, shade: int) -> None:
     stored.write_bytes(encoded(Image.new("RGB", size, (shade, shade, shade)), "PNG"))
     marked = [1, side + 2, side * side]
-    picture, plain = drawn(grid_picture(stored, Area.of(side, marked))), drawn(grid_picture(stored, Area.of(side, [])))
+    base = grid_base(stored)
+    picture, plain = (drawn(grid_picture(base, Area.of(side, cells))) for cells in (marked, []))
     assert picture.size == plain.size
     assert min(picture.size) >= 400
     width, height = picture.width / side, picture.height / side
@@ -61,7 +62,7 @@ def test_marked_cells_differ_from_the_others(stored: Path, size: tuple[int, int]
 @pytest.mark.parametrize("side", [4, 8])
 def test_lines_and_numbers_can_be_seen_on_any_picture(stored: Path, side: int, shade: int) -> None:
     stored.write_bytes(encoded(Image.new("RGB", (800, 800), (shade, shade, shade)), "PNG"))
-    picture = drawn(grid_picture(stored, Area.of(side, [])))
+    picture = drawn(grid_picture(grid_base(stored), Area.of(side, [])))
     cell = picture.width // side
     for number in range(side * side):
         row, column = divmod(number, side)
@@ -72,7 +73,7 @@ def test_lines_and_numbers_can_be_seen_on_any_picture(stored: Path, side: int, s
     assert line[1] - line[0] > 60  # type: ignore[operator]  # grey
 
 
-@pytest.mark.parametrize("draw", [panel_picture, lambda file: grid_picture(file, Area.of(4, [6]))])
+@pytest.mark.parametrize("draw", [panel_picture, lambda file: grid_picture(grid_base(file), Area.of(4, [6]))])
 def test_transparent_parts_show_a_chequerboard(stored: Path, draw: object) -> None:
     stored.write_bytes(encoded(Image.new("RGBA", (600, 600)), "PNG"))
     assert callable(draw)
@@ -101,4 +102,4 @@ def test_a_file_that_is_no_picture(stored: Path) -> None:
     with pytest.raises(Undecodable):
         panel_picture(stored)
     with pytest.raises(Undecodable):
-        grid_picture(stored, Area.of(4, []))
+        grid_base(stored)

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from bot.domain.money import Price
 from bot.jobs.limits import TOO_MANY_JOBS_HERE
+from bot.jobs.made_from import MadeFrom
 from bot.jobs.new_jobs import LISTED, TooManyJobs
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, Progress
-from bot.providers.operations import Size
+from bot.providers.operations import Margins, Operation, Size
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.job import ShownImage, failure_card, result_card
@@ -21,7 +22,7 @@ from bot.ui.cards.layout import notice, refusal
 from bot.ui.cards.proposal import lapsed_card, proposal_card, same_seed_card
 from bot.ui.cards.refusal import too_many_jobs_card
 from bot.ui.cards.waiting import waiting_card
-from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, SubmissionStatus
+from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, SourceKind, SubmissionStatus
 from tests.doubles.cards import check, said
 from tests.doubles.views import NOW, image, job, request, submission, view
 
@@ -78,6 +79,20 @@ def many(prompt: str, sentence: str) -> JobView:
     )
 
 
+def as_edit(shown: JobView, words: str) -> JobView:
+    """The same as edits of somebody's image, with all that can be said of them."""
+    area = "8x8:" + ",".join(map(str, range(1, 65)))
+    margins = Margins(2000, 1999, 1998, 1997)
+    submissions = tuple(
+        replace(each, request=replace(each.request, area=area, margins=margins, search=words, strength=number))
+        for number, each in enumerate(shown.submissions)
+    )
+    options = replace(shown.options, operation=Operation.SEARCH_AND_REPLACE, search=words)
+    source = job(JobStatus.DELIVERED, id=10**17 + 1, user_id=2**63 - 2, channel_id=100, message_id=10**19)
+    made_from = MadeFrom(SourceKind.RESULT, source.user_id, source, 10, 10)
+    return replace(shown, options=options, submissions=submissions, made_from=made_from)
+
+
 @pytest.mark.usefixtures("any_language")
 @pytest.mark.slow
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -99,7 +114,12 @@ def test_the_fullest_cards_are_within_the_limits(prompt: str, sentence: str) -> 
     known = JobDetails(
         shown, mine=True, events=events, parent=11, children=tuple(range(10**17, 10**17 + 9)), hidden=3, kept_until=NOW
     )
+    edited = as_edit(shown, prompt[:400])
     for card in (
+        waiting_card(edited),
+        result_card(edited, images, notes=["<@1>, this took longer than its first card could wait."]),
+        failure_card(edited, notes=["This could not be shown in <#1>."]),
+        details_card(replace(known, view=edited)),
         waiting_card(shown),
         waiting_card(compared, images, ending=sentence[:100] or "over"),
         proposal_card(planned),

@@ -6,7 +6,10 @@ from typing import Any
 
 import discord as library
 
+from bot.domain.areas import Area
 from bot.domain.pictures import ImageReference
+from bot.providers.operations import Operation
+from bot.ui.cards.part_picker import MARK, PART_ACTIONS, Marking
 from bot.ui.cards.picture_buttons import OPEN_PICTURE, PICTURE_ACTIONS, SWITCH_PICTURE, picture_id
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle
@@ -16,9 +19,18 @@ from fakes.discord.seen import Seen
 from tests.wire.house import CORE, House
 
 JOB, THREAD = 1, 1
+VARIES = "aithriving/sd-1.6"
+"""An engine that varies pictures."""
 TYPED: dict[str, list[dict[str, Any]]] = {
     "imagine": [{"prompt": "a fox"}, {"prompt": "a fox --sed 7"}, {"prompt": "a {red, blue} fox", "private": True}],
-    "compare": [{"prompt": "a fox"}],
+    "compare": [{"prompt": "a fox"}, {"prompt": "a fox", "image": "1-1"}],
+    "edit vary": [{"image": "1-1"}, {"image": "1-1", "prompt": "a fox", "engine": VARIES}, {"prompt": "a fox"}],
+    "edit words": [{"find": "the fox", "prompt": "a bear", "image": "1-1"}],
+    "edit part": [{"image": "1-1"}, {"image": "1-1", "prompt": "a hat", "area": "1,2"}],
+    "edit erase": [{"image": "1-1"}, {"image": "1-1", "area": "1,2"}, {"image": "p99"}],
+    "edit extend": [{"by": "wider", "image": "1-1"}, {"by": "nowhere", "image": "1-1"}],
+    "edit sketch": [{"prompt": "a castle", "image": "1-1"}],
+    "edit structure": [{"prompt": "a castle", "image": "1-1"}],
     "engines": [{}, {"engine": CORE}],
     "help": [{}, {"about": "images"}],
     "history": [{}, {"search": "fox", "thread": "1"}],
@@ -49,7 +61,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "setup": [{}],
 }
 """The options of each command; several sets if they use the database differently. None stands for a person."""
-MESSAGE_MENU = {"Use this prompt", "Details"}
+MESSAGE_MENU = {"Use this prompt", "Details", "Edit this picture"}
 """The commands in the menu of a message."""
 PAGES = {
     "threads": "page:threads:1",
@@ -78,6 +90,9 @@ PICTURES = {
 """The custom id of one button of each way to go on from a picture."""
 PICTURE_MENUS = {name: (picture_id(name), f"{JOB}-1") for name in (OPEN_PICTURE, SWITCH_PICTURE)}
 """The custom id of each menu of images, and an image to choose."""
+_MARKING = Marking(ImageReference(JOB, 1), Operation.INPAINT, Area.of(4, [6]))
+PARTS = {action: _MARKING.custom_id(action, 0 if action == MARK else None) for action in PART_ACTIONS}
+"""The custom id of one button of each way to mark a part of a picture. Pressed, the menu's one chooses nothing."""
 
 
 async def result_of(home: House, person: Person) -> Message:

@@ -23,6 +23,7 @@ from tests.wire.everything import (
     JOB,
     MESSAGE_MENU,
     PAGES,
+    PARTS,
     PICTURE_MENUS,
     PICTURES,
     SINGLE,
@@ -146,7 +147,7 @@ async def test_every_menu_and_single_action_is_answered_while_the_database_is_he
         await filled(handle)
 
 
-@pytest.mark.parametrize("custom_id", PICTURES.values())
+@pytest.mark.parametrize("custom_id", [*PICTURES.values(), *PARTS.values()])
 async def test_every_button_of_a_picture_is_answered_while_the_database_is_held(
     home: House, admin: Person, held: Held, custom_id: str
 ) -> None:

@@ -22,6 +22,7 @@ from tests.wire.everything import (
     JOB,
     MESSAGE_MENU,
     PAGES,
+    PARTS,
     PICTURE_MENUS,
     PICTURES,
     SINGLE,
@@ -74,7 +75,7 @@ async def test_every_button(home: House, admin: Person) -> None:
         await filled(await admin.context(result, name))
     of_server = [server_id(action) for action in SERVER_ACTIONS]
     buttons = [f"easel:{action}:{JOB}" for action in sorted(JOB_ACTIONS, key=lambda name: "delete" in name)]
-    buttons += PICTURES.values()
+    buttons += (*PICTURES.values(), *PARTS.values())
     for custom_id, value in (*CHOICES.values(), *PICTURE_MENUS.values()):
         await filled(await admin.choose(await stand_menu(home, custom_id, value), value))
     for message in await stand(home, *PAGES.values(), *of_server, *SINGLE.values(), *buttons):

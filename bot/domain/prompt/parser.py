@@ -128,12 +128,15 @@ class ParsedPrompt:
         return replace(self, parts=(*self.parts[:-1], WeightedText(f"{last.text}{comma}{words}")))
 
 
-def read_prompt(text: str) -> tuple[ParsedPrompt, ...]:
-    """Expand the choices of a prompt and parse each combination. Raises PromptError."""
-    return tuple(parse(each) for each in expand(text))
+def read_prompt(text: str, *, may_be_empty: bool = False) -> tuple[ParsedPrompt, ...]:
+    """Expand the choices of a prompt and parse each combination. Raises PromptError.
+
+    ``may_be_empty``: it may have no words, only flags or nothing at all.
+    """
+    return tuple(parse(each, may_be_empty=may_be_empty) for each in expand(text))
 
 
-def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError]:
+def read_faulty_prompt(text: str, *, may_be_empty: bool = False) -> tuple[tuple[ParsedPrompt, ...], PromptError]:
     """Return as much of a prompt as can be read, and the error with all its faults.
 
     Nothing can be read if the braces are wrong; then the error has the unknown flags too. Raises ValueError if the
@@ -142,12 +145,12 @@ def read_faulty_prompt(text: str) -> tuple[tuple[ParsedPrompt, ...], PromptError
     try:
         every = expand(text)
     except PromptError as error:
-        _, faults = parse_leniently(text)
-        unknown = [fault for fault in faults if fault.problem.code in _UNKNOWN_FLAGS]
+        _, found = parse_leniently(text)
+        unknown = [fault for fault in found if fault.problem.code in _UNKNOWN_FLAGS]
         return (), PromptError(clean(text), [*error.faults, *unknown])
     read = [(each, *parse_leniently(each)) for each in every]
-    for each, _, faults in read:
-        if faults:
+    for each, _, found in read:
+        if faults := _counted(found, may_be_empty=may_be_empty):
             return tuple(prompt for _, prompt, _ in read), PromptError(clean(each), faults)
     raise ValueError("this prompt has no faults")
 
@@ -169,12 +172,18 @@ def corrected(text: str) -> tuple[str, tuple[str, ...]] | None:
     return (text.rstrip(), tuple(flags)) if flags else None
 
 
-def parse(text: str) -> ParsedPrompt:
+def parse(text: str, *, may_be_empty: bool = False) -> ParsedPrompt:
     """Parse one prompt, whose choices are expanded. Raises PromptError, which names every fault and its place."""
-    prompt, faults = parse_leniently(text)
+    prompt, found = parse_leniently(text)
+    faults = _counted(found, may_be_empty=may_be_empty)
     if faults:
         raise PromptError(clean(text), faults)
     return prompt
+
+
+def _counted(faults: Sequence[Fault], *, may_be_empty: bool) -> list[Fault]:
+    """The faults without a missing prompt, if that is none."""
+    return [fault for fault in faults if not may_be_empty or fault.problem.code != EMPTY_PROMPT.code]
 
 
 # The cards of a comparison read the same few prompts at every edit.

@@ -102,6 +102,7 @@ SHOW = JobButton("show", message("button.show", "Show"), icon="🖼️")
 DETAILS = JobButton("details", message("button.details", "Details"), icon="🔍")
 DELETE = JobButton("delete", message("button.delete", "Delete"), icon="🗑️")
 PARENT = JobButton("walk", message("button.parent", "Made from job {job:plain}"), icon="⬆️")
+SOURCE = JobButton("walk", message("button.source", "Picture from job {job:plain}"), icon="⬆️")
 CHILD = JobButton("walk", message("button.child", "Led to job {job:plain}"), icon="⬇️")
 LOG = JobButton("log", message("button.log", "Log"), icon="📜")
 TREE = JobButton("tree", message("button.tree", "Tree"), icon="🌳")
@@ -125,6 +126,7 @@ JOB_BUTTONS = (
     DETAILS,
     DELETE,
     PARENT,
+    SOURCE,
     CHILD,
     LOG,
     TREE,

@@ -12,10 +12,11 @@ from bot.domain.options import SEED
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Text, credits_text, lasted, message, t
-from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, TREE
+from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, SOURCE, TREE
 from bot.ui.cards.delivery_text import delivery_text
+from bot.ui.cards.edit_text import source_image
 from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, took
-from bot.ui.cards.job_text import label, prompt_text, settings_text
+from bot.ui.cards.job_text import edit_line, label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
 from bot.ui.cards.wording import moment, safe, units
@@ -31,8 +32,12 @@ COMMAND = message("details.command", "Command to recreate this")
 COMMAND_TOO_LONG = message(
     "details.command_too_long", "The command to recreate this is too long to show here. Edit prompt has all of it."
 )
+ONLY_FOR_AUTHOR = message(
+    "details.only_for_author", "Only {author} can use it, because it starts from a picture of theirs."
+)
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")
+PICTURE = message("details.picture", "**Picture** {edit}")
 COST = message("details.cost", "**Cost** {cost}")
 TIME = message("details.time", "**Time** {time}")
 TIME_AFTER_QUEUE = message("details.time_after_queue", "**Time** {time}, after {waited} in the queue")
@@ -52,12 +57,16 @@ HIDDEN = message(
 def details_card(found: JobDetails) -> Card:
     """The prompt, who made it and when, the settings, cost, time and seeds, and the command to recreate it.
 
-    Its buttons lead to the log, to the job it was made from, and to those made from it.
+    Its buttons lead to the log, to the job it was made from, to the one that made its picture, and to those made from
+    it.
     """
     view = found.view
-    line = command_line(view.options).replace("```", "'''")
+    image = source_image(view, to_author=found.mine)
+    line = command_line(view.options, image=image).replace("```", "'''")
     fits = units(line) <= LINE_AT_MOST
     again = [heading(COMMAND), f"```{line}```"] if fits else [quiet(COMMAND_TOO_LONG)]
+    if view.made_from is not None and image is None and not found.mine:
+        again.append(quiet(ONLY_FOR_AUTHOR(author=for_author(view))))
     # The command contains the prompt.
     about = [prompt_text(view, 700 if fits else 1200), quiet(_headline(view))]
     known = _facts(found)
@@ -76,7 +85,10 @@ def _headline(view: JobView) -> str:
 
 def _facts(found: JobDetails) -> list[str]:
     view, job = found.view, found.view.job
-    lines: list[Words] = [SETTINGS(settings=settings_text(view, without=SEED)), COST(cost=cost_text(view))]
+    lines: list[Words] = [SETTINGS(settings=settings_text(view, without=SEED))]
+    if edited := edit_line(view, settings=False, to_author=found.mine):
+        lines.append(PICTURE(edit=edited))
+    lines.append(COST(cost=cost_text(view)))
     lines += [line for line in (_time(view), _seeds(view)) if line is not None]
     # A thread's title may be taken from a prompt that others may not see.
     if view.thread_title is not None and found.mine:
@@ -146,9 +158,10 @@ def _buttons(found: JobDetails) -> list[ui.ActionRow[Any]]:
         buttons.append(LOG.on(found.view.job.id))
     if found.related:
         buttons.append(TREE.on(found.view.job.id))
-    if found.parent is not None:
-        buttons.append(PARENT.on(found.parent, job=found.parent))
-    latest = found.children[-(RELATED_AT_MOST - (found.parent is not None)) :]
+    above = ((PARENT, found.parent), (SOURCE, found.source))
+    buttons += [button.on(job_id, job=job_id) for button, job_id in above if job_id is not None]
+    room = RELATED_AT_MOST - sum(job_id is not None for _, job_id in above)
+    latest = found.children[-room:]
     buttons += [CHILD.on(child, job=child) for child in latest]
     return [
         ui.ActionRow(*buttons[place : place + BUTTONS_IN_A_ROW]) for place in range(0, len(buttons), BUTTONS_IN_A_ROW)

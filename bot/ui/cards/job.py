@@ -16,7 +16,16 @@ from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, EDIT_PICTURE, NEW_SEED, SHARE, SHOW, job_rows
 from bot.ui.cards.delivery_text import reasons_text
-from bot.ui.cards.job_text import alt_text, choice_text, either, engine_name, label, prompt_text, settings_text
+from bot.ui.cards.job_text import (
+    alt_text,
+    choice_text,
+    edit_line,
+    either,
+    engine_name,
+    label,
+    prompt_text,
+    settings_text,
+)
 from bot.ui.cards.layout import RESULT, WARM, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.layout import heading as bold
 from bot.ui.cards.picture_buttons import EDIT_A_PICTURE, OPEN_PICTURE, images_menu
@@ -110,7 +119,9 @@ def result_card(
         parts.append(text(*remarks))
     if compared:
         parts.append(text(*within(comparison_lines(view), COMPARISON_AT_MOST)))
-    parts.append(text(quiet(_outcome(view)), *([] if hint is None else [quiet(hint)])))
+    edited = edit_line(view)
+    lines = [edited] if edited else []
+    parts.append(text(*map(quiet, [*lines, _outcome(view), *([] if hint is None else [hint])])))
     # With a fixed seed, Again would make the same image.
     primary = NEW_SEED if NEW_SEED.shown(view) else AGAIN
     sharing = (SHARE,) if shareable else ()
@@ -164,8 +175,10 @@ def elsewhere_card(
 
 def heading(view: JobView) -> list[ui.Item[Any]]:
     """The prompt and the settings, for the top of a card without a result."""
-    choice = choice_text(view)
-    return [text(prompt_text(view), quiet(settings_text(view)), *(() if choice is None else (quiet(choice),)))]
+    choice, edited = choice_text(view), edit_line(view, settings=False)
+    small: list[Words] = [edited] if edited else []
+    small += [settings_text(view), *(() if choice is None else (choice,))]
+    return [text(prompt_text(view), *map(quiet, small))]
 
 
 def for_author(view: JobView) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, STYLE, Option, features
+from bot.domain.characters import typed
+from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, STRENGTH, STYLE, Option, features
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
+from bot.providers.operations import Operation
 from bot.text import Text, listed, message, plural, t
+from bot.ui.cards.edit_text import alt_words, edit_facts, edit_name, source_text
+from bot.ui.cards.layout import facts
 from bot.ui.cards.wording import plain, safe
 from storage.records import StoredImage
 
@@ -25,14 +29,31 @@ TRY_EDIT = message("hint.try_edit", "What next? Press Edit prompt to change it."
 TRY_STYLE = message(
     "hint.try_style", "What next? Press Edit prompt to change it, or add `--style {style}` to your prompt."
 )
+TRY_PICTURE = message("hint.try_picture", "What next? Press Edit picture to go on from this one.")
 
 _WELL_KNOWN = "anime"
 _ONE_WORD = re.compile(r"[a-z0-9-]{1,40}")
 
 
 def prompt_text(view: JobView, limit: int = PROMPT_AT_MOST) -> str:
-    """The prompt, escaped and bounded; never empty."""
-    return safe(words(view), limit) or str(t("(no words)"))
+    """The prompt, escaped and bounded. If there is none, it is what is done to the picture."""
+    return safe(words(view), limit) or str(edit_name(view) if view.operation.has_source else t("(no words)"))
+
+
+def edit_line(view: JobView, *, settings: bool = True, to_author: bool | None = None) -> str:
+    """What is done to the picture and whose it is, in one line; empty for a job that was made from words.
+
+    ``settings`` False omits what :func:`settings_text` contains. ``to_author``: see :func:`source_text`.
+    """
+    if not view.operation.has_source:
+        return ""
+    strengths = [request.strength for request in view.requests if request.strength is not None]
+    return facts(
+        edit_name(view) if words(view) else None,
+        *edit_facts(view),
+        either(str(STRENGTH.text(strength)) for strength in strengths) or None if settings else None,
+        source_text(view, to_author=to_author),
+    )
 
 
 def settings_text(view: JobView, *, without: Option | None = None) -> str:
@@ -40,8 +61,8 @@ def settings_text(view: JobView, *, without: Option | None = None) -> str:
     requests = view.requests
     # Settings that can be long come last.
     wanted = [option for option in OPTIONS.values() if option is not without]
-    facts = [_setting(view, option, requests) for option in sorted(wanted, key=lambda row: row.several_words)]
-    return safe(" · ".join(fact for fact in facts if fact), SETTINGS_AT_MOST)
+    settings = [_setting(view, option, requests) for option in sorted(wanted, key=lambda row: row.several_words)]
+    return safe(" · ".join(each for each in settings if each), SETTINGS_AT_MOST)
 
 
 def choice_text(view: JobView) -> Text | None:
@@ -74,24 +95,29 @@ def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) ->
 
 
 def alt_text(view: JobView, image: StoredImage, number: int) -> str:
-    """The alt text of an image: its prompt."""
+    """The alt text of an image: its prompt, or what was done to the picture."""
     request = next(each.request for each in view.submissions if each.record.id == image.submission_id)
     # While the job is in progress, more images follow.
     total = sum(each.images for each in view.requests) if view.waiting else len(view.images)
     tail = str(t(" (image {number} of {total})", number=number, total=total)) if total > 1 else ""
     if view.options.engines is not None:
         tail = str(t(" by {engine}", engine=plain(_name(view, request.engine), LABEL_AT_MOST))) + tail
-    return (plain(weighted(request.prompts), ALT_AT_MOST - len(tail)) or str(t("An image"))) + tail
+    return plain(str(alt_words(request, weighted(request.prompts))), ALT_AT_MOST - len(tail)) + tail
 
 
 def words(view: JobView) -> str:
-    """The prompt of the job."""
+    """The prompt of the job, after what it replaces in the picture."""
+    replaced = typed(view.options.search) if view.operation is Operation.SEARCH_AND_REPLACE else None
+    return _prompt(view) if replaced is None else f"{replaced} → {_prompt(view)}"
+
+
+def _prompt(view: JobView) -> str:
     prompts = {request.prompts for request in view.requests}
     if len(prompts) == 1:
         return weighted(prompts.pop())
     # The prompts differ by choices. Show the choices as they were typed.
-    typed, added = view.options.prompt, view.options.added
-    return typed if added is None else str(t("{prompt} (plus “{added}”)", prompt=typed, added=added))
+    prompt, added = view.options.prompt, view.options.added
+    return prompt if added is None else str(t("{prompt} (plus “{added}”)", prompt=prompt, added=added))
 
 
 def weighted(prompts: Iterable[WeightedText]) -> str:
@@ -138,6 +164,8 @@ def label(view: JobView, request: ImageRequest, *, by_seed: bool = True) -> str:
 
 def what_next(view: JobView) -> Text:
     """What to try after a first result. A style of its engine is suggested if none was used."""
+    if view.operation.has_source:
+        return TRY_PICTURE()
     styled = any(request.style for request in view.requests)
     styles = () if styled or not view.engines else STYLE.names(view.engines[0])
     fit = [style for style in styles if _ONE_WORD.fullmatch(style)]

@@ -12,7 +12,7 @@ from bot.domain.pictures import SourceKind
 from bot.jobs.picture_tools import EditedPicture, Offer
 from bot.text import Text, amount_text, message, t
 from bot.ui.attached_files import Sheet
-from bot.ui.cards.buttons import in_rows
+from bot.ui.cards.edit_text import source_text
 from bot.ui.cards.job_text import engine_name, weighted
 from bot.ui.cards.layout import WARM, Card, Words, facts, heading, quiet, rule, text
 from bot.ui.cards.picture_buttons import (
@@ -30,17 +30,15 @@ NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right n
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
 FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
 FREE = message("panel.free", "free")
-FROM_ABOUT = message("panel.price_about", "about {price:amount}")
-FROM_TO = message("panel.price_from_to", "{low:amount} to {high:amount}")
+ABOUT = message("panel.price_about", "~{price:amount}")
+FROM_TO = message("panel.price_from_to", "{low:amount}–{high:amount}")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
 _WORDS_AT_MOST = 300
 _ALT_AT_MOST = 500
-_NAME_AT_MOST = 40
+_NAME_AT_MOST, _LABEL_AT_MOST = 40, 80
 _PAIR = 2
-_WIDE = 60
-"""The width at which two buttons share a row: labels with prices are long, and apps wrap those that do not fit."""
 
 _BUTTONS = {button.name: button for button in PICTURE_BUTTONS}
 
@@ -85,7 +83,7 @@ def tool_button(picture: EditedPicture, offer: Offer, *, label: Words | None = N
     """The button of a tool with its price: ``Vary a little · 6``."""
     button = _BUTTONS[offer.tool.name]
     priced = facts(label or button.label, price_text(offer.price))
-    return button.on(picture.reference, offer.price.high, priced)
+    return button.on(picture.reference, offer.price.high, plain(priced, _LABEL_AT_MOST))
 
 
 def price_text(price: Price) -> Words:
@@ -94,7 +92,7 @@ def price_text(price: Price) -> Words:
         return FREE
     if price.low != price.high:
         return FROM_TO(low=price.low, high=price.high)
-    return amount_text(price.high) if price.exact else FROM_ABOUT(price=price.high)
+    return amount_text(price.high) if price.exact else ABOUT(price=price.high)
 
 
 def title(picture: EditedPicture) -> Text:
@@ -128,12 +126,7 @@ def _about(picture: EditedPicture, small: bytes | None) -> list[ui.Item[Any]]:
 def _facts(picture: EditedPicture) -> str:
     made_by, author = picture.made_by, picture.source.author_id
     engine = None if picture.view is None or made_by is None else engine_name(picture.view, made_by.engine)
-    source = None if picture.view is None else picture.view.options.source
-    made_from = None
-    if source is not None and source.job_id is not None:
-        made_from = t("made from job {job:plain}", job=source.job_id)
-    elif source is not None:
-        made_from = t("made from a picture")
+    made_from = None if picture.view is None else source_text(picture.view)
     return facts(None if author is None else f"<@{author}>", engine, str(picture.source.size), made_from)
 
 
@@ -143,9 +136,8 @@ def _alt_text(picture: EditedPicture) -> str:
 
 
 def _rows(buttons: Sequence[ui.Button[Any]]) -> list[ui.ActionRow[Any]]:
-    """The buttons in pairs."""
-    places = in_rows([button.label or "" for button in buttons], room=_WIDE, most=_PAIR)
-    return [ui.ActionRow(*(buttons[place] for place in row)) for row in places]
+    """The buttons in pairs, because labels with prices are long. Apps wrap a pair that is too wide."""
+    return [ui.ActionRow(*buttons[place : place + _PAIR]) for place in range(0, len(buttons), _PAIR)]
 
 
 def _files(small: bytes | None) -> tuple[tuple[str, bytes], ...]:

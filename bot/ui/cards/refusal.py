@@ -10,19 +10,23 @@ from discord import ui
 
 from bot.domain.alternatives import Changes
 from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
+from bot.domain.pictures import ImageReference
 from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import Offer
+from bot.jobs.sources import PictureNotYours
 from bot.jobs.view import JobView
 from bot.providers.operations import Fit
 from bot.text import Text, listed, message, t
-from bot.ui.cards.buttons import CANCEL, edit_refused, offer
+from bot.ui.cards.buttons import CANCEL, EDIT_PICTURE, edit_refused, offer
 from bot.ui.cards.delivery_text import jump_url
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.job_text import prompt_text
 from bot.ui.cards.layout import WARM, Card, Words, escaped, facts, quiet, text, within
+from bot.ui.cards.picture_buttons import EDIT_A_PICTURE, OPEN_PICTURE, images_menu
 from bot.ui.cards.wording import IMAGES, moment, plain, units
 from storage.records import ENDED
 
+EDIT_THE_RESULT = message("refused.edit_the_result", "You can go on from the result instead:")
 OFFER = message("refused.offer", "{changes}: {price}")
 
 LABEL_AT_MOST = 80
@@ -93,6 +97,19 @@ def _inside(label: Text) -> str:
     """A label within a sentence."""
     words = str(label)
     return words[:1].lower() + words[1:]
+
+
+def not_yours_card(error: PictureNotYours) -> Card:
+    """Why somebody else's edit cannot be repeated. Buttons offer to go on from its images instead."""
+    view = error.view
+    if not any(image.file is not None for image in view.images):
+        return not_made_card(error.problems)
+    if len(view.images) == 1:
+        row: ui.ActionRow[Any] = ui.ActionRow(EDIT_PICTURE.on(view.job.id, primary=True))
+    else:
+        references = [ImageReference(view.job.id, place) for place in range(1, len(view.images) + 1)]
+        row = ui.ActionRow(images_menu(OPEN_PICTURE, references, hint=str(EDIT_A_PICTURE)))
+    return not_made_card(error.problems, text(EDIT_THE_RESULT), row)
 
 
 def too_many_jobs_card(error: TooManyJobs) -> Card:

@@ -168,15 +168,20 @@ def labelled(view: JobView, *, with_text: bool) -> list[Labelled]:
             if image.position >= request.images:
                 # There are more images than requested: the request arrived twice.
                 number += f"-{image.position + 1}"
-            text = image_metadata.parameters(request, image, engines.get(request.engine)) if with_text else None
+            engine = engines.get(request.engine)
+            text = image_metadata.parameters(request, image, engine, view.made_from) if with_text else None
             found.append(Labelled(image, _stem(view.job.id, request, number), text))
         before += request.images
     return found
 
 
 def _stem(job_id: int, request: ImageRequest, number: str) -> str:
-    """A name of prompt, job and number. Such names sort well and are valid on any file system."""
-    words = slug(" ".join(part.text for part in request.prompts if part.weight > 0))
+    """A name of prompt, job and number. Such names sort well and are valid on any file system.
+
+    Without a prompt, it begins with what was done to the picture.
+    """
+    prompt = " ".join(part.text for part in request.prompts if part.weight > 0)
+    words = slug(prompt or request.operation.value)
     return f"{words}-{job_id}-{number}"
 
 

@@ -11,11 +11,14 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import BinaryIO
 
 import structlog
 
 from bot.domain.options import OPTIONS, SIZE, value_text
+from bot.domain.pictures import SourceKind
+from bot.jobs.made_from import MadeFrom
 from bot.pictures.image_parts import jpeg_segments, png_chunks, read, webp_chunks
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.ui.delivery.file_segments import Piece
@@ -44,6 +47,13 @@ _SAMPLERS: Mapping[str, str] = {
     "K_LMS": "LMS",
 }
 
+_SOURCES: Mapping[SourceKind, str] = {
+    SourceKind.ATTACHED: "attached picture",
+    SourceKind.MESSAGE: "picture in a message",
+    SourceKind.RESULT: "earlier image",
+    SourceKind.MASK: "attached picture",
+}
+
 _TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _NAME = KEYWORD.encode() + b"\0"
 
@@ -55,20 +65,25 @@ _SEGMENT_AT_MOST = 0xFFFF - 2
 _HAS_ALPHA, _HAS_EXIF = 0x10, 0x08
 
 
-def parameters(request: ImageRequest, image: StoredImage, engine: Engine | None) -> str:
+def parameters(
+    request: ImageRequest, image: StoredImage, engine: Engine | None, made_from: MadeFrom | None = None
+) -> str:
     """Prompt, negative prompt and settings of an image, in the line format of the common tools.
 
-    ``engine`` is None if it is no longer offered. Its defaults are then unknown.
+    ``engine`` is None if it is no longer offered. Its defaults are then unknown. ``made_from`` is the picture that the
+    image was made from.
     """
     wanted = [_part(part) for part in request.prompts if part.weight > 0]
     unwanted = [
         request.negative or "",
         *(_part(WeightedText(p.text, -p.weight)) for p in request.prompts if p.weight < 0),
     ]
-    lines = [_plain(", ".join(wanted))]
+    lines = [_plain(", ".join(wanted))] if wanted else []
     if negative := ", ".join(text for text in unwanted if text):
         lines.append(f"Negative prompt: {_plain(negative)}")
-    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in _settings(request, image, engine)))
+    able = None if engine is None else engine.doing(request.operation)
+    settings = [*_settings(request, image, able), *_edit(request, made_from), ("Version", "Easel")]
+    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in settings))
     return "\n".join(lines)
 
 
@@ -102,7 +117,23 @@ def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) 
     yield "Model", request.engine.partition("/")[2]
     for name, text in values.items():
         yield OPTIONS[name].png_name, text
-    yield "Version", "Easel"
+
+
+def _edit(request: ImageRequest, made_from: MadeFrom | None) -> Iterator[tuple[str, str]]:
+    """What was done to a picture, and which one it was."""
+    if not request.operation.has_source:
+        return
+    yield "Operation", request.operation.value.replace("_", " ")
+    if request.search is not None:
+        yield "Replaced", request.search
+    if request.area is not None or request.mask is not None:
+        yield "Area", request.area or "mask"
+    if request.margins is not None:
+        yield "Extended by", " ".join(f"{side} {pixels}" for side, pixels in asdict(request.margins).items() if pixels)
+    if made_from is not None and made_from.job is not None:
+        yield "Source", f"job {made_from.job.id} image {made_from.number}"
+    elif made_from is not None:
+        yield "Source", _SOURCES[made_from.kind]
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,80 @@
+"""The panel of a picture on the loopback Discord: everywhere, with the real services, and while pictures are slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.jobs.panel_pictures import PanelPictures
+from bot.ui import picture_panel
+from bot.ui.cards.picture_panel import HOW_TO_EXTEND
+from fakes.discord.model import Channel
+from fakes.discord.people import Person
+from storage.records import JobStatus
+from tests.doubles.texts import shows
+from tests.wire.house import House
+
+VARY_ROUTE = "aithriving.basic.image_to_image"
+PLACES: list[Callable[[House, Person], Channel]] = [
+    lambda home, _: home.channel,
+    lambda _, ada: ada.dm,
+    lambda home, ada: home.discord.group(ada, home.discord.user("ben")),
+    lambda home, _: home.discord.guild("Elsewhere", bot_present=False).channel("lounge"),
+]
+
+
+@pytest.fixture
+def ada(home: House) -> Person:
+    """A person who has installed the app for herself."""
+    return home.discord.user("ada", installed_app=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("private", [False, True])
+async def test_an_image_is_varied_everywhere(
+    home: House, ada: Person, place: Callable[[House, Person], Channel], private: bool
+) -> None:
+    asked = await home.begun(ada, place(home, ada), private=private)
+    await home.done()
+    result = await asked.until(lambda seen: bool(seen.pictures))
+    panel = await (await ada.press(result, "Edit picture")).answered()
+    assert panel.private
+    await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
+    label = next(each for each in panel.labels if each.startswith("Vary a little"))
+    varied = await ada.press(panel, label)
+    await varied.acknowledged()
+    await home.services.called(VARY_ROUTE, 1)
+    assert (await home.done(2)).status is JobStatus.DELIVERED
+    (call,) = home.services.calls_to(VARY_ROUTE)
+    assert call.files.keys() == {"init_image"}
+    assert (await varied.until(lambda seen: bool(seen.pictures))).private is private
+
+
+async def test_the_panel_does_not_wait_for_a_slow_picture(
+    home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = asyncio.Event()
+    draw = PanelPictures.of
+
+    async def slow(pictures: PanelPictures, file: Path) -> bytes | None:
+        await drawn.wait()
+        return await draw(pictures, file)
+
+    monkeypatch.setattr(PanelPictures, "of", slow)
+    monkeypatch.setattr(picture_panel, "PATIENCE", 0)
+    asked = await home.begun(ada)
+    await home.done()
+    result = await asked.until(lambda seen: bool(seen.pictures))
+    first, second = [await (await ada.press(result, "Edit picture")).answered() for _ in range(2)]
+    assert (first.pictures, second.pictures) == ((), ())
+    label = next(each for each in first.labels if each.startswith("Extend"))
+    await ada.press(first, label)
+    await ada.watches(first, lambda seen: shows(seen.text, HOW_TO_EXTEND))
+    drawn.set()
+    await ada.watches(second, lambda seen: len(seen.pictures) == 1)
+    choices = await ada.watches(first, lambda seen: len(seen.pictures) == 1)
+    assert shows(choices.text, HOW_TO_EXTEND), "the panel does not come back"
