@@ -215,3 +215,11 @@ def test_an_area_survives_being_written_and_refined(cells: set[int]) -> None:
 def test_what_is_no_area_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Area.parse(text)
+
+
+def test_added_words_need_words_to_be_added_to() -> None:
+    """A person may have removed the words of a job that had some."""
+    options = replace(OPTIONS, prompt="", operation=Operation.OUTPAINT, extend="wider", added="in watercolour")
+    (request,) = requests(options)
+    assert request.prompts == ()
+    assert "watercolour" not in command_line(options).partition("added:")[0]
