@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks import job_cost, lateness
+from benchmarks import job_cost, lateness, pictures
 from benchmarks.burst import burst
 from benchmarks.delivery import delivery
 from benchmarks.figures import Figure, Results, pace
@@ -23,7 +23,7 @@ from benchmarks.throughput import throughput
 
 Step = Callable[[], Awaitable[Sequence[Figure]]]
 
-MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "restart", "reports", "start")
+MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "pictures", "restart", "reports", "start")
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
@@ -34,6 +34,11 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
         "cost": [lambda: job_cost.processor(40, 3, seed), lambda: job_cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
         "delivery": [lambda: delivery(10, 10, 100, 1, seed)],
+        "pictures": [
+            lambda: pictures.panels(20, 5, seed),
+            lambda: pictures.photos(20, 100, 2, seed),
+            lambda: pictures.memory(50, seed),
+        ],
         "restart": [lambda: restart(1000, 3, seed)],
         "reports": [lambda: report_figures(1_000_000, 15)],
         "start": [lambda: start(7, seed)],
@@ -49,6 +54,11 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
         "cost": [lambda: job_cost.memory((5,), seed)],
         "throughput": [lambda: throughput(5, seed)],
         "delivery": [lambda: delivery(2, 2, 10, 1, seed)],
+        "pictures": [
+            lambda: pictures.panels(4, 1, seed),
+            lambda: pictures.photos(2, 10, 1, seed),
+            lambda: pictures.memory(2, seed),
+        ],
         "restart": [lambda: restart(10, 1, seed)],
         "reports": [lambda: report_figures(10_000, 2)],
         "start": [lambda: start(1, seed)],

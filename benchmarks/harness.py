@@ -30,8 +30,9 @@ import aiohttp
 from benchmarks.services import Pictures
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.faults import Faults, Moment
+from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel, Guild, Message
+from fakes.discord.model import Channel, Guild, Message, Upload
 from fakes.discord.requests import Call, Reply
 
 ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -56,7 +57,7 @@ class Conditions:
 
 @dataclass(slots=True)
 class Trace:
-    """One command as seen from outside. Times are Unix seconds."""
+    """One command or press as seen from outside. Times are Unix seconds."""
 
     prompt: str
     asked: float
@@ -64,6 +65,8 @@ class Trace:
     edits: int = 0
     shown: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    interaction: int = 0
+    """The id of the interaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ class Harness:
         more = {
             "AI_CLIENT_RATE": str(1000 if rate is None else rate),
             "AI_CLIENT_JOBS": "10000",
+            "AITHRIVING_RATE": str(1000 if rate is None else rate),
             "JOBS_PER_USER": "1000",
         }
         self.bot = BotProcess(self.discord, folder / "data", self.services, more=more, program=self._words())
@@ -207,11 +211,19 @@ class Harness:
         """Wait until the bot has resumed unfinished jobs and accepts commands."""
         await self.bot.said("worker.resumed")
 
-    async def imagine(self, user: int, prompt: str, *, images: int = 1) -> Trace:
-        """Run /imagine as a user."""
+    async def imagine(
+        self, user: int, prompt: str, *, images: int = 1, engine: str = ENGINE, picture: Upload | None = None
+    ) -> Trace:
+        """Run /imagine as a user, who may attach a picture."""
         person = self.discord.user(f"user{user}")
-        handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=ENGINE, images=images)
-        trace = self.traces[handle.interaction.id] = Trace(prompt, time.time())
+        more = {} if picture is None else {"picture": picture}
+        handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=engine, images=images, **more)
+        return self.follow(handle, prompt)
+
+    def follow(self, handle: Handle, prompt: str = "") -> Trace:
+        """Trace the response to what a user just did."""
+        number = handle.interaction.id
+        trace = self.traces[number] = Trace(prompt, time.time(), interaction=number)
         return trace
 
     async def warm_up(self) -> None:

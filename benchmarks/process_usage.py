@@ -17,8 +17,22 @@ def cpu_seconds(pid: int) -> float:
 
 def resident_mib(pid: int) -> float:
     """The resident memory of a process, in MiB."""
+    return _mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int) -> float:
+    """The most resident memory of a process since :func:`forget_peak`, in MiB."""
+    return _mib(pid, "VmHWM:")
+
+
+def forget_peak(pid: int) -> None:
+    """Let the most resident memory of a process be what it has now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _mib(pid: int, name: str) -> float:
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
 
 def keep_to_core(pid: int, core: int) -> None:

@@ -198,8 +198,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         jobs = JobStore(database, providers, clock, kept_days=_ages(settings).undelivered_days)
         sources = Sources(jobs, files, clock)
         worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
-        from_words = jobs.engines_doing(Operation.TEXT_TO_IMAGE)
-        default_engine = settings.default_engine or next(iter(from_words))
+        from_words = partial(jobs.engines_doing, Operation.TEXT_TO_IMAGE)
+        default_engine = settings.default_engine or next(iter(from_words()))
         personal = UserSettingsStore(database, from_words, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
@@ -213,7 +213,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id), list(from_words), default_engine
+                origin, personal.of(origin.user_id), list(from_words()), default_engine
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,
@@ -368,7 +368,7 @@ def _cogs(parts: Runtime) -> list[Cog]:
         cogs.quota.QuotaCog(parts.servers),
         cogs.server.Server(parts.servers, service, suggestions, access),
         cogs.setup.Setup(setup_panel),
-        cogs.engines.Engines(service, suggestions),
+        cogs.engines.Engines(service),
         cogs.help.Help(help_pages),
         cogs.buttons.Buttons(
             parts.client,

@@ -17,6 +17,7 @@ from chaos.outcomes import (
     notifications,
     number_in,
     paid_calls,
+    too_large,
     traces,
 )
 from chaos.run import Ending, Run
@@ -169,6 +170,8 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     table.must("shown twice", [_places(ask, shown) for ask, shown in results.items() if len(shown) > 1])
     shares = {ask: [seen for seen in every[ask.number].shown if is_public(seen)] for ask in asks if ask.private}
     table.rows.append(Row("prices confirmed", sum(bool(ask.presses) and ask.card is not None for ask in asks)))
+    table.rows.append(Row("commands with a photo", sum(ask.attached for ask in asks)))
+    table.rows.append(Row("results edited", sum(ask.edited for ask in asks)))
     table.rows.append(Row("private results shared", sum(map(bool, shares.values()))))
     table.must("shared twice", [_places(ask, shared) for ask, shared in shares.items() if len(shared) > 1])
     table.must(
@@ -195,8 +198,10 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
         "ai-client requests above two a submission",
         [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
     )
-    # If the bot died during a request, it may not have been sent; without a key, none can be sent.
-    excused = {ask for ask in asks if ask.keyless or books.of[ask.number].unknown}
+    # If the bot died during a request, it may not have been sent; without a key, none can be sent. A picture that is
+    # still too large after it was made smaller is given up.
+    refused = too_large(run.services)
+    excused = {ask for ask in asks if ask.keyless or books.of[ask.number].unknown or refused[ask.number] > 1}
     unsent = [ask for ask in _unsent(fates, called) if ask not in excused]
     table.must(
         "given up, though nothing was sent",
@@ -225,6 +230,15 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     table.must("unconcerned in the last life, and held up or failed", noted.wrong())
     table.must("rests of a service in the last life", ending.rests)
     table.must("files begun and left behind", ending.aside)
+    table.must("files of the last life that no record owns", ending.strays)
+    table.must("files that are gone though a record owns them", ending.missing)
+    uploads = [(call, name, upload) for call in run.services.calls for name, upload in call.files.items()]
+    table.rows.append(Row("pictures uploaded to the services", len(uploads)))
+    table.must(
+        "uploads with metadata",
+        [f"{name} of {call.path}: {' '.join(upload.metadata)}" for call, name, upload in uploads if upload.metadata],
+    )
+    table.must("files that say where a photo was taken", ending.places)
     table.must("requests that Discord would not have taken", [str(one) for one in run.discord.violations])
     table.rows.append(Row("exit status of the bot when asked to stop", ending.status, 0))
     table.rows.append(Row("exit status of reconcile", ending.reconciled, 0))

@@ -10,17 +10,29 @@ from enum import StrEnum
 from chaos.machine_faults import Machine
 from chaos.service_faults import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
 from fakes.discord.loopback import Discord
-from fakes.discord.requests import Call
+from fakes.discord.requests import Call, Reply
+from fakes.services import Call as ServiceCall
 from fakes.services import Fate, Fault, StandIn, deploy, malformed
-from fakes.services.faults import Half, Reset, Slow, Status
+from fakes.services.faults import Act, Body, Half, Reset, Slow, Status
 
-PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+UPLOADS = "uploads"
+CALLS = ("ai-client.entry", "aithriving.basic", "aithriving.core", "aithriving.sdv3", UPLOADS)
+"""The paid calls that a fault may affect: routes, and all calls with a picture."""
+ODD = ("null", "{}", '{"code": 0, "message": "success", "data": {"image": "AAAA"}}', "<h1>We are back soon</h1>")
+"""Answers to a call with a picture, from which nobody can tell what became of it."""
 # A service that carried out the request does not report a failure, but a proxy in front of it may.
 PROXY = Status(502, "<h1>502 Bad Gateway</h1>", content_type="text/html", after_doing=True)
 
 
+ATTACHMENTS = "/attachments/*"
+
+
 def has_files(call: Call) -> bool:
     return call.content_type.startswith("multipart")
+
+
+def is_upload(call: ServiceCall) -> bool:
+    return bool(call.files)
 
 
 class Kind(StrEnum):
@@ -44,6 +56,8 @@ class Kind(StrEnum):
     """A service repeats the prompt in its refusals."""
     SHARE = "share"
     """Private results are shared, more than once."""
+    PICTURES = "pictures"
+    """Attached photos cannot be downloaded; services take no upload, or answer it oddly."""
     KEY = "key"
     """The bot starts without a provider's key while that provider renders its jobs."""
 
@@ -87,12 +101,18 @@ class FaultMix:
             (Kind.MALFORMED, "service: a malformed answer, done", lambda: self._malformed(after_doing=True)),
             (Kind.MALFORMED, "service: a deploy", self._deploy),
             (Kind.LOST, "service: no answer, done later", self._late),
-            (Kind.LOST, "service: no answer, twice", lambda: self._service(Reset(), route=PAID[0], times=2)),
+            (Kind.LOST, "service: no answer, twice", lambda: self._service(Reset(), route=CALLS[0], times=2)),
             (Kind.CLOCK, "machine: its clock is set", machine.soon_set_clock),
             (Kind.CLOCK, "machine: its clock is wrong at the start", machine.set_clock_anyhow),
             (Kind.LOCK, "machine: the database is locked", machine.soon_lock),
             (Kind.POOL, "machine: names are looked up slowly", machine.soon_slow_names),
             (Kind.DISK, "machine: the disk is full", machine.soon_fill_disk),
+            (Kind.PICTURES, "service: a picture is too large", self._too_large_a_picture),
+            (Kind.PICTURES, "service: an odd answer to a picture, done", self._odd),
+            (Kind.PICTURES, "Discord: an attachment is not there", lambda: self._no_attachment(404)),
+            (Kind.PICTURES, "Discord: an attachment is not handed out", lambda: self._no_attachment(503)),
+            (Kind.PICTURES, "Discord: cut at an attachment", self._cut_attachment),
+            (Kind.PICTURES, "Discord: half an attachment", self._half_an_attachment),
         )
         self._places = [(name, place) for kind, name, place in more if kind in self.kinds]
         if Kind.COMMON in self.kinds:
@@ -121,9 +141,10 @@ class FaultMix:
         if Kind.ECHO in self.kinds:
             echoes(self._services)
 
-    def _service(self, act: Status | Reset | Half | Slow, *, route: str | None = None, times: int = 1) -> None:
-        route = route or self._chance.choice((*PAID, "ai-client.thread", "ai-client.entries", "ai-client.image"))
-        self._services.misbehave(Fault(route, act, times=times))
+    def _service(self, act: Act | Fate, *, route: str | None = None, times: int = 1) -> None:
+        route = route or self._chance.choice((*CALLS, "ai-client.thread", "ai-client.entries", "ai-client.image"))
+        fault = Fault("aithriving.*", act, times, match=is_upload) if route == UPLOADS else Fault(route, act, times)
+        self._services.misbehave(fault)
 
     def _malformed(self, *, after_doing: bool) -> None:
         # An answer that denies the request must not come from one that was carried out.
@@ -140,11 +161,11 @@ class FaultMix:
         self._services.misbehave(Fault("ai-client.entry", Late(self._chance.uniform(0.5, LATE)), times=1))
 
     def _paid(self, fate: Fate) -> None:
-        self._services.misbehave(Fault(self._chance.choice(PAID), fate, times=1))
+        self._service(fate, route=self._chance.choice(CALLS))
 
     def _busy(self) -> None:
         headers = {"Retry-After": "1"} if self._chance.random() < 0.7 else {}
-        self._services.misbehave(Fault(self._chance.choice(PAID), Status(429, headers=headers), times=1))
+        self._service(Status(429, headers=headers), route=self._chance.choice(CALLS))
 
     def _edit(self) -> tuple[str, str]:
         return self._chance.choice((("PATCH", "/webhooks/*"), ("PATCH", "/channels/*"), ("POST", "/channels/*")))
@@ -162,3 +183,23 @@ class FaultMix:
 
     def _uneditable(self) -> None:
         self._discord.fail("PATCH", "/channels/*", status=403, code=50005)
+
+    def _too_large_a_picture(self) -> None:
+        self._service(Status(413), route=UPLOADS, times=self._chance.choice((1, 2)))
+
+    def _odd(self) -> None:
+        self._service(Body(self._chance.choice(ODD)), route=UPLOADS)
+
+    def _no_attachment(self, status: int) -> None:
+        self._discord.fail("GET", ATTACHMENTS, status=status)
+
+    def _cut_attachment(self) -> None:
+        # The bot's client repeats a download itself once.
+        self._discord.cut("GET", ATTACHMENTS, times=self._chance.choice((1, 2)))
+
+    def _half_an_attachment(self) -> None:
+        async def act(call: Call) -> Reply:
+            data = self._discord.world.attachments[int(call.path.split("/")[-2])].data or b""
+            return Reply(200, data[: len(data) // 2], {"Content-Type": "image/jpeg"})
+
+        self._discord.faults.place("GET", ATTACHMENTS, act)

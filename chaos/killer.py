@@ -40,8 +40,8 @@ class Side(StrEnum):
 class Place:
     """A call that the bot makes. For a call to an image service, ``method`` is empty and ``pattern`` is the route.
 
-    ``files``: only with files, or only without them. ``late``: made only after the interaction's token has expired.
-    ``sharing``: made only when a user shares a result.
+    ``files``: only with files, or only without them; None: both. ``late``: made only after the interaction's token has
+    expired. ``sharing``: made only when a user shares a result.
     """
 
     name: str
@@ -53,12 +53,15 @@ class Place:
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        return tuple(side for side in Side if side is not Side.MIDWAY or self.files)
+        return tuple(side for side in Side if side is not Side.MIDWAY or (self.files and self.method))
 
     @property
     def seldom(self) -> bool:
         """Whether it is made at most once per life."""
         return self.late or self.sharing or self.pattern == "/users/@me"
+
+    def fits_service(self, call: ServiceCall) -> bool:
+        return self.files in (None, bool(call.files))
 
     def fits(self, call: Call, world: World) -> bool:
         if self.files not in (None, call.content_type.startswith("multipart")):
@@ -78,12 +81,14 @@ PLACES = (
     Place("Discord: edit by the bot itself", "PATCH", "/channels/*", late=True),
     Place("Discord: opening direct messages", "POST", "/users/@me/channels", late=True),
     Place("Discord: a new message", "POST", "/channels/*/messages", late=True),
+    Place("Discord: download of an attached photo", "GET", "/attachments/*"),
     Place("ai-client: opening a thread", "", "ai-client.thread"),
     Place("ai-client: the paid request", "", "ai-client.entry"),
     Place("ai-client: a poll", "", "ai-client.entries"),
     Place("ai-client: a download", "", "ai-client.image"),
     Place("aithriving: the paid request (basic)", "", "aithriving.basic"),
     Place("aithriving: the paid request (core)", "", "aithriving.core"),
+    Place("aithriving: the paid request with a picture", "", "aithriving.*", files=True),
 )
 LOOKING = Place("Discord: looking for a lost message", "GET", "/channels/*/messages")
 """A rare call, so its trap stays set for many lives."""
@@ -111,7 +116,7 @@ class _Trap:
         return self.place.fits(call, self.world) and self.springs()
 
     def at_service(self, call: ServiceCall) -> bool:
-        return self.springs()
+        return self.place.fits_service(call) and self.springs()
 
     def disarm(self) -> None:
         self.armed = False

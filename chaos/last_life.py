@@ -12,11 +12,12 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
+from chaos.editors import Editors
 from chaos.fault_mix import Kind
 from chaos.machine_faults import DAY, MINUTE, SECOND, Machine
 from chaos.outcomes import number_in
 from chaos.service_faults import ECHOED, LATE, LOST_AFTER, NOISE, Spite
-from chaos.users import AI_CLIENT, BASIC, CORE, Ask, Crowd
+from chaos.users import AI_CLIENT, BASIC, CORE, SD3, VARYING, Ask, Crowd
 from fakes.discord.constants import EVERYTHING
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
@@ -34,6 +35,9 @@ FOR = 8.0
 """Seconds for which bystanders run commands."""
 DEPLOY = 6.0
 """Seconds for which a service sends malformed answers during a deployment."""
+DISK_FULL_FROM, DISK_FULL_FOR = 1.0, 1.2
+"""After how many seconds the disk is full, and for how many."""
+DISK_FULL_UNTIL = DISK_FULL_FROM + DISK_FULL_FOR + 0.5
 LOCKED = 4.0
 """Seconds for which another program holds the database: longer than Discord waits for a first response."""
 
@@ -72,6 +76,7 @@ class LastLife:
     def __init__(
         self,
         crowd: Crowd,
+        editors: Editors,
         discord: Discord,
         services: StandIn,
         machine: Machine,
@@ -81,6 +86,7 @@ class LastLife:
         heavy: int,
     ) -> None:
         self._crowd = crowd
+        self._editors = editors
         self._discord = discord
         self._services = services
         self._machine = machine
@@ -103,7 +109,7 @@ class LastLife:
             Kind.SHARE: self._shares,
         }
         wanted = [happen() for kind, happen in happenings.items() if kind in self._kinds]
-        await asyncio.gather(self._unconcerned(), *wanted)
+        await asyncio.gather(self._unconcerned(), self._edits(), *wanted)
 
     @property
     def waits(self) -> bool:
@@ -129,16 +135,25 @@ class LastLife:
     # --- people -----------------------------------------------------------------------------------------------------
 
     async def _unconcerned(self) -> None:
-        until = time.monotonic() + FOR
-        while time.monotonic() < until:
-            asked = await self._ask(engine=self._chance.choice((AI_CLIENT, BASIC, CORE)), words="paper")
+        began = time.monotonic()
+        while time.monotonic() < began + FOR:
+            engine = self._chance.choice((AI_CLIENT, BASIC, CORE, SD3))
+            # A photo cannot be stored while the disk is full, and its author is told so.
+            attached = engine in VARYING and time.monotonic() > began + DISK_FULL_UNTIL
+            asked = await self._ask(engine=engine, words="paper", attached=attached)
             self.noted.unconcerned.append(asked)
             await asyncio.sleep(EVERY)
 
     async def _ask(
-        self, *, engine: str = AI_CLIENT, images: int = 1, words: str = "paper", where: Channel | None = None
+        self,
+        *,
+        engine: str = AI_CLIENT,
+        images: int = 1,
+        words: str = "paper",
+        where: Channel | None = None,
+        attached: bool = False,
     ) -> Ask:
-        asked = await self._crowd.ask(engine=engine, images=images, words=words, where=where)
+        asked = await self._crowd.ask(engine=engine, images=images, words=words, where=where, attached=attached)
         self._watch(asked.handle)
         return asked
 
@@ -233,9 +248,16 @@ class LastLife:
         await self._machine.slow_names(1.0, 2.0)
 
     async def _disk(self) -> None:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(DISK_FULL_FROM)
         # Shorter than the first backoff, so that the second attempt succeeds.
-        await self._machine.fill_disk(1.2)
+        await self._machine.fill_disk(DISK_FULL_FOR)
+
+    async def _edits(self) -> None:
+        until = time.monotonic() + FOR
+        while time.monotonic() < until:
+            for handle in await self._editors.step():
+                self._watch(handle)
+            await asyncio.sleep(EVERY)
 
     async def _echoes(self) -> None:
         for words in ECHOED:

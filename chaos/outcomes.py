@@ -10,17 +10,20 @@ from enum import StrEnum
 
 from bot.ui.cards.delivery_text import IN_HISTORY, NO_LONGER_STORED
 from bot.ui.delivery.notifier import NOT_MADE, NOT_MADE_PRIVATELY, READY, READY_PRIVATELY
+from chaos.editors import is_panel
 from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
 from fakes.services import StandIn
+from fakes.services.aithriving_endpoints import ENDPOINTS
 from storage.records import JobStatus
 from tests.doubles.texts import shows
 
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
 """The statuses of jobs that are not being worked on."""
-PAID = ("ai-client.entry", "aithriving.basic", "aithriving.core")
+PAID = frozenset({"ai-client.entry", *(endpoint.route for endpoint in ENDPOINTS)})
+"""The routes of the services whose calls cost something."""
 
 
 def number_in(words: str) -> int | None:
@@ -60,6 +63,8 @@ def traces(discord: Discord) -> dict[int, Traces]:
         if message.interaction is not None and message.interaction.data.get("name") == "history":
             continue
         seen = look_at(message)
+        if is_panel(seen):
+            continue  # It names the prompt of an image that is shown elsewhere.
         words = "\n".join((seen.text, *(picture.description or "" for picture in seen.pictures)))
         numbers = {int(number) for number in _NUMBERED.findall(words)}
         if len(numbers) != 1:
@@ -95,9 +100,18 @@ def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
     """For each number, the calls to each paid route that may have been accepted."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
-        turned_away = call.status == 429 or (call.status in {404, 410} and not call.accepted)
+        turned_away = call.status == 429 or (call.status in {404, 405, 410, 413} and not call.accepted)
         if call.route in PAID and not turned_away and (number := number_in(str(call.body))) is not None:
             found[number][call.route] += 1
+    return found
+
+
+def too_large(services: StandIn) -> Counter[int]:
+    """For each number, how many of its uploads a service refused as too large."""
+    found: Counter[int] = Counter()
+    for call in services.calls:
+        if call.status == 413 and not call.accepted and (number := number_in(str(call.body))) is not None:
+            found[number] += 1
     return found
 
 

@@ -20,18 +20,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chaos.conditions import Conditions
+from chaos.editors import Editors
 from chaos.fault_mix import FaultMix, Kind
 from chaos.killer import LOOKING, POINTS, SHARED, Killer, Place, Side
 from chaos.last_life import LastLife, Noted
 from chaos.machine_faults import MINUTE, YEARS, Machine
 from chaos.outcomes import OVER
+from chaos.photos import has_place
 from chaos.service_faults import LOST_AFTER, paint
 from chaos.users import Ask, Crowd
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.loopback import Discord
+from fakes.discord.model import Upload
 from fakes.discord.schema import read_schema
 from fakes.services import StandIn
-from storage import jobs
+from storage import images, jobs
 from storage.database import Database
 from storage.records import JobStatus
 
@@ -75,7 +78,9 @@ class Ending:
     """How the last life ended: the exit status of the bot, and the output of ``reconcile``.
 
     ``noted`` is what people saw in it. ``rests`` are the lines of its log about an open circuit breaker. ``aside`` are
-    files in the images folder that were started, but neither finished nor removed.
+    files in the images folder that were started, but neither finished nor removed. ``strays`` are those of the last
+    life without a record, and ``missing`` those with a record that are not there. ``places`` are the files, sent to
+    Discord or stored, that say where a photo was taken.
     """
 
     status: int
@@ -84,6 +89,9 @@ class Ending:
     noted: Noted = field(default_factory=Noted)
     rests: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
 
 class Run:
@@ -102,12 +110,23 @@ class Run:
         self.fault_mix = FaultMix(discord, services, self.machine, size.kinds, weathering)
         self.crowd = Crowd(discord, crowding, self.fault_mix.phrases())
         self.crowd.guilds[-1].file_limit = SMALL_FILES
+        self.editors = Editors(self.crowd, random.Random(chance.random()))
+        self._places: list[str] = []
+        discord.server.inspect = self._inspect
         self.killer = Killer(discord, services, bot, killing)
         self._chance = random.Random(chance.random())
         self._last = LastLife(
-            self.crowd, discord, services, self.machine, size.kinds, self._chance, heavy=1 if size.jobs < 200 else 4
+            self.crowd,
+            self.editors,
+            discord,
+            services,
+            self.machine,
+            size.kinds,
+            self._chance,
+            heavy=1 if size.jobs < 200 else 4,
         )
         self._lines_before = 0
+        self._last_began = 0.0
         self._points: list[tuple[Place, Side]] = []
         self._started = time.monotonic()
 
@@ -175,6 +194,11 @@ class Run:
         await self.discord.gateway.silence()
         self.discord.gateway.forget_sessions()
         self.crowd.give_up_unanswered()
+        self.editors.forget()
+
+    def _inspect(self, upload: Upload) -> None:
+        if has_place(upload.data):
+            self._places.append(f"sent to Discord: {upload.filename}")
 
     async def _load(self, *, late: bool, sharing: bool) -> None:
         """Do what people do in one life: an equal share of all jobs, in two bursts."""
@@ -189,10 +213,12 @@ class Run:
                 if number % AT_ONCE == AT_ONCE - 1:
                     await self._wait(0.1)
                     await self.crowd.confirm()
+                    await self.editors.step()
             if burst:
                 await self._wait(0.3)
             if late:
                 self.discord.expire_tokens()
+            await self.editors.step()
             await self.crowd.meddle()
             if sharing and Kind.SHARE in self.size.kinds:
                 await self.crowd.share_new()
@@ -221,7 +247,7 @@ class Run:
         if Kind.CLOCK in self.size.kinds:
             # As on a machine whose clock is wrong when it starts.
             self.machine.set_clock(16 * MINUTE)
-        self._lines_before = len(self.bot.lines)
+        self._lines_before, self._last_began = len(self.bot.lines), time.time()
         await self._born()
         following = asyncio.create_task(self._last.follow())
         try:
@@ -253,9 +279,16 @@ class Run:
 
     async def end_last_life(self) -> Ending:
         """Stop the bot and run ``reconcile``."""
-        aside = sorted(path.name for path in (self.bot.folder / "images").glob("*.part"))
+        folder = self.bot.folder / "images"
+        aside = sorted(path.name for path in folder.glob("*.part"))
         self.bot.terminate()
         status = await self.bot.ended()
+        known = await _known_files(self.bot.environment["DATABASE_URL"])
+        there = {path.name: path for path in folder.iterdir()}
+        aside += sorted(name for name in there if name.endswith(".part") and name not in aside)
+        # The kills of earlier lives left some, which retention deletes in time.
+        strays = [name for name in there.keys() - known if there[name].stat().st_mtime > self._last_began]
+        places = [*self._places, *(f"stored: {name}" for name, path in there.items() if has_place(path.read_bytes()))]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -269,7 +302,17 @@ class Run:
         said, _ = await process.communicate()
         books = said.decode(errors="replace").strip()
         rests = [line for line in self.bot.lines[self._lines_before :] if RESTS.search(line)]
-        return Ending(status, process.returncode or 0, books, self._last.noted, rests, aside)
+        return Ending(
+            status,
+            process.returncode or 0,
+            books,
+            self._last.noted,
+            rests,
+            aside,
+            strays=sorted(strays),
+            missing=sorted(known - there.keys()),
+            places=places,
+        )
 
     def _tell(self) -> None:
         seconds = time.monotonic() - self._started
@@ -280,6 +323,16 @@ async def _all_over(database: Database) -> bool:
     """Whether no job is being worked on."""
     async with database.read() as connection:
         return not await jobs.jobs_with_status(connection, tuple(set(JobStatus) - OVER - {JobStatus.PROPOSED}))
+
+
+async def _known_files(database_url: str) -> set[str]:
+    """The names of the files that should be in the images folder."""
+    database = await Database.open(database_url)
+    try:
+        async with database.read() as connection:
+            return await images.image_files(connection)
+    finally:
+        await database.close()
 
 
 def settings(size: Size) -> dict[str, str]:

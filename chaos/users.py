@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bot.ui.cards.layout import RESULT
+from chaos.photos import photo
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
@@ -17,11 +18,16 @@ from fakes.discord.seen import Seen, look_at
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 BASIC = "aithriving/sd-1.6"
 CORE = "aithriving/core"
-ENGINES = (AI_CLIENT, BASIC, CORE)
+SD3 = "aithriving/sd3-large"
+ENGINES = (AI_CLIENT, BASIC, CORE, SD3)
+VARYING = (BASIC, SD3)
+"""Those of them that start from a picture too."""
 
 PEOPLE = 24
 HERMITS = 3
 """How many of them do not accept direct messages."""
+ATTACHING, LARGE_PHOTOS = 0.5, 0.15
+"""The fraction of commands with a photo, of those whose engine takes one, and the fraction of large photos."""
 NUMBER = 5
 """Digits of the number in each prompt."""
 SHARED_AT_ONCE = 3
@@ -54,6 +60,10 @@ class Ask:
     """Its author pressed Cancel."""
     shared: bool = False
     """Its author pressed Share."""
+    attached: bool = False
+    """It starts from a photo that its author attached."""
+    edited: bool = False
+    """Somebody opened the panel of one of its images."""
     keyless: bool = False
     """It was unfinished when the bot started without the key of its provider."""
 
@@ -127,10 +137,11 @@ class Crowd:
         words: str | None = None,
         where: Channel | None = None,
         choices: bool = False,
+        attached: bool | None = None,
     ) -> Ask:
         """Run one more command. Arguments that are not given are random; ``words`` are part of its prompt.
 
-        With ``choices``, some prompts have two, so that the price is asked for first.
+        With ``choices``, some prompts have two, so that the price is asked for first. ``attached`` adds a photo.
         """
         chance = self._chance
         number = len(self.asks) + 1
@@ -142,13 +153,26 @@ class Crowd:
         engine = engine or chance.choice(ENGINES)
         images = images or chance.choices((1, 2, 3), (6, 2, 1))[0]
         asks_first = choices and engine != AI_CLIENT and chance.random() < 0.25
-        paper = words or self._words()
-        prompt = f"a kite of {'{red, blue} ' if asks_first else ''}{paper} with the number {number:0{NUMBER}d}"
+        if attached is None:
+            attached = engine in VARYING and chance.random() < ATTACHING
+        options = {"picture": photo(number, chance, large=chance.random() < LARGE_PHOTOS)} if attached else {}
+        prompt = self.prompt(number, words, "{red, blue} " if asks_first else "")
         each, images = (1, 2) if asks_first else (images, images)
-        handle = await person.slash(where, "imagine", prompt=prompt, engine=engine, images=each, private=private)
-        asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first)
+        handle = await person.slash(
+            where, "imagine", prompt=prompt, engine=engine, images=each, private=private, **options
+        )
+        asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first, attached=attached)
         self.asks.append(asked)
         return asked
+
+    def prompt(self, number: int, words: str | None = None, choice: str = "") -> str:
+        """The prompt of the command with this number. Its ``words`` are random if they are not given."""
+        return f"a kite of {choice}{words or self._words()} with the number {number:0{NUMBER}d}"
+
+    def visitors(self, ask: Ask) -> Sequence[Person]:
+        """The people who can press the buttons of a result."""
+        everybody = ask.where.guild is not None and not ask.private
+        return self._people if everybody else [ask.person]
 
     def _words(self) -> str:
         chance = self._chance.random()
@@ -164,8 +188,8 @@ class Crowd:
                 question = ask.question
                 button = None if question is None else _confirm(question)
                 if question is not None and button is not None:
-                    pressed = await _pressed(ask.person, question, button)
-                    ask.presses += [] if pressed is None else [pressed]
+                    press = await pressed(ask.person, question, button)
+                    ask.presses += [] if press is None else [press]
 
     async def meddle(self) -> None:
         """Let some users delete a card, press Cancel, or respond only after their token's fifteen minutes."""
@@ -182,19 +206,22 @@ class Crowd:
             elif fate < 0.10:
                 ask.handle.expire()
             elif fate < 0.16 and "Cancel" in card.labels:
-                ask.cancelled |= await _pressed(ask.person, card, "Cancel") is not None
+                ask.cancelled |= await pressed(ask.person, card, "Cancel") is not None
 
     def shareable(self) -> Iterator[Ask]:
         """The private results that their authors can share, including those already shared."""
         for ask in self.asks:
             card = ask.card
+            # The edits of a private result stay private, so it is not shared in between.
+            if ask.edited:
+                continue
             if ask.private and ask.where.guild and card and not card.message.deleted and "Share" in card.labels:
                 yield ask
 
     async def share(self, ask: Ask) -> None:
         """Press Share as the author, even if it was shared before."""
         if ask.card is not None:
-            ask.shared |= await _pressed(ask.person, ask.card, "Share") is not None
+            ask.shared |= await pressed(ask.person, ask.card, "Share") is not None
 
     async def share_new(self) -> None:
         """Let a few people press Share who have not done so before."""
@@ -226,7 +253,7 @@ def _confirm(card: Seen) -> str | None:
     return next((button.label for button in card.buttons if (button.custom_id or "").startswith(CONFIRMS)), None)
 
 
-async def _pressed(person: Person, card: Seen, label: str) -> Handle | None:
+async def pressed(person: Person, card: Seen, label: str) -> Handle | None:
     """Press a button; return None if a real client would not have offered it."""
     try:
         return await person.press(card, label)

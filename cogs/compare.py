@@ -10,9 +10,11 @@ from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.characters import typed
+from bot.domain.comparison import engines_named, engines_to_compare, typed_names
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, STRENGTH, ImagineOptions
-from bot.domain.requests import engines_named, typed_names
+from bot.domain.place import Origin
+from bot.domain.requests import ENGINES_AT_LEAST
 from bot.domain.sizes import sizes_matching
 from bot.errors import UserError
 from bot.jobs.service import JobService
@@ -52,7 +54,7 @@ class Compare(commands.Cog):
     )
     @app_commands.describe(
         prompt=locale_str("What to show. The card names what an engine doesn't take"),
-        engines=locale_str("Which engines, separated by commas; by default all of them"),
+        engines=locale_str("Which engines, separated by commas; by default the 4 cheapest, with one SD3 at most"),
         picture=locale_str("A picture to start from, for the engines that do"),
         image=locale_str("Or one of your images and pictures"),
         private=locale_str("Only you see it"),
@@ -77,7 +79,7 @@ class Compare(commands.Cog):
         operation = Operation.TEXT_TO_IMAGE if picked is None else Operation.IMAGE_TO_IMAGE
         options = ImagineOptions(
             prompt=prompt,
-            engines=engines_named(engines, service.engines_doing(operation)),
+            engines=engines_named(engines) or self._some(origin, operation),
             private=private,
             spoiler=known is not None and known.spoiler,
             operation=operation,
@@ -88,6 +90,18 @@ class Compare(commands.Cog):
             parent_id=None if picked is None else picked.job_id,
             picture=None if picked is None else picked.incoming,
         )
+
+    def _some(self, origin: Origin, operation: Operation) -> tuple[str, ...]:
+        """The engines of a comparison that names none: only allowed ones, and first those without an outage."""
+        service = self._service
+
+        def price(engine: Engine) -> int:
+            return service.price_of(engine).high
+
+        found = engines_to_compare(service.usable(origin, operation), price)
+        if len(found) >= ENGINES_AT_LEAST:
+            return found
+        return engines_to_compare(service.offered(origin, operation), price)
 
     @compare.autocomplete("engines")
     @calmly

@@ -1,4 +1,4 @@
-"""/engines: the engines, their options and their prices."""
+"""/engines: what each engine can do, its options and its prices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST
 from bot.jobs.service import JobService
-from bot.ui.autocomplete import Suggestions, calmly
+from bot.ui.autocomplete import calmly, matching
 from bot.ui.cards.engines import engine_card, engines_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import origin_of, tell
@@ -18,24 +18,23 @@ from bot.ui.interactions import origin_of, tell
 class Engines(commands.Cog):
     """Lists the engines."""
 
-    def __init__(self, service: JobService, suggestions: Suggestions) -> None:
+    def __init__(self, service: JobService) -> None:
         self._service = service
-        self._suggestions = suggestions
 
-    @app_commands.command(name="engines", description=locale_str("The engines: what each takes, and what it costs"))
+    @app_commands.command(name="engines", description=locale_str("The engines: what each can do, and what it costs"))
     @app_commands.describe(engine=locale_str("One of them, with everything it takes"))
     async def show(self, interaction: Interaction, engine: Range[str, 1, NAME_AT_MOST] | None = None) -> None:
         service = self._service
         default = service.engine_by_default(origin_of(interaction))
+        retired = service.has_retired
         if engine is None:
-            card = engines_card(service.engines.values(), service.price, default=default, retired=service.retired)
+            card = engines_card(service.all_engines.values(), service.price_of, default=default, retired=retired)
         else:
             found = find_engine(engine, service.all_engines)
-            price = service.price(found.id, found.operation)
-            card = engine_card(found, price, default=found.id == default, retired=service.retired)
+            card = engine_card(found, service.price_of, default=default, retired=retired)
         await tell(interaction, card)
 
     @show.autocomplete("engine")
     @calmly
     async def engines(self, interaction: Interaction, current: str) -> list[Choice[str]]:
-        return self._suggestions.engines(current)
+        return matching(((engine.name, engine.id) for engine in self._service.all_engines.values()), current)

@@ -14,7 +14,7 @@ from discord.ext import commands
 
 from bot.domain.engines import typed_shape
 from bot.domain.options import NAME_AT_MOST, means_nothing
-from bot.domain.rules import NO_RULES, Privacy, contradictions, engine_list
+from bot.domain.rules import NO_RULES, PicturesAllowed, Privacy, contradictions, engine_list
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.jobs.service import JobService
@@ -57,6 +57,11 @@ PRIVACY = [
     Choice(name=locale_str("always private"), value=Privacy.FORCED.value),
     Choice(name=locale_str("never private"), value=Privacy.FORBIDDEN.value),
 ]
+PICTURES = [
+    Choice(name=locale_str("nobody's: images are made from words only"), value=PicturesAllowed.NOBODYS.value),
+    Choice(name=locale_str("results: only images that I made"), value=PicturesAllowed.RESULTS.value),
+    Choice(name=locale_str("anybody's: also pictures that members attach"), value=PicturesAllowed.ANYBODYS.value),
+]
 CLEAR = [
     Choice(name=locale_str("channels"), value="channels"),
     Choice(name=locale_str("roles"), value="roles"),
@@ -64,6 +69,7 @@ CLEAR = [
     Choice(name=locale_str("default engine"), value="engine"),
     Choice(name=locale_str("default size"), value="size"),
     Choice(name=locale_str("private"), value="privacy"),
+    Choice(name=locale_str("pictures"), value="pictures"),
     Choice(name=locale_str("log channel"), value="log_channel"),
     Choice(name=locale_str("refused words"), value="refused"),
     Choice(name=locale_str("restricted words"), value="restricted"),
@@ -88,7 +94,7 @@ class Server(
         self._suggestions = suggestions
 
     @app_commands.command(name="set", description=locale_str("Change this server's rules and defaults"))
-    @app_commands.choices(private=PRIVACY, clear=CLEAR)
+    @app_commands.choices(private=PRIVACY, pictures=PICTURES, clear=CLEAR)
     @app_commands.describe(
         channels=locale_str("Channels where images can be made, such as #pictures #art; all: everywhere"),
         roles=locale_str("Roles that can make images, such as @artists @members; all: everyone"),
@@ -96,6 +102,7 @@ class Server(
         default_engine=locale_str("The default engine"),
         default_size=locale_str("The default size or ratio"),
         private=locale_str("Whether results are private"),
+        pictures=locale_str("Whose pictures images can be made from"),
         log_channel=locale_str("A channel where changes by admins are posted"),
         refused_words=locale_str("Words not allowed in prompts, with commas; * matches any letters; none: clear"),
         restricted_words=locale_str("Words allowed only in age-restricted channels, in the same form"),
@@ -110,6 +117,7 @@ class Server(
         default_engine: Range[str, 1, 100] | None = None,
         default_size: Range[str, 1, 20] | None = None,
         private: str | None = None,
+        pictures: str | None = None,
         log_channel: discord.TextChannel | None = None,
         refused_words: Range[str, 1, LIST_AT_MOST] | None = None,
         restricted_words: Range[str, 1, LIST_AT_MOST] | None = None,
@@ -118,7 +126,7 @@ class Server(
         origin = origin_of(interaction)
         server_id = require_manager(origin)
         guild = _guild(interaction)
-        known = self._service.all_engines
+        known = self._service.available_engines
         wanted: list[tuple[str, Any, Callable[[Any], Any]]] = [
             (
                 "channels",
@@ -130,6 +138,7 @@ class Server(
             ("engine", default_engine, lambda typed: (engine_list(typed, known) or (None,))[0]),
             ("size", default_size, lambda typed: typed_shape(typed, known)),
             ("privacy", private, Privacy),
+            ("pictures", pictures, PicturesAllowed),
             ("log_channel", log_channel, lambda channel: _own(channel, server_id)),
             ("refused", refused_words, typed_list),
             ("restricted", restricted_words, typed_list),
@@ -163,8 +172,8 @@ class Server(
     @app_commands.command(description=locale_str("Show this server's rules and any permission problems"))
     async def show(self, interaction: Interaction) -> None:
         server_id = require_manager(origin_of(interaction))
-        rules = self._servers.rules(server_id)
-        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, self._service.all_engines)))
+        rules, engines = self._servers.rules(server_id), self._service.available_engines
+        await tell(interaction, rules_card(rules, missing_in(_guild(interaction), rules, engines)))
 
     @app_commands.command(name="test", description=locale_str("What a member can do in this channel, and why not"))
     @app_commands.describe(member=locale_str("The member"))
@@ -186,7 +195,7 @@ class Server(
             in_channel=not problems & CHANNEL_PROBLEMS,
             has_role=not problems & ROLE_PROBLEMS,
             engines=len(self._service.engines),
-            default=self._service.engines[access.default].name,
+            default=self._service.all_engines[access.default].name,
             lacks=lacking_for_commands(permissions_of(member, interaction.channel)),
             bot_lacks=lacking_here(interaction),
         )

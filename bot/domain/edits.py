@@ -130,26 +130,29 @@ def same_shape(one: Size, other: Size) -> bool:
 
 
 def sent_size(source: Size, rules: PictureRules, fit: Fit | None) -> Size | None:
-    """The size in which a picture is sent: inside the rules, otherwise as it is.
+    """The size in which a picture is sent: as close to its own as the rules allow.
 
-    Returns None if it has to be cropped or padded for that, and ``fit`` is not set.
+    Returns None if it has to be cropped or padded for that, and ``fit`` is not set. A few pixels too many are cut off.
     """
-    width, height = source.width, source.height
-    if rules.ratio is not None and max(width, height) > rules.ratio * min(width, height):
-        if fit is None:
+    long, short = max(source.width, source.height), min(source.width, source.height)
+    if rules.ratio is not None and long > short * rules.ratio:
+        few = math.log(long / (short * rules.ratio)) <= SAME_SHAPE
+        if fit is None and not few:
             return None
-        landscape = width > height
-        longest, shortest = max(width, height), min(width, height)
-        if fit is Fit.CROP:
-            longest = math.floor(shortest * rules.ratio)
+        if fit is Fit.PAD and not few:
+            short = math.ceil(long / rules.ratio)
         else:
-            shortest = math.ceil(longest / rules.ratio)
-        width, height = (longest, shortest) if landscape else (shortest, longest)
-    scale = min(1.0, math.sqrt(rules.most_pixels / (width * height)))
-    if scale == 1.0:
-        scale = max(1.0, rules.least_side / min(width, height), math.sqrt(rules.least_pixels / (width * height)))
-        return Size(math.ceil(width * scale), math.ceil(height * scale))
-    return Size(math.floor(width * scale), math.floor(height * scale))
+            long = max(1, math.floor(short * rules.ratio))
+    grown = max(rules.least_side / short, math.sqrt(rules.least_pixels / (long * short)))
+    shrunk = math.sqrt(rules.most_pixels / (long * short))
+    if grown > 1:
+        long, short = (math.ceil(side * grown - 1e-6) for side in (long, short))
+    elif shrunk < 1:
+        long, short = (max(1, math.floor(side * shrunk + 1e-9)) for side in (long, short))
+    if rules.ratio is not None:
+        # Rounding may have made it a pixel too long.
+        long = min(long, math.floor(short * rules.ratio))
+    return Size(long, short) if source.width >= source.height else Size(short, long)
 
 
 def picture_size(request: ImageRequest) -> Size:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
@@ -34,7 +32,7 @@ from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prom
 from bot.domain.prompt.tokens import PromptError
 from bot.errors import Problem, UserError
 from bot.providers.base import Engine, ImageRequest, Json
-from bot.text import Text, message
+from bot.text import message
 
 GIVEN_TWICE = message(
     "requests.given_twice", "{label} is set twice: as an option and as a flag in the prompt. Keep one of them."
@@ -60,7 +58,6 @@ TOO_FEW_ENGINES = message("requests.too_few_engines", "A comparison needs at lea
 TITLE_LENGTH = 60
 ENGINES_AT_LEAST = 2
 """Fewer engines are no comparison."""
-_BETWEEN_ENGINES = re.compile(r",|\s\+\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,32 +282,6 @@ def _comparison(command: Command, names: Sequence[str], engines: Mapping[str, En
 def _draft(spec: ImageSpec, options: ImagineOptions, engine: Engine, engines: Mapping[str, Engine]) -> ImageRequest:
     """One request for all images of a spec, with the picture that it starts from. Raises UserError."""
     return with_picture(request_for(spec, engine, engines), options, engine, sized=SIZE.name in spec.values)
-
-
-def typed_names(text: str) -> list[str]:
-    """Split a list of engines. It may also be the label of a suggestion: names with " + " between them, or a price."""
-    return [part.partition(" · ")[0].strip() for part in _BETWEEN_ENGINES.split(text)]
-
-
-def engines_named(text: str | None, engines: Mapping[str, Engine]) -> tuple[str, ...]:
-    """The engines of a comparison, typed with commas between them; all engines if none is named.
-
-    Only as many as one job can hold, the first ones.
-    """
-    names = [name for part in typed_names(text or "") if (name := typed(part)) is not None]
-    if names:
-        return tuple(names)
-    images = accumulate(engine.batch for engine in engines.values())
-    return tuple(name for name, so_far in zip(engines, images, strict=True) if so_far <= IMAGES_PER_JOB)
-
-
-def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tuple[Text, ...]]:
-    """What of a comparison each engine does not take, by its id, in words: ``a style``, ``size 100x100``."""
-    command = read_command(options)
-    if len(command.prompts) != 1:
-        return {}
-    (spec,) = specs_of(replace(options, engine=None), command.prompts, [])
-    return {engine.id: fitted(spec, engine)[1] for engine in engines}
 
 
 def _with(error: PromptError, problems: Sequence[Problem]) -> UserError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from bot.domain.edits import NAMES as OPERATIONS
 from bot.domain.engines import few, find_engine, takes_shape
 from bot.domain.options import Defaults, ImagineOptions, decoded
 from bot.domain.periods import Period
+from bot.domain.pictures import SourceKind
 from bot.domain.place import Origin
 from bot.domain.requests import Plan
 from bot.domain.word_filter import WordList
@@ -71,6 +73,20 @@ PROMPT_TOO_LONG = message(
     "This prompt is too long to check against this server's word lists. Shorten it, or use fewer choices in braces.",
 )
 
+NO_PICTURES = message(
+    "rules.no_pictures",
+    "This server doesn't allow images made from pictures. Server managers can change this with /server.",
+)
+ONLY_RESULTS = message(
+    "rules.only_results",
+    "In this server, only images that I made can be a start, not pictures that you bring. Server managers can change "
+    "this with /server.",
+)
+NO_ALLOWED_ENGINE = message(
+    "rules.no_allowed_engine",
+    "No engine that this server allows can do this: {operation}. Server managers can change this with /server.",
+)
+
 WORDS_NAMED = 10
 """The maximum number of refused words that are named at once."""
 
@@ -86,6 +102,9 @@ FORBIDDEN = frozenset(
         WORD_RESTRICTED,
         A_WORD_REFUSED,
         PROMPT_TOO_LONG,
+        NO_PICTURES,
+        ONLY_RESULTS,
+        NO_ALLOWED_ENGINE,
     )
 )
 """The codes of refusals that no other engine, size or number of images would change."""
@@ -128,6 +147,17 @@ class Privacy(StrEnum):
     FORBIDDEN = "forbidden"
 
 
+class PicturesAllowed(StrEnum):
+    """Whose pictures requests may start from. The values are stored."""
+
+    NOBODYS = "nobodys"
+    """None: images are made from words only."""
+    RESULTS = "results"
+    """Only images that the bot has made."""
+    ANYBODYS = "anybodys"
+    """Also pictures that people attach, or that they take from messages."""
+
+
 @dataclass(frozen=True)
 class Rules:
     """The rules of one server. An empty list allows everything. ``engine`` and ``size`` are defaults.
@@ -145,6 +175,7 @@ class Rules:
     engine: str | None = None
     size: str | None = None
     privacy: Privacy = Privacy.FREE
+    pictures: PicturesAllowed = PicturesAllowed.ANYBODYS
     log_channel: int | None = None
     refused: tuple[str, ...] = ()
     restricted: tuple[str, ...] = ()
@@ -197,23 +228,36 @@ class Rules:
         options: ImagineOptions,
         plan: Plan | None,
         *,
-        engines: Collection[str],
+        engines: Mapping[str, Engine],
         place: Place,
     ) -> list[Text]:
-        """Why the person may not make this here. ``engines`` are the ids of the engines that the bot has.
+        """Why the person may not make this here. ``engines`` are those that the bot has, by id.
 
         Without a ``plan``, because the options are invalid, only the typed words are checked.
         """
         found = self.problems_of_place(origin, place)
         if self.privacy is Privacy.FORBIDDEN and options.private:
             found.append(PRIVATE_OFF())
+        if options.operation.has_source:
+            found += self.problems_of_picture(None if options.source is None else options.source.kind)
         wrong = [engine for engine in plan.engines if engine not in self.engines] if plan and self.engines else []
         left = [engine for engine in self.engines if engine in engines]
-        if wrong and left:
-            found.append(ENGINE_NOT_ALLOWED(wrong=few(wrong), allowed=few(left)))
+        able = [engine for engine in left if engines[engine].doing(options.operation) is not None]
+        if wrong and able:
+            found.append(ENGINE_NOT_ALLOWED(wrong=few(wrong), allowed=few(able)))
+        elif wrong and left:
+            found.append(NO_ALLOWED_ENGINE(operation=OPERATIONS[options.operation]))
         elif wrong:
             found.append(ALLOWED_ENGINES_GONE(allowed=few(self.engines)))
         return found + self.problems_of_words(origin, texts_of(options, plan))
+
+    def problems_of_picture(self, kind: SourceKind | None) -> list[Text]:
+        """Why a request may not start from a picture of this kind (None: not known yet). A mask is no such picture."""
+        if self.pictures is PicturesAllowed.NOBODYS:
+            return [NO_PICTURES()]
+        if self.pictures is PicturesAllowed.RESULTS and kind not in (SourceKind.RESULT, None):
+            return [ONLY_RESULTS()]
+        return []
 
     def problems_of_place(self, origin: Origin, place: Place) -> list[Text]:
         """Why the person may make no images here at all."""

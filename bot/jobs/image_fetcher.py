@@ -13,9 +13,10 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt
-from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, Json, Provider
+from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
-from bot.providers.operations import Size
+from bot.providers.operations import Operation, Size
+from bot.text import Text, message
 from storage.errors import Fault, StorageError
 from storage.images import ImageFiles, NewImage
 
@@ -25,6 +26,9 @@ PATIENCE = 600.0
 """Seconds for which a download is retried if it may still succeed."""
 # Seconds between two attempts; the last value is repeated.
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
+
+RESHAPED = message("images.reshaped", "The service made it in another shape than you asked.")
+EXTENDED_DIFFERENTLY = message("images.extended_differently", "The service extended it differently than you asked.")
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -80,6 +84,7 @@ def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | Non
             "url": image.url,
             "seed": image.seed,
             "filtered": image.filtered,
+            "reshaped": image.reshaped,
             "size": str(image.size) if image.size else None,
             "bytes": image.expected_bytes,
         }
@@ -96,12 +101,20 @@ def decode_result(stored: dict[str, Any]) -> Finished:
             url=image["url"],
             seed=image["seed"],
             filtered=image["filtered"],
+            reshaped=image.get("reshaped", False),
             size=Size.parse(image["size"]) if image["size"] else None,
             expected_bytes=image["bytes"],
         )
         for image in stored["images"]
     )
     return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
+
+
+def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
+    """Return what a person should know of the images of a request."""
+    if not any(image.reshaped for image in finished.images):
+        return []
+    return [EXTENDED_DIFFERENTLY() if request.operation is Operation.OUTPAINT else RESHAPED()]
 
 
 async def fetch_images(

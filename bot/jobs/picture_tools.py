@@ -193,6 +193,10 @@ class PictureTools:
                 return None
         return None
 
+    def require_allowed(self, origin: Origin, picture: EditedPicture) -> None:
+        """Raise UserError if the server does not let people start from such a picture. Does no I/O."""
+        self._service.require_picture_allowed(origin, picture.source.kind)
+
     # --- offers -------------------------------------------------------------------------------------------------
 
     def offers(self, origin: Origin, picture: EditedPicture) -> list[Offer]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -20,8 +20,9 @@ from bot.jobs.circuit_breaker import refuse_outages
 from bot.jobs.long_prompts import LongPrompts
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import NOT_YOURS, OLD_CARD, JobStore
-from bot.jobs.view import ASKED_PRICE, CONFIRMABLE, planned_requests, price_of
+from bot.jobs.view import ASKED_PRICE, CONFIRMABLE, available_engines, planned_requests, price_of
 from bot.jobs.worker import Worker
+from bot.providers.base import Engine
 from bot.text import message
 from storage.errors import StorageError
 from storage.records import Job, JobStatus, LapseReason
@@ -51,9 +52,12 @@ class ServerRules(Protocol):
         """The rules of the server."""
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Mapping[str, Engine]
     ) -> Sequence[Problem]:
-        """Return why the server does not allow this person to make this here. ``engines`` are the offered ids."""
+        """Return why the server does not allow this person to make this here.
+
+        ``engines`` are those that the bot has, by id.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Proposals:
         """
         options, requests = ImagineOptions.from_json(job.options), planned_requests(job)
         made = Plan(options, requests, prompts=1, title="")
-        judge = partial(self._servers.problems, origin, options, made, engines=self._store.engines.keys())
+        judge = partial(self._servers.problems, origin, options, made, engines=available_engines(self._store.providers))
         problems = list(await self._long_prompts.check(options, judge))
         if self._servers.rules(origin.server_id).imposed(options).private and not job.private:
             problems.append(ALWAYS_PRIVATE_NOW)

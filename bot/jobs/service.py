@@ -16,6 +16,7 @@ from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
+from bot.domain.pictures import SourceKind
 from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import (
     Plan,
@@ -36,7 +37,7 @@ from bot.jobs.refusals import CommandRefused
 from bot.jobs.repeats import makes_the_same
 from bot.jobs.sources import PictureNotYours, Sources
 from bot.jobs.store import JobStore
-from bot.jobs.view import JobView, Progress, may_manage, price_of, require_visible
+from bot.jobs.view import JobView, Progress, available_engines, may_manage, price_of, require_visible
 from bot.jobs.worker import Worker
 from bot.providers.base import Engine, ImageRequest, WeightedText
 from bot.providers.operations import Operation, Size
@@ -104,10 +105,8 @@ class JobService:
         ask_above: Callable[[int], int | None],
         default_engine: str,
     ) -> None:
-        self.engines: dict[str, Engine] = store.engines_doing(Operation.TEXT_TO_IMAGE)
-        """The engines that make images from words, by id."""
         self.all_engines: dict[str, Engine] = store.engines
-        """All engines by id, each for its first operation."""
+        """All engines by id, each for its first operation, including those that their services no longer have."""
         self.default_engine = default_engine
         self._store = store
         self._new_jobs = new_jobs
@@ -161,7 +160,7 @@ class JobService:
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
             problems += error.problems
-        problems += self._servers.problems(origin, whole, made, engines=self.all_engines.keys())
+        problems += self._servers.problems(origin, whole, made, engines=self.available_engines)
         if made is None or problems:
             raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)
         return made
@@ -336,16 +335,28 @@ class JobService:
         return ImagineOptions(prompt=prompt, private=self.private_by_default(origin))
 
     @property
-    def retired(self) -> frozenset[str]:
-        """The ids of engines that their services no longer have."""
-        return frozenset().union(*(provider.retired for provider in self._store.providers.values()))
+    def engines(self) -> dict[str, Engine]:
+        """The engines that make images from words and that their services still have, by id."""
+        return self.engines_doing(Operation.TEXT_TO_IMAGE)
+
+    @property
+    def available_engines(self) -> dict[str, Engine]:
+        """All engines that their services still have for at least one operation, by id."""
+        return available_engines(self._store.providers)
+
+    def has_retired(self, engine: Engine) -> bool:
+        """Return whether the service no longer has this engine for this operation."""
+        return self._store.providers[engine.provider].has_retired(engine)
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
-        """Return the engines that have this operation, by id, as they are for it."""
+        """Return the engines that have this operation and that their services still have for it, by id."""
         return self._store.engines_doing(operation)
 
     def default_for(self, operation: Operation) -> str:
-        """Return the id of the engine for an operation if nobody set a default: the bot's default, or the cheapest."""
+        """Return the id of the engine for an operation if nobody set a default: the bot's default, or the cheapest.
+
+        If no engine has the operation, it is the bot's default.
+        """
         able = self.engines_doing(operation)
         if self.default_engine in able or not able:
             return self.default_engine
@@ -365,6 +376,16 @@ class JobService:
         """Return the engines that may be used there and whose services have no outage for this person."""
         out = {outage.provider for outage in self._worker.outages(origin.user_id)}
         return [engine for engine in self.offered(origin, operation) if engine.provider not in out]
+
+    def require_picture_allowed(self, origin: Origin, kind: SourceKind) -> None:
+        """Raise UserError if the server does not let people start from a picture of this kind."""
+        problems = self._servers.rules(origin.server_id).problems_of_picture(kind)
+        if problems:
+            raise UserError(*problems)
+
+    def price_of(self, engine: Engine) -> Price:
+        """Return the price of one image of the engine for its operation, as :meth:`price` does."""
+        return self.price(engine.id, engine.operation)
 
     def price(
         self, engine_id: str, operation: Operation = Operation.TEXT_TO_IMAGE, *, picture: Size | None = None

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -39,6 +38,7 @@ log = structlog.get_logger(__name__)
 IMAGE_GONE = message("sources.image_gone", "This image is no longer stored. Make it again, or attach it as a picture.")
 NOT_YOURS = message("sources.not_yours", "This starts from somebody else's picture, which only they can use.")
 NO_SUCH_PICTURE = message("sources.not_found", "You have no such picture. Pick one from the list, or attach one.")
+TOO_DETAILED = message("sources.too_detailed", "This picture is too large to send, even compressed. Use a smaller one.")
 NOTHING_MARKED = message("sources.nothing_marked", "The mask marks nothing. Paint what should change in white.")
 
 P = ParamSpec("P")
@@ -264,7 +264,7 @@ class Sources:
             yield None
             return
         engine = self._store.engines[request.engine].doing(request.operation)
-        rules = replace((engine and engine.picture) or PictureRules(), exact=True)
+        rules = (engine and engine.picture) or PictureRules()
         largest = (rules.bytes - _FORM_BYTES) // (2 if submission_id in self._shrunk else 1)
         # If no fit was asked for, the shapes differ by a few pixels at most, which are cut off.
         size, fit = picture_size(request), request.fit or Fit.CROP
@@ -272,12 +272,16 @@ class Sources:
             try:
                 stored = await self._stored(request.source)
                 path = self._files.path(stored.file or "")
-                fitted = partial(fitting.fitted, size=size, rules=rules, fit=fit, transparent=False, largest=largest)
+                fitted = partial(
+                    fitting.fitted, size=size, fit=fit, formats=rules.formats, transparent=False, largest=largest
+                )
                 picture = await self._decode(path, fitted, path, upload)
                 marked = partial(self._mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
                 pictures = Pictures(picture, await marked(request, mask))
             except UserError as error:
                 raise PictureUnusable(error.problems[0]) from error
+            except fitting.TooManyBytes as error:
+                raise PictureUnusable(TOO_DETAILED()) from error
             except decoding.Undecodable as error:
                 log.warning("source.undecodable", source=request.source, reason=str(error))
                 raise PictureUnusable(SOURCE_GONE()) from error

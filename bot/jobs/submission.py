@@ -11,7 +11,7 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images
+from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, remarks
 from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import as_stored, provider_text
 from bot.jobs.rate import Rate
@@ -377,8 +377,8 @@ class SubmissionRun:
             )
             return
         missing = self._request.images - len(fetched.kept)
-        if missing > 0:
-            problems.insert(0, MISSING_IMAGES(count=missing, asked=self._request.images))
+        problems = [MISSING_IMAGES(count=missing, asked=self._request.images), *problems] if missing > 0 else []
+        problems += remarks(self._request, finished)
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
         # Read before this submission is stored, or it would count twice.
@@ -392,7 +392,7 @@ class SubmissionRun:
             fetched.kept,
             finished.cost,
             finished_at=finished_at,
-            problems=as_stored(*problems) if missing > 0 else None,
+            problems=as_stored(*problems) if problems else None,
             beyond=finished.beyond,
         ):
             self._breaker.record_success(submission.id, submission.user_id)

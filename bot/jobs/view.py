@@ -267,6 +267,16 @@ def _view(
     )
 
 
+def available_engines(providers: Mapping[str, Provider]) -> dict[str, Engine]:
+    """Return the engines that their services still have, by id, each for its first operation."""
+    return {
+        engine.id: engine
+        for provider in providers.values()
+        for engine in provider.engines
+        if engine.id not in provider.retired
+    }
+
+
 def asks_in_place(*, private: bool, server_id: int | None, bot_present: bool) -> bool:
     """See :attr:`JobView.asked_in_place`."""
     return private or (server_id is None and bot_present)

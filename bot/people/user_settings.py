@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -88,7 +88,10 @@ _STYLES_NAMED = 20
 class UserSettingsStore:
     """Everybody's settings, kept in memory as well as in the database."""
 
-    def __init__(self, database: Database, engines: Mapping[str, Engine], default_engine: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, engines: Callable[[], Mapping[str, Engine]], default_engine: str, clock: Clock
+    ) -> None:
+        """``engines`` returns the engines that make images from words now, by id."""
         self._database = database
         self._engines = engines
         self._default_engine = default_engine
@@ -132,13 +135,16 @@ class UserSettingsStore:
     def misfits(self, settings: UserSettings) -> Iterator[Text]:
         """Yield the defaults that the person's default engine does not accept. They are skipped with that engine."""
         engine = self._engine(settings)
+        if engine is None:
+            return
         if settings.size is not None and not takes_shape(engine, settings.size):
             yield SIZE_MISFIT(engine=engine.name, size=settings.size)
         if settings.style is not None and own_name(STYLE, settings.style, engine) is None:
             yield STYLE_MISFIT(engine=engine.name, style=settings.style)
 
-    def _engine(self, settings: UserSettings) -> Engine:
-        return self._engines.get(settings.engine or "", self._engines[self._default_engine])
+    def _engine(self, settings: UserSettings) -> Engine | None:
+        engines = self._engines()
+        return engines.get(settings.engine or "") or engines.get(self._default_engine)
 
     async def _change(self, user_id: int, changes: Mapping[str, Any]) -> UserSettings:
         async with self._turn:
@@ -166,21 +172,21 @@ class UserSettingsStore:
         return value
 
     def _engine_id(self, text: str) -> str:
-        return find_engine(typed(text) or "", self._engines).id
+        return find_engine(typed(text) or "", self._engines()).id
 
     def _size(self, text: str) -> str:
-        return typed_shape(text, self._engines)
+        return typed_shape(text, self._engines())
 
     def _has_style(self, text: str) -> bool:
         """Return whether any engine has this style in its list."""
-        return any(own_name(STYLE, text, engine) is not None for engine in self._engines.values() if engine.styles)
+        return any(own_name(STYLE, text, engine) is not None for engine in self._engines().values() if engine.styles)
 
     def _style(self, text: str) -> str:
-        names = (own_name(STYLE, typed(text) or "", engine) for engine in self._engines.values())
+        names = (own_name(STYLE, typed(text) or "", engine) for engine in self._engines().values())
         found = next((name for name in names if name is not None), None)
         if found is not None:
             return found
-        styles = sorted({style for engine in self._engines.values() for style in STYLE.names(engine)})
+        styles = sorted({style for engine in self._engines().values() for style in STYLE.names(engine)})
         if not styles:
             raise UserError(NO_STYLES(style=text))
         raise UserError(STYLE_OF_NO_ENGINE(style=text, styles=few(styles, _STYLES_NAMED)))

@@ -98,7 +98,7 @@ class Aithriving(Provider):
         )
 
     def has_retired(self, engine: Engine) -> bool:
-        return (engine.id, engine.operation) in self._retired
+        return engine.id in self.retired or (engine.id, engine.operation) in self._retired
 
     def quote(self, request: ImageRequest) -> Quote:
         return self._prices.quote(self._endpoint(request), request)

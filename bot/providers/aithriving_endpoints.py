@@ -52,6 +52,8 @@ NAMES = {
 }
 """The display name of each engine, in the order of the list."""
 
+SD3_FAMILY = "sd3"
+_OF_SD3 = (SD3_LARGE, SD3_TURBO, SD3_MEDIUM)
 SD3_PATHS = ("sdv3", "sd3")
 """The two spellings in the path of SD3: that of the page's table, and that of its example."""
 RATIOS = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
@@ -251,7 +253,7 @@ def endpoints(sd3_paths: Iterable[str] = SD3_PATHS) -> tuple[Endpoint, ...]:
             (_STYLED, _WIDTH, _HEIGHT, _RATIO, _NEGATIVE, _SEED),
             price="ultra",
         ),
-        *(row for engine in (SD3_LARGE, SD3_TURBO, SD3_MEDIUM) for row in _sd3(engine, tuple(sd3_paths))),
+        *(row for engine in _OF_SD3 for row in _sd3(engine, tuple(sd3_paths))),
         _edit(Operation.INPAINT, "inpaint", _ANY_RATIO, _PROMPT, _NEGATIVE),
         _edit(Operation.ERASE, "erase", _ANY_RATIO),
         _edit(
@@ -356,4 +358,5 @@ def _engine(row: Endpoint, styles: tuple[str, ...], price: Quote) -> Engine:
         price=price,
         operation=row.operation,
         picture=row.rules if row.uploads else None,
+        family=SD3_FAMILY if row.engine in _OF_SD3 else "",
     )

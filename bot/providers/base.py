@@ -87,7 +87,7 @@ class Engine:
     requires of that picture. ``images_per_submission`` is the number of images that one paid request can make. If it is
     1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
     takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
-    expensive. ``others`` are the same engine's other operations.
+    expensive. ``others`` are the same engine's other operations. Engines of one ``family`` make similar images.
     """
 
     id: str
@@ -110,6 +110,7 @@ class Engine:
     picture: PictureRules | None = None
     others: tuple[Engine, ...] = ()
     batch: int = 1
+    family: str = ""
 
     def doing(self, operation: Operation) -> Engine | None:
         """Return the engine for this operation, or None if it does not have it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from bot.domain.requests import Plan
 from bot.domain.rules import ALWAYS_PRIVATE, NO_RULES, Place, Privacy, Rules, texts_of
 from bot.errors import Problem, UserError
 from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, in_force, too_many_images, uses_of
+from bot.providers.base import Engine
 from bot.text import Text, message
 from storage import jobs as job_rows
 from storage import ledger, settings
@@ -111,11 +112,11 @@ class Servers:
         return NO_RULES if server_id is None else self._rules.get(server_id, NO_RULES)
 
     def problems(
-        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Collection[str]
+        self, origin: Origin, options: ImagineOptions, plan: Plan | None, *, engines: Mapping[str, Engine]
     ) -> list[Text]:
         """Return why the server does not let the person make this here. Does no I/O.
 
-        ``engines`` are the ids of the bot's engines.
+        ``engines`` are the bot's engines, by id.
         """
         if origin.server_id is None:
             return []
@@ -160,6 +161,8 @@ class Servers:
         found = rules.problems_of_place(origin, self.place(origin))
         if rules.privacy is Privacy.FORCED:
             found.append(ALWAYS_PRIVATE())
+        if options.source is not None:
+            found += rules.problems_of_picture(options.source.kind)
         return found + rules.problems_of_words(origin, texts_of(options, None))
 
     def layers(self, origin: Origin, own: Defaults, engines: Sequence[str], usual: str) -> tuple[Defaults, ...]:

@@ -10,9 +10,10 @@ import discord
 from discord import ui
 
 from bot.domain.characters import typed
-from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
 from bot.domain.form_data import Draft
 from bot.domain.options import NEGATIVE, ImagineOptions
+from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.providers.operations import Operation
@@ -222,6 +223,8 @@ class EditForms:
         operation = draft.base.operation
         offered = {engine.id: engine for engine in self._service.offered(origin, operation)}
         engines = offered or self._service.engines_doing(operation)
+        if not engines:
+            raise UserError(NOT_OFFERED(operation=NAMES[operation]))
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
         await show_form(interaction, form)

@@ -84,8 +84,8 @@ class ListPages:
     async def _engines(self, interaction: Interaction, page: int, rest: str) -> Sheet:
         service = self._service
         default = service.engine_by_default(origin_of(interaction))
-        engines, retired = service.engines.values(), service.retired
-        return Sheet(engines_card(engines, service.price, default=default, page=page, retired=retired))
+        engines, retired = service.all_engines.values(), service.has_retired
+        return Sheet(engines_card(engines, service.price_of, default=default, page=page, retired=retired))
 
 
 def wanted_of(rest: str, engines: Iterable[str]) -> JobFilter:

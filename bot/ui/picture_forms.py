@@ -15,8 +15,7 @@ from bot.errors import UserError
 from bot.jobs.picture_tools import Offer
 from bot.text import Text, message, t
 from bot.ui.cards.layout import facts
-from bot.ui.cards.picture_panel import price_text
-from bot.ui.cards.wording import plain
+from bot.ui.cards.wording import plain, price_text
 from bot.ui.client import Interaction
 from bot.ui.forms import FORM_SECONDS
 from bot.ui.interactions import handle

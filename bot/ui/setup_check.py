@@ -86,7 +86,7 @@ class SetupCheck:
         access = await self._access.of(origin)
         lacks = lacking_here(interaction)
         before = steps_before(access, lacks, limited=self._problems.limited(server_id))
-        engine = self._service.engines[access.default].name
+        engine = self._service.all_engines[access.default].name
         if job_id is None:
             known = {*access.place, *access.limits, *access.operators}
             others = [problem for problem in problems if problem not in known]

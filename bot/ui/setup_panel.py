@@ -21,6 +21,7 @@ from bot.domain.rules import Privacy
 from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
+from bot.providers.operations import Operation
 from bot.servers.settings import CREDITS_AT_MOST, CREDITS_RANGE, Servers, require_manager
 from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, ServerSetup, SetupDraft, merged_words, rebased, suggestions
 from bot.text import message, t
@@ -180,13 +181,14 @@ class SetupPanel:
     def _engine(self, server_id: int) -> str:
         """The engine whose price the suggestions are made from."""
         rules, engines = self._servers.rules(server_id), self._service.engines
-        default = rules.defaults(list(engines), self._service.default_engine).engine
-        return default if default in engines else self._service.default_engine
+        usual = self._service.default_for(Operation.TEXT_TO_IMAGE)
+        default = rules.defaults(list(engines), usual).engine
+        return default if default in engines else usual
 
     def _panel(self, interaction: Interaction, draft: SetupDraft, *problems: Words) -> ui.LayoutView:
         guild = _guild(interaction)
         operator = self._setup.operator
-        engine = self._service.engines[self._engine(guild.id)]
+        engine = self._service.all_engines[self._engine(guild.id)]
         price = self._service.price(engine.id)
 
         def exists(id_: int) -> bool:

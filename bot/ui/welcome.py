@@ -9,6 +9,7 @@ import discord
 import structlog
 
 from bot.jobs.service import JobService
+from bot.providers.operations import Operation
 from bot.servers.settings import Servers
 from bot.servers.welcomes import Welcomes
 from bot.text import Message, Text, message, read_in
@@ -40,7 +41,7 @@ class StartProblems:
             yield NO_LIMIT
         if self._demo:
             yield ONLY_DEMO
-        yield from missing_in(guild, self._servers.rules(guild.id), self._service.all_engines)
+        yield from missing_in(guild, self._servers.rules(guild.id), self._service.available_engines)
 
     def limited(self, server_id: int) -> bool:
         """Whether spending is limited in the server, or all of its engines are free."""
@@ -88,7 +89,7 @@ class Welcomer:
             log.info("welcome.no_channel", server=guild.id)
             return
         read_in(guild.preferred_locale.value)
-        engine = self._service.engines[self._service.default_engine]
+        engine = self._service.all_engines[self._service.default_for(Operation.TEXT_TO_IMAGE)]
         card = welcome_card(
             self._mention,
             engine=safe(engine.name, 80),

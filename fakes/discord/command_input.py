@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fakes.discord.constants import Json
@@ -46,7 +47,8 @@ def _wire(world: World, where: Channel, value: Any, resolved: dict[str, Json]) -
         resolved.setdefault("channels", {})[str(value.id)] = channel_json(value) | {"permissions": "0"}
         return str(value.id)
     if isinstance(value, Upload):
-        attachment = new_attachment(world, where, value)
+        # The bot downloads what people attach, so its bytes are kept even if those of messages are not.
+        attachment = replace(new_attachment(world, where, value), data=value.data)
         world.attachments[attachment.id] = attachment
         resolved.setdefault("attachments", {})[str(attachment.id)] = attachment_json(attachment, ephemeral=True)
         return str(attachment.id)

@@ -16,7 +16,9 @@ from fakes.discord.message_limits import REQUEST_LIMIT, Draft, message_faults
 from fakes.discord.model import Attachment, Body, Channel, Interaction, Message, Upload, User, World, digest
 from fakes.discord.requests import Call
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of JPEG segments that contain the size."""
 EDITABLE = MessageFlag.COMPONENTS_V2
 
 
@@ -154,7 +156,7 @@ def _attach(world: World, channel: Channel, upload: Upload, told: Json) -> Attac
 def new_attachment(world: World, channel: Channel, upload: Upload, description: str | None = None) -> Attachment:
     """A file as Discord stores it, with its download URL."""
     number = world.ids.next()
-    width, height = _png_size(upload.data)
+    width, height = _size(upload.data)
     return Attachment(
         id=number,
         filename=upload.filename,
@@ -169,8 +171,19 @@ def new_attachment(world: World, channel: Channel, upload: Upload, description: 
     )
 
 
-def _png_size(data: bytes) -> tuple[int | None, int | None]:
-    if not data.startswith(_PNG) or len(data) < 24:
-        return None, None
-    width, height = struct.unpack(">II", data[16:24])
-    return width, height
+def _size(data: bytes) -> tuple[int | None, int | None]:
+    """Width and height of a PNG or JPEG file."""
+    if data.startswith(_PNG) and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return width, height
+    return _jpeg_size(data) if data.startswith(_JPEG) else (None, None)
+
+
+def _jpeg_size(data: bytes) -> tuple[int | None, int | None]:
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] in _FRAMES:
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return width, height
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return None, None

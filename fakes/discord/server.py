@@ -6,6 +6,7 @@ import hashlib
 import json
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -52,6 +53,8 @@ class Server:
         """True: a violation fails every wait at once, so that a test fails early."""
         self.judge_answers = False
         """True: the loopback Discord's own responses are validated against the schema too."""
+        self.inspect: Callable[[Upload], object] = lambda upload: None
+        """Called with each file that the bot uploads, before its bytes may be dropped."""
         self.calls: list[Call] = []
         self.violations: list[Violation] = []
         self._runner: web.AppRunner | None = None
@@ -82,11 +85,31 @@ class Server:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _download(self, request: web.Request) -> web.Response:
-        attachment = self.world.attachments.get(int(request.match_info["number"]))
-        if attachment is None or attachment.data is None or "hm" not in request.query:
-            return web.Response(status=404, text="This content is no longer available.")
-        return web.Response(body=attachment.data, content_type=attachment.media_type)
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        """Serve an attachment. Faults affect it as they affect other requests, by its path."""
+        query = dict(request.query)
+        call = Call(request.method, request.path, query, request.headers.get("Authorization"), "", request=request)
+        self.calls.append(call)
+        try:
+            reply = await self._stored_file(call, request.match_info["number"])
+        except Cut:
+            self._cut(request)
+            return web.Response(status=500)
+        call.request, call.status = None, reply.status
+        self.world.changes.notify()
+        body = reply.json if isinstance(reply.json, bytes) else json.dumps(reply.json).encode()
+        return web.Response(status=reply.status, body=body, headers=reply.headers)
+
+    async def _stored_file(self, call: Call, number: str) -> Reply:
+        """Find an attachment. Raises Cut."""
+        if reply := await self.faults.at(Moment.BEFORE, call):
+            return reply
+        attachment = self.world.attachments.get(int(number))
+        if attachment is None or attachment.data is None or "hm" not in call.query:
+            reply = Reply(404, b"This content is no longer available.", {"Content-Type": "text/plain"})
+        else:
+            reply = Reply(200, attachment.data, {"Content-Type": attachment.media_type})
+        return await self.faults.at(Moment.AFTER, call) or reply
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         call = Call(
@@ -153,6 +176,8 @@ class Server:
             call.parse()
         except MalformedBodyError as error:
             found.append(("wire", str(error)))
+        for upload in call.files:
+            self.inspect(upload)
         if route is None:
             found.append(("wire", "the loopback Discord does not play this route"))
         elif self.schema is not None and not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,10 +18,12 @@ from fakes.discord.constants import NO_FLAG, Answer, Kind, MessageFlag
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Body, Interaction, Message
-from fakes.services import Bill, Call
+from fakes.services import Bill, Call, Upload
 
-PRICES = {AI_CLIENT: 5000, CORE: 6000}
-ROUTES = {AI_CLIENT: "ai-client.entry", CORE: "aithriving.core"}
+EDIT = "aithriving/edit"
+PRICES = {AI_CLIENT: 5000, CORE: 6000, EDIT: 8000}
+ROUTES = {AI_CLIENT: "ai-client.entry", CORE: "aithriving.core", EDIT: "aithriving.search_and_replace"}
+PICTURE = Upload("source.jpg", "image/jpeg", 100, "digest")
 
 
 class Story:
@@ -34,7 +37,7 @@ class Story:
         self.bills: list[Bill] = []
         self.books = Books()
         self.ending = Ending(0, 0, "")
-        self.jobs = 2
+        self.jobs = 3
         for engine in PRICES:
             self.ask(engine)
             self.pay(len(self.asks))
@@ -63,10 +66,12 @@ class Story:
         card = {"type": 17, "id": RESULT, "components": parts}
         message.history.append(Body(words, (), (card,), (), NO_FLAG))
 
-    def call(self, number: int, *, accepted: bool = True) -> None:
+    def call(self, number: int, *, accepted: bool = True, status: int = 200) -> None:
         route = ROUTES[self.asks[number - 1].engine]
         body: dict[str, Any] = {"prompt": prompt(number)}
-        self.calls.append(Call(len(self.calls), route, "POST", "/", body, {}, accepted=accepted, status=200))
+        files = {"image": PICTURE} if route == ROUTES[EDIT] else {}
+        count = len(self.calls)
+        self.calls.append(Call(count, route, "POST", "/", body, {}, accepted=accepted, status=status, files=files))
 
     def bill(self, number: int) -> None:
         engine = self.asks[number - 1].engine
@@ -139,6 +144,37 @@ def called_twice(story: Story) -> None:
     story.call(2, accepted=False)
 
 
+def edited_twice(story: Story) -> None:
+    story.call(3, accepted=False)
+
+
+def edit_nobody_asked(story: Story) -> None:
+    body: dict[str, Any] = {"prompt": "a paper kite"}
+    story.calls.append(Call(9, "aithriving.sdv3.image_to_image", "POST", "/", body, {}, accepted=True, status=200))
+
+
+def sent_with_a_place(story: Story) -> None:
+    story.calls[-1].files = {"image": replace(PICTURE, metadata=("exif",))}
+
+
+def shown_with_a_place(story: Story) -> None:
+    story.ending.places.append("sent to Discord: 1.png")
+
+
+def picture_of_nobody(story: Story) -> None:
+    story.ending.strays.append("s0123.png")
+
+
+def picture_gone(story: Story) -> None:
+    story.ending.missing.append("s0123.png")
+
+
+def too_large_once(story: Story) -> None:
+    story.ask(EDIT)
+    story.call(4, accepted=False, status=413)
+    story.fails(4)
+
+
 def sent_before_a_confirmation(story: Story) -> None:
     story.asks[1].asks_first = True
 
@@ -195,7 +231,7 @@ def sent_again_and_again(story: Story) -> None:
 
 def failed_without_being_sent(story: Story) -> None:
     story.ask(CORE)
-    story.fails(3)
+    story.fails(4)
 
 
 def shared_twice(story: Story) -> None:
@@ -227,7 +263,7 @@ def answered_late(story: Story) -> None:
 
 def held_up(story: Story) -> None:
     story.ending.noted.unconcerned += story.asks
-    story.ending.noted.shown_after.update({story.asks[0]: 2.0, story.asks[1]: 122.0})
+    story.ending.noted.shown_after.update({story.asks[0]: 2.0, story.asks[1]: 122.0, story.asks[2]: 2.0})
 
 
 def never_shown(story: Story) -> None:
@@ -245,11 +281,11 @@ def left_behind(story: Story) -> None:
 
 def nobody_asked(story: Story) -> None:
     story.asks.pop()
-    story.jobs = 1
+    story.jobs = 2
 
 
 def too_few(story: Story) -> None:
-    story.jobs = 3
+    story.jobs = 4
 
 
 def books_differ(story: Story) -> None:
@@ -275,6 +311,13 @@ def it_crashed_at_the_end(story: Story) -> None:
         (lost_while_working, "lost"),
         (sent_twice, "ai-client submits above one a submission"),
         (called_twice, "aithriving calls above one a submission"),
+        (edited_twice, "aithriving calls above one a submission"),
+        (edit_nobody_asked, "paid requests that nobody asked for"),
+        (sent_with_a_place, "uploads with metadata"),
+        (shown_with_a_place, "files that say where a photo was taken"),
+        (picture_of_nobody, "files of the last life that no record owns"),
+        (picture_gone, "files that are gone though a record owns them"),
+        (too_large_once, "given up, though nothing was sent"),
         (sent_before_a_confirmation, "paid requests before a confirmation"),
         (charged_for_a_failure, "charged but neither shown nor in the history"),
         (billed_twice, "difference beyond the unknown outcomes, commands"),
@@ -329,8 +372,25 @@ def test_a_private_result_may_be_shared_once_and_a_cancelled_command_may_stay_un
     original.only_for = shared.person.user
     story.say(story.message(), picture=2)
     story.ask(CORE)
-    story.fails(3)
-    story.asks[2].cancelled = True
+    story.fails(4)
+    story.asks[3].cancelled = True
+    assert wrong(story.told()) == []
+
+
+def test_an_upload_that_was_too_large_twice_may_be_given_up() -> None:
+    story = Story()
+    too_large_once(story)
+    story.call(4, accepted=False, status=413)
+    assert wrong(story.told()) == []
+
+
+def test_a_panel_of_a_result_is_no_second_delivery() -> None:
+    story = Story()
+    panel = story.message()
+    item = {"media": {"url": "attachment://x.jpg"}, "description": prompt(1)}
+    button = {"type": 2, "style": 2, "label": "Original file", "custom_id": "picture:original:1-1"}
+    parts = ({"type": 17, "id": RESULT, "components": [{"type": 12, "items": [item]}, button]},)
+    panel.history.append(Body("", (), parts, (), NO_FLAG))
     assert wrong(story.told()) == []
 
 

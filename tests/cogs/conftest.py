@@ -280,3 +280,8 @@ def _cause(error: BaseException) -> BaseException:
 
 def engine(studio: Studio, engine_id: str) -> Engine:
     return studio.runtime.service.engines[engine_id]
+
+
+def retire(studio: Studio, engine_id: str) -> None:
+    """Make the service no longer have this engine, as the bot learns it from an answer."""
+    studio.runtime.providers[engine_id.partition("/")[0]].retired.add(engine_id)

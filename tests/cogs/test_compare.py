@@ -102,6 +102,19 @@ async def test_engines_can_be_chosen(studio: Studio) -> None:
     assert "Stable Diffusion XL" not in card(result).text
 
 
+async def test_without_engines_it_makes_nothing_dearer_than_needed(studio: Studio) -> None:
+    """The four cheapest, with one of those that are alike; the most expensive engine only if it is named."""
+    await compare(studio)
+    assert (await studio.job()).options["engines"] == [BASIC, XL, CORE, "aithriving/sd3-large"]
+    assert studio.stand_in.calls == []
+
+
+async def test_without_engines_only_allowed_ones_are_compared(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", engines=f"{CORE} aithriving/ultra")
+    await compare(studio)
+    assert (await studio.job()).options["engines"] == [CORE, "aithriving/ultra"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

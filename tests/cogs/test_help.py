@@ -11,6 +11,7 @@ import pytest
 import simcord
 from discord import app_commands
 
+from bot.domain.edits import NAMES
 from bot.domain.engines import UNKNOWN_ENGINE
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import plan, read_command
@@ -19,11 +20,12 @@ from bot.errors import UserError
 from bot.jobs.provider_text import TEXTS
 from bot.people.user_settings import UserSettings
 from bot.providers.errors import Reason
+from bot.providers.operations import Operation
 from bot.servers.settings import NOT_A_MANAGER
 from bot.ui.cards.buttons import OLD_LIST, menu_id
-from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, EXACT_PRICE
+from bot.ui.cards.engines import DEFAULT, DOES, DOES_AND_COSTS, EXACT_PRICE, RETIRED
 from bot.ui.cards.help import EXAMPLES, FOR_ADMINS, OVERVIEW, SUBJECTS, Subject, explained
-from bot.ui.cards.wording import safe
+from bot.ui.cards.wording import FROM_TO, safe
 from fakes.services import retired
 from storage.records import JobStatus
 from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, told
@@ -274,11 +276,12 @@ async def test_an_engine_supports_each_mark(studio: Studio, mark: str) -> None:
 
 async def test_engines_are_listed_with_prices(studio: Studio) -> None:
     shown = told(await studio.ada.slash(studio.channel, "engines"))
-    for engine in studio.runtime.service.engines.values():
+    for engine in studio.runtime.service.all_engines.values():
         assert f"**{engine.name}**" in shown.text
     assert f"Stable Image Core** · {DEFAULT}" in shown.text
-    assert str(EXACT_PRICE(price="6 credits")) in shown.text
-    assert str(ESTIMATED_PRICE(price="0.4 to 2 credits")) in shown.text
+    assert str(DOES(operation=NAMES[Operation.TEXT_TO_IMAGE], price="6")) in shown.text
+    assert str(DOES(operation=NAMES[Operation.IMAGE_TO_IMAGE], price=FROM_TO(low=400, high=2000))) in shown.text
+    assert str(DOES(operation=NAMES[Operation.ERASE], price="6")) in shown.text
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
     mine = told(await studio.ada.slash(studio.channel, "engines")).text
     assert f"Stable Diffusion 1.6** · {DEFAULT}" in mine
@@ -296,7 +299,8 @@ async def test_the_engines_are_listed_while_one_of_them_is_retired(studio: Studi
     await studio.finish()
     assert shows(card(result).text, TEXTS[Reason.RETIRED](label="AI Thriving"))
     assert f"Stable Image Core** · {DEFAULT}" in told(await studio.ada.slash(studio.channel, "engines")).text
-    assert "16 credits" in told(await studio.ada.slash(studio.channel, "engines", engine="aithriving/ultra")).text
+    only = told(await studio.ada.slash(studio.channel, "engines", engine="aithriving/ultra"))
+    assert shows(only.text, DOES_AND_COSTS(operation=NAMES[Operation.TEXT_TO_IMAGE], price=RETIRED))
 
 
 @pytest.mark.parametrize("name", [CORE, BASIC, "stable diffusion 1.6"])

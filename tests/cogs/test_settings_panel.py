@@ -22,7 +22,7 @@ from bot.ui.cards.settings import (
     SET,
     YES,
 )
-from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, told
+from tests.cogs.conftest import BASIC, CORE, Shown, Studio, card, engine, retire, told
 from tests.cogs.test_threads import forge
 from tests.doubles.forms import filled, send
 from tests.doubles.texts import shows
@@ -169,18 +169,16 @@ async def test_a_forged_button_concerns_only_the_settings_of_the_person_who_pres
     assert mine(studio) == UserSettings(images=2)
 
 
-async def test_a_choice_that_is_no_longer_offered_is_refused(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_choice_that_is_no_longer_offered_is_refused(studio: Studio) -> None:
     shown = await panel(studio)
-    monkeypatch.delitem(studio.runtime.service.engines, XL)
+    retire(studio, XL)
     refused = await choose(studio, shown, "engine", XL)
     assert shows(told(refused).text, OLD_LIST)
     assert mine(studio) == UserSettings()
-    monkeypatch.undo()
 
 
-async def test_an_engine_that_is_gone_is_still_shown(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_engine_that_is_gone_is_still_shown(studio: Studio) -> None:
     await studio.ada.slash(studio.channel, "settings set", engine=XL)
-    monkeypatch.delitem(studio.runtime.service.engines, XL)
+    retire(studio, XL)
     (label,) = (await panel(studio)).selected(menu_id("setting", "engine"))
     assert XL in label
-    monkeypatch.undo()

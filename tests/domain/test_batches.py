@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alternatives import Changes, alternatives
+from bot.domain.comparison import engines_named, engines_to_compare, left_out
 from bot.domain.engines import IMAGES_TOGETHER, ImageSpec, accepts
 from bot.domain.options import IMAGES, IMAGES_PER_JOB, Defaults, ImagineOptions
 from bot.domain.requests import (
@@ -19,8 +20,6 @@ from bot.domain.requests import (
     WRONG_NUMBER_OF_IMAGES,
     Plan,
     completed,
-    engines_named,
-    left_out,
     plan,
     read_command,
 )
@@ -106,8 +105,8 @@ def test_in_a_comparison_it_makes_a_whole_batch() -> None:
 
 def test_a_comparison_of_all_engines_stays_within_a_job() -> None:
     many = {f"grid/{number}": replace(FOURS, id=f"grid/{number}") for number in range(5)}
-    assert engines_named(None, {XL.id: XL, **many}) == (XL.id, "grid/0", "grid/1")
-    assert engines_named("grid/0, grid/4", many) == ("grid/0", "grid/4")
+    assert engines_to_compare([XL, *many.values()], lambda _: 1) == (XL.id, "grid/0", "grid/1")
+    assert engines_named("grid/0, grid/4") == ("grid/0", "grid/4")
 
 
 def offered(*, default: Engine = FOURS, **typed: Any) -> list[Changes]:

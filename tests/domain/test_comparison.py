@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.domain.command_line import command_line
+from bot.domain.comparison import COMPARED_AT_MOST, engines_named, engines_to_compare, left_out
 from bot.domain.engines import UNKNOWN_ENGINE
 from bot.domain.options import NOT_A_SIZE, OPTIONS, SEED, SIZE, STYLE, WEIGHTS, ImagineOptions
 from bot.domain.requests import (
@@ -14,8 +17,6 @@ from bot.domain.requests import (
     TOO_MANY_IMAGES_OF_ENGINES,
     WRONG_NUMBER_OF_IMAGES,
     Plan,
-    engines_named,
-    left_out,
     plan,
     read_command,
 )
@@ -86,8 +87,23 @@ def test_values_out_of_range_and_unknown_names_are_left_out_by_engine() -> None:
 def test_engines_may_be_named_in_any_way_and_count_once() -> None:
     found = comparison(ImagineOptions("a fox", engines=("core", "Easel XL", "pencil/core")))
     assert found.options.engines == (CORE.id, XL.id)
-    assert engines_named(" core ,, xl ", ENGINES) == ("core", "xl")
-    assert engines_named(None, ENGINES) == engines_named(" , ", ENGINES) == ALL
+    assert engines_named(" core ,, xl ") == ("core", "xl")
+    assert engines_named(None) == engines_named(" , ") == ()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9])
+def test_a_comparison_that_names_no_engine_makes_nothing_dearer_than_needed(count: int) -> None:
+    crowd = [replace(CORE, id=f"crowd/{number}") for number in range(count)]
+    prices = {engine.id: 1000 * (count - number) for number, engine in enumerate(crowd)}
+    found = engines_to_compare(crowd, lambda engine: prices[engine.id])
+    assert [prices[engine_id] for engine_id in found] == sorted(prices.values())[:COMPARED_AT_MOST]
+
+
+def test_it_takes_one_engine_of_a_family() -> None:
+    family = [replace(CORE, id=f"family/{number}", family="alike") for number in range(3)]
+    prices = {"family/0": 8, "family/1": 7, "family/2": 8, XL.id: 5, BASIC.id: 9}
+    found = engines_to_compare([*family, XL, BASIC], lambda engine: prices[engine.id])
+    assert found == (XL.id, "family/1", BASIC.id)
 
 
 def refusal(options: ImagineOptions) -> list[str]:

@@ -24,6 +24,7 @@ from bot.domain.edits import (
     SQUARE_ALREADY,
     margins_of,
     picture_size,
+    same_shape,
     sent_size,
 )
 from bot.domain.engines import NOT_TAKEN_BY_ANY, STRENGTH_WITHOUT_PICTURE
@@ -43,6 +44,7 @@ RULES = PictureRules()
 
 sides = st.integers(64, 6000)
 sizes = st.builds(Size, sides, sides)
+any_sizes = st.builds(Size, st.integers(1, 9_000), st.integers(1, 9_000))
 
 
 def requests(options: ImagineOptions) -> tuple[ImageRequest, ...]:
@@ -111,19 +113,61 @@ def test_no_margin_is_above_the_limit_and_zooming_keeps_the_shape(size: Size, na
 # --- sizes and shapes -----------------------------------------------------------------------------------------------
 
 
-@given(sizes, st.sampled_from(Fit))
-def test_a_picture_is_sent_inside_the_rules(size: Size, fit: Fit) -> None:
-    sent = sent_size(size, RULES, fit)
+@pytest.mark.parametrize("rules", [RULES, PictureRules(least_side=320, most_pixels=1_048_576, ratio=1.5)])
+@given(size=any_sizes, fit=st.sampled_from([None, *Fit]))
+def test_a_picture_is_sent_inside_the_rules(rules: PictureRules, size: Size, fit: Fit | None) -> None:
+    sent = sent_size(size, rules, fit)
+    if fit is None and sent is None:
+        return
     assert sent is not None
-    assert RULES.least_pixels <= sent.pixels <= RULES.most_pixels
-    assert min(sent.width, sent.height) >= RULES.least_side
-    assert max(sent.width, sent.height) <= 2.55 * min(sent.width, sent.height)
+    assert rules.least_pixels <= sent.pixels <= rules.most_pixels
+    assert min(sent.width, sent.height) >= rules.least_side
+    assert max(sent.width, sent.height) <= (rules.ratio or 1) * min(sent.width, sent.height)
+    assert sent.width == sent.height or (sent.width > sent.height) == (size.width > size.height)
 
 
 @given(sizes)
-def test_only_a_long_picture_has_to_be_cropped_or_padded(size: Size) -> None:
-    long = max(size.width, size.height) > 2.5 * min(size.width, size.height)
-    assert (sent_size(size, RULES, None) is None) == long
+def test_a_picture_within_the_rules_is_sent_as_it_is(size: Size) -> None:
+    if size.pixels <= RULES.most_pixels and max(size.width, size.height) <= 2.5 * min(size.width, size.height):
+        assert {sent_size(size, RULES, fit) for fit in (None, *Fit)} == {size}
+
+
+@given(any_sizes, any_sizes)
+def test_shapes_are_the_same_in_both_directions_or_in_none(one: Size, other: Size) -> None:
+    assert same_shape(one, other) == same_shape(other, one)
+    assert same_shape(one, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Size(1024, 1024), Size(512, 512), True),
+        (Size(1024, 1000), Size(512, 512), True),
+        (Size(1024, 980), Size(512, 512), False),
+        (Size(1344, 768), Size(1920, 1080), True),
+        (Size(1080, 1920), Size(1920, 1080), False),
+    ],
+)
+def test_which_shapes_are_the_same(one: Size, other: Size, same: bool) -> None:
+    assert same_shape(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("size", "rules", "decides"),
+    [
+        (Size(2500, 1000), RULES, False),
+        (Size(2540, 1000), RULES, False),  # A few pixels are cut off.
+        (Size(2600, 1000), RULES, True),
+        (Size(1000, 2600), RULES, True),
+        (Size(1000, 9000), PictureRules(ratio=None), False),
+    ],
+)
+def test_only_a_long_picture_has_to_be_cropped_or_padded(size: Size, rules: PictureRules, decides: bool) -> None:
+    assert (sent_size(size, rules, None) is None) is decides
+
+
+def test_a_tiny_picture_is_enlarged() -> None:
+    assert sent_size(Size(16, 12), RULES, None) == Size(86, 64)
 
 
 def test_a_picture_of_another_shape_than_the_asked_one_needs_a_decision() -> None:

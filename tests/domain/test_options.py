@@ -103,9 +103,9 @@ def test_a_row_is_enough_for_the_left_out_list_of_a_comparison() -> None:
 
 @pytest.mark.usefixtures("two_more")
 def test_a_row_is_enough_for_the_card_of_an_engine() -> None:
-    words = said(engine_card(BASIC, Price(400, 2000, exact=False), default=False))
+    words = said(engine_card(BASIC, lambda _: Price(400, 2000, exact=False), default=""))
     assert "Mood: grim, merry" in words
-    assert str(MOOD.label) not in said(engine_card(XL, Price(400, 2000, exact=False), default=False))
+    assert str(MOOD.label) not in said(engine_card(XL, lambda _: Price(400, 2000, exact=False), default=""))
 
 
 def test_every_option_can_be_stored_sent_and_set_as_a_default() -> None:

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot.jobs.image_fetcher import EXTENDED_DIFFERENTLY, RESHAPED, remarks
 from bot.jobs.polling import DOUBTED_FOR, DOUBTED_LOOKS
 from bot.jobs.provider_text import SAYING
 from bot.jobs.submission import MISSING_IMAGES
 from bot.providers.base import Cost, Failed, Finished, Gone, PollResult, Waiting
 from bot.providers.errors import Busy, NotFound, ProviderError, Reason, Refused, Unreachable
+from bot.providers.operations import Operation
 from storage import reconcile
 from storage import submissions as submission_rows
 from storage.records import EventReason, JobStatus, SubmissionStatus
@@ -333,3 +335,18 @@ async def test_no_image_that_can_be_fetched_is_free(workshop: Workshop) -> None:
     totals = await workshop.totals()
     assert (totals.spent, totals.in_flight) == (0, 0)
     assert await beyond(workshop) == [(job_id, 10_000, 0)]
+
+
+async def test_an_image_in_another_shape_than_asked_is_delivered_and_the_card_says_so(workshop: Workshop) -> None:
+    made = finished(millicredits=5000)
+    other = replace(made, images=tuple(replace(each, reshaped=True) for each in made.images))
+    workshop.provider.enqueue("poll", other)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert (view.job.status, view.captured) == (JobStatus.DELIVERED, 5000)
+    (submission,) = view.submissions
+    assert submission.problems == (RESHAPED(),)
+    extended = replace(submission.request, operation=Operation.OUTPAINT)
+    assert remarks(extended, other) == [EXTENDED_DIFFERENTLY()]
+    assert remarks(extended, made) == []

@@ -225,7 +225,7 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         ask_above=lambda _: None,
         default_engine=engine,
     )
-    personal = UserSettingsStore(database, jobs.engines, engine, clock)
+    personal = UserSettingsStore(database, lambda: jobs.engines, engine, clock)
     notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
     delivery = JobCards(
         jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier

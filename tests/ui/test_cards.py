@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, SEED
 from bot.jobs.results import JobDetails
 from bot.jobs.store import CANCELLED
 from bot.jobs.submission import MISSING_IMAGES
@@ -21,7 +20,6 @@ from bot.text import Text
 from bot.ui.cards import details, waiting
 from bot.ui.cards import job as cards
 from bot.ui.cards.details import details_card
-from bot.ui.cards.engines import DEFAULT, ESTIMATED_PRICE, RETIRED, TOGETHER, engine_card, engines_card
 from bot.ui.cards.event_log import log_card
 from bot.ui.cards.help import EXAMPLES, SUBJECTS, help_card, subject_card
 from bot.ui.cards.job import ShownImage, cost_text, failure_card, result_card
@@ -32,9 +30,8 @@ from bot.ui.cards.waiting import changes_at, waiting_card
 from bot.ui.cards.wording import units
 from storage.records import Event, EventReason, JobStatus, SubmissionStatus
 from tests.doubles.cards import check, everything, labels, said
-from tests.doubles.engines import ENGINES
 from tests.doubles.texts import shows
-from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view
+from tests.doubles.views import NOW, image, job, request, submission, view
 
 COMPONENTS_V2 = 1 << 15
 
@@ -270,34 +267,6 @@ def test_a_removed_engine_is_shown_by_its_id() -> None:
 # --- lists --------------------------------------------------------------------------------------------------------
 
 
-def test_the_engines_are_listed_with_options_and_prices() -> None:
-    card = engines_card(ENGINES.values(), lambda _: Price(400, 2000, exact=False), default="pencil/core")
-    check(card)
-    spoken = said(card)
-    assert f"**Pencil Core** · {DEFAULT}" in spoken
-    assert f"{ESTIMATED_PRICE(price='0.4 to 2 credits')} · pencil/basic-1.6" in spoken
-    assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
-    assert "1024x1024 (square)" in spoken
-
-
-def test_an_engine_that_makes_several_images_at_a_time_says_so() -> None:
-    price = Price(2500, 2500, exact=False)
-    fours = replace(ENGINE, batch=4)
-    assert shows(said(engines_card([fours], lambda _: price, default="")), TOGETHER(count=4))
-    assert shows(said(engine_card(fours, price, default=False)), TOGETHER(count=4))
-    assert not shows(said(engine_card(ENGINE, price, default=False)), TOGETHER(count=1))
-
-
-@pytest.mark.parametrize("many", [1, 40])
-def test_engines_that_are_gone_are_marked(many: int) -> None:
-    engines = [replace(ENGINE, id=f"scripted/{number}") for number in range(many)]
-    gone = {"scripted/0"}
-    price = Price(400, 2000, exact=False)
-    assert said(engines_card(engines, lambda _: price, default="", retired=gone)).count(str(RETIRED)) == 1
-    assert shows(said(engine_card(engines[0], price, default=True, retired=gone)), RETIRED)
-    assert not shows(said(engines_card(engines, lambda _: price, default="")), RETIRED)
-
-
 def test_a_long_list_ends_with_the_number_of_omitted_values() -> None:
     text = value_text("engines", [f"scripted/number-{number}" for number in range(60)], 400)
     assert units(text) <= 400
@@ -331,13 +300,6 @@ def test_help_fits_with_the_longest_ids() -> None:
     check(help_card(mention, prices, manages=True))
     for subject in SUBJECTS:
         check(subject_card(subject, mention, manages=True))
-
-
-@pytest.mark.usefixtures("any_language")
-def test_an_engine_with_all_options_fits() -> None:
-    check(engine_card(ENGINES["easel/xl"], Price(400, 2000, exact=False), default=True))
-    crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)
-    check(engine_card(crowded, Price(1, 2, exact=True), default=False))
 
 
 @given(st.lists(st.text(min_size=1, max_size=50), max_size=40), st.integers(min_value=20, max_value=500))

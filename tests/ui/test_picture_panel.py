@@ -13,7 +13,8 @@ from bot.domain.money import Price
 from bot.domain.pictures import ImageReference, Reference, SourceKind, SourcePicture, StoredReference
 from bot.jobs.picture_tools import EXTEND_TOOLS, FINISH, TOOLS, EditedPicture, Offer
 from bot.ui.attached_files import Sheet
-from bot.ui.cards.picture_panel import extend_sheet, original_card, panel_sheet, price_text
+from bot.ui.cards.picture_panel import extend_sheet, original_card, panel_sheet
+from bot.ui.cards.wording import price_text
 from storage.records import SubmissionStatus
 from tests.doubles.cards import check, everything, labels
 from tests.doubles.views import ENGINE, NOW, image, job, request, submission, view

@@ -1,30 +1,48 @@
-"""The cards of the engines: a list of all engines, and the options of one."""
+"""The cards of the engines: a list of all engines with what each can do, and one engine in full."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from discord import ui
 
+from bot.domain.edits import NAMES
 from bot.domain.engines import few
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, Feature, Option, features
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, STYLE, Feature, Option, features
 from bot.domain.sizes import size_text
 from bot.jobs.view import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
+from bot.providers.operations import Operation, PictureRules
 from bot.text import Text, message, plural, t
 from bot.ui.cards.buttons import ENGINES_BACK, ENGINES_MORE, turning
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, quiet, rule, text, within
-from bot.ui.cards.wording import safe, units
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, quiet, rule, text, within
+from bot.ui.cards.wording import price_text, safe, units
 
 DEFAULT = message("engines_card.default", "default")
 RETIRED = message("engines_card.retired", "no longer available")
 EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
 SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
 ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
+DOES = message("engines_card.does", "{operation} {price}")
+DOES_AND_COSTS = message("engines_card.does_and_costs", "**{operation}**: {price}")
+PRICES = message("engines_card.prices", "The numbers are credits an image.")
 TOGETHER = message("engines_card.together", "Makes {count} image at a time", "Makes {count} images at a time")
 TAKES = message("engines_card.takes", "Options: {options}")
+NO_OPTIONS = message("engines_card.no_options", "Options: none")
+WANTS_PICTURE = message("engines_card.wants_picture", "Picture: {shape}")
+ANY_SHAPE = message("engines_card.any_shape", "any shape")
+NEW_SHAPE = message("engines_card.new_shape", "any; it's made to fit the size of the new image")
+UP_TO_RATIO = message("engines_card.up_to_ratio", "up to {ratio}:1; a longer one is cropped or gets a border")
+EXTENDED_BY = message("engines_card.extended_by", "Adds up to {most} pixels on each side")
+PART_NEEDED = message("engines_card.part_needed", "You mark the part")
+NO_WORDS_NEEDED = message("engines_card.no_words_needed", "Needs no prompt")
+
+PriceOf = Callable[[Engine], Price]
+"""Returns the price of one image of an engine, for the operation that it is given for."""
+IsRetired = Callable[[Engine], bool]
+"""Returns whether an engine can no longer be used for the operation that it is given for."""
 
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
@@ -33,93 +51,123 @@ _LIST_AT_MOST = 900
 _ENGINES_APART = 16
 _ENGINES_A_PAGE = 15
 _ROOM = TEXT_AT_MOST - 300
+_ENGINE_ROOM = TEXT_AT_MOST - 100
+
+
+def _none(_engine: Engine) -> bool:
+    return False
 
 
 def engines_card(
-    engines: Iterable[Engine],
-    price: Callable[[str], Price],
-    *,
-    default: str,
-    page: int = 1,
-    retired: Collection[str] = frozenset(),
+    engines: Iterable[Engine], price: PriceOf, *, default: str, page: int = 1, retired: IsRetired = _none
 ) -> Card:
-    """The options and the price of each engine. If there are many, each gets one line, on pages.
-
-    ``retired`` are the ids of engines that can no longer be used.
-    """
+    """What each engine can do, with its prices and options. If there are many, each gets one line, on pages."""
     every = list(engines)
     if len(every) > _ENGINES_APART:
         return _engines_page(every, price, default=default, page=page, retired=retired)
     room = _ROOM // max(1, len(every))
     entries = [
-        _engine(engine, price(engine.id), _marks(engine, default=engine.id == default, retired=retired), room=room)
-        for engine in every
+        _engine(engine, price, _marks(engine, default=default, retired=retired), retired, room=room) for engine in every
     ]
-    parts: list[ui.Item[Any]] = [text(t("**Engines**"))]
+    parts: list[ui.Item[Any]] = [text(t("**Engines**"), quiet(PRICES))]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
 
 
-def _engines_page(
-    engines: list[Engine], price: Callable[[str], Price], *, default: str, page: int, retired: Collection[str]
-) -> Card:
+def _engines_page(engines: list[Engine], price: PriceOf, *, default: str, page: int, retired: IsRetired) -> Card:
     where = Page.of(page, things=len(engines), at_once=_ENGINES_A_PAGE)
     shown = engines[where.offset(_ENGINES_A_PAGE) :][:_ENGINES_A_PAGE]
     room = _ROOM // _ENGINES_A_PAGE
     lines = [
-        _line(engine, price(engine.id), _marks(engine, default=engine.id == default, retired=retired), room=room)
-        for engine in shown
+        _line(engine, price, _marks(engine, default=default, retired=retired), retired, room=room) for engine in shown
     ]
     return Card(
         text(t("**Engines**, page {page} of {pages}", page=where.number, pages=where.pages), *lines),
         ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(
             quiet(plural("{count} engine.", "{count} engines.", len(engines))),
+            quiet(PRICES),
             quiet(t("Type /engines and a name to see everything that an engine can do.")),
         ),
     )
 
 
-def _line(engine: Engine, price: Price, marks: str, *, room: int) -> str:
-    costs = f" · {_price(price)}{marks}"
+def _line(engine: Engine, price: PriceOf, marks: str, retired: IsRetired, *, room: int) -> str:
     name = safe(engine.name, 60)
-    # People have to type the id, so it is never cut to make room for the name.
-    return f"**{name}** · {safe(engine.id, max(40, room - units(costs) - units(name) - 10))}{costs}"
+    # People have to type the id, so it is never cut to make room for the name or the operations.
+    line = f"**{name}**{marks} · {safe(engine.id, max(40, room - units(name) - units(marks) - 50))}"
+    does = _operations(engine, price, retired)
+    while does and units(line) + units(" · ".join(does)) + 10 > room:
+        del does[-1]
+    return " · ".join([line, *does])
 
 
-def engine_card(engine: Engine, price: Price, *, default: bool, retired: Collection[str] = frozenset()) -> Card:
-    """All options of one engine, and its price."""
-    facts = [
-        t("Price: {price}", price=_price(price)),
-        *_together(engine),
-        TAKES(options=[SIZE.label, *_takes(engine)]),
-        t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)),
-        *(
-            t("{label}: {range}", label=feature.label, range=_with_default(bounds))
-            for feature in features()
-            if (bounds := feature.bounds(engine)) is not None
-        ),
-        t("Default size: {size}", size=str(engine.default_size)),
-    ]
-    if engine.grid is not None:
-        facts.append(t("Any size: {grid}", grid=_grid(engine.grid)))
-    lists = [_list(t("Sizes"), [str(size_text(size)) for size in engine.sizes])] if engine.sizes else []
-    lists += [
-        _list(option.label, [safe(name, 60) for name in names])
-        for option in OPTIONS.values()
-        if (names := option.names(engine))
-    ]
-    return Card(
+def engine_card(engine: Engine, price: PriceOf, *, default: str, retired: IsRetired = _none) -> Card:
+    """All operations of one engine with their prices and options, and its sizes, styles and samplers."""
+    parts: list[ui.Item[Any]] = [
         text(
             f"**{safe(engine.name, 100)}**{_marks(engine, default=default, retired=retired)}",
-            quiet(safe(engine.id, 120)),
-        ),
-        rule(),
-        text(*facts),
-        rule(),
-        text(*lists or [str(t("It has no list of sizes or styles."))]),
-    )
+            t("Its id: {engine}", engine=safe(engine.id, 120)),
+            *_together(engine),
+        )
+    ]
+    sections = ["\n".join(map(str, _section(each, price, retired))) for each in _each(engine)]
+    lists = _lists(engine)
+    room = _ENGINE_ROOM - sum(units(each) + 1 for each in lists)
+    for section in within(sections, room):
+        parts += [rule(), text(section)]
+    return Card(*parts, rule(), text(*lists or [str(t("It has no list of sizes or styles."))]))
+
+
+def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
+    """What an engine takes for one of its operations."""
+    operation, cost = engine.operation, RETIRED() if retired(engine) else _price(price(engine))
+    options = [*([SIZE.label] if engine.sized else []), *_takes(engine)]
+    lines: list[Words] = [DOES_AND_COSTS(operation=NAMES[operation], price=cost)]
+    lines.append(TAKES(options=options) if options else NO_OPTIONS())
+    if operation.has_source:
+        lines.append(WANTS_PICTURE(shape=_shape(engine.picture or PictureRules())))
+    if operation.has_mask:
+        lines.append(PART_NEEDED())
+    if operation is Operation.OUTPAINT:
+        lines.append(EXTENDED_BY(most=(engine.picture or PictureRules()).margin))
+    if operation.needs_prompt:
+        lines.append(t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)))
+    else:
+        lines.append(NO_WORDS_NEEDED())
+    lines += [
+        t("{label}: {range}", label=feature.label, range=_with_default(bounds))
+        for feature in features()
+        if feature.taken_by(engine) and (bounds := feature.bounds(engine)) is not None
+    ]
+    if engine.sized:
+        lines.append(t("Default size: {size}", size=str(engine.default_size)))
+    if engine.grid is not None:
+        lines.append(t("Any size: {grid}", grid=_grid(engine.grid)))
+    return [lines[0], *map(quiet, lines[1:])]
+
+
+def _shape(rules: PictureRules) -> Text:
+    if rules.exact:
+        return NEW_SHAPE()
+    return ANY_SHAPE() if rules.ratio is None else UP_TO_RATIO(ratio=_number(rules.ratio))
+
+
+def _lists(engine: Engine) -> list[str]:
+    """The values of the options that have a list, over all operations."""
+    every = _each(engine)
+    sizes = dict.fromkeys(str(size_text(size)) for each in every for size in each.sizes)
+    lists = [_list(t("Sizes"), list(sizes))] if sizes else []
+    for option in OPTIONS.values():
+        names = dict.fromkeys(safe(name, 60) for each in every for name in option.names(each))
+        lists += [_list(option.label, list(names))] if names else []
+    return lists
+
+
+def _each(engine: Engine) -> list[Engine]:
+    """The engine, once for each of its operations."""
+    return [engine, *engine.others]
 
 
 def _list(label: Text, names: list[str]) -> str:
@@ -127,10 +175,19 @@ def _list(label: Text, names: list[str]) -> str:
     return line if len(line) <= _LIST_AT_MOST else f"{line[: _LIST_AT_MOST - 1].rpartition(',')[0]} …"
 
 
-def _marks(engine: Engine, *, default: bool, retired: Collection[str]) -> str:
+def _marks(engine: Engine, *, default: str, retired: IsRetired) -> str:
     """What follows the engine's name."""
-    marks = [*([DEFAULT] if default else []), *([RETIRED] if engine.id in retired else [])]
+    marks = [*([DEFAULT] if engine.id == default else []), *([RETIRED] if all(map(retired, _each(engine))) else [])]
     return "".join(f" · {mark}" for mark in marks)
+
+
+def _operations(engine: Engine, price: PriceOf, retired: IsRetired) -> list[str]:
+    """The operations that can be used, each with its price."""
+    return [
+        str(DOES(operation=NAMES[each.operation], price=price_text(price(each))))
+        for each in _each(engine)
+        if not retired(each)
+    ]
 
 
 def _price(price: Price) -> Text:
@@ -165,19 +222,21 @@ def _grid(grid: SizeGrid) -> Text:
     )
 
 
-def _engine(engine: Engine, price: Price, marks: str, *, room: int) -> str:
-    options = _takes(engine)
-    lines = [
-        f"**{safe(engine.name, 100)}**{marks}",
-        f"{_price(price)} · {safe(engine.id, 120)}",
-        *map(quiet, _together(engine)),
-        quiet(TAKES(options=[SIZE.label, *options])),
-        quiet(t("Sizes: {sizes}", sizes=_sizes(engine))),
-    ]
-    if engine.styles:
-        lines.append(
-            quiet(t("Styles: {styles}", styles=few([safe(style, 40) for style in engine.styles], _STYLES_SHOWN)))
-        )
+def _engine(engine: Engine, price: PriceOf, marks: str, retired: IsRetired, *, room: int) -> str:
+    every = _each(engine)
+    sized, styles = next((each for each in every if each.sized), None), STYLE.names(engine)
+    lines = [f"**{safe(engine.name, 100)}**{marks}"]
+    does = _operations(engine, price, retired)
+    if does:
+        lines.append(" · ".join(does))
+    lines.append(quiet(safe(engine.id, 120)))
+    lines += map(quiet, _together(engine))
+    options = [*([SIZE.label] if sized is not None else []), *_takes(*every)]
+    lines.append(quiet(TAKES(options=options) if options else NO_OPTIONS()))
+    if sized is not None:
+        lines.append(quiet(t("Sizes: {sizes}", sizes=_sizes(sized))))
+    if styles:
+        lines.append(quiet(t("Styles: {styles}", styles=few([safe(style, 40) for style in styles], _STYLES_SHOWN))))
     return "\n".join(within(lines, room))
 
 
@@ -186,9 +245,13 @@ def _together(engine: Engine) -> list[Text]:
     return [TOGETHER(count=engine.batch)] if engine.batch > 1 else []
 
 
-def _takes(engine: Engine) -> list[Text]:
-    """The options that the engine supports, with their ranges."""
-    return [_option(feature, engine) for feature in features() if feature.taken_by(engine)]
+def _takes(*engines: Engine) -> list[Text]:
+    """The options that at least one of the engines takes, with their ranges."""
+    return [
+        _option(feature, taker)
+        for feature in features()
+        if (taker := next((engine for engine in engines if feature.taken_by(engine)), None)) is not None
+    ]
 
 
 def _option(feature: Feature, engine: Engine) -> Text:

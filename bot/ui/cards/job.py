@@ -10,8 +10,8 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.domain.comparison import left_out
 from bot.domain.pictures import ImageReference
-from bot.domain.requests import left_out
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
 from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, EDIT_PICTURE, NEW_SEED, SHARE, SHOW, job_rows

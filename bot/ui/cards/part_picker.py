@@ -23,7 +23,8 @@ from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import in_rows
 from bot.ui.cards.layout import Card, facts, heading, quiet, text
 from bot.ui.cards.picture_buttons import BACK_TO_PICTURE
-from bot.ui.cards.picture_panel import price_text, title
+from bot.ui.cards.picture_panel import title
+from bot.ui.cards.wording import price_text
 
 PICK_TO_CHANGE = message("part.pick_to_change", "Pick the cells that should change.")
 PICK_TO_ERASE = message("part.pick_to_erase", "Pick the cells with what should go.")

@@ -7,10 +7,9 @@ from typing import Any
 
 from discord import ui
 
-from bot.domain.money import Price
 from bot.domain.pictures import SourceKind
 from bot.jobs.picture_tools import EditedPicture, Offer
-from bot.text import Text, amount_text, message, t
+from bot.text import Text, message, t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.edit_text import source_text
 from bot.ui.cards.job_text import engine_name, weighted
@@ -24,14 +23,11 @@ from bot.ui.cards.picture_buttons import (
     SWITCH_PICTURE,
     images_menu,
 )
-from bot.ui.cards.wording import plain, safe
+from bot.ui.cards.wording import plain, price_text, safe
 
 NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right now. {engines} lists what each can do.")
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
 FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
-FREE = message("panel.free", "free")
-ABOUT = message("panel.price_about", "~{price:amount}")
-FROM_TO = message("panel.price_from_to", "{low:amount}–{high:amount}")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
@@ -84,15 +80,6 @@ def tool_button(picture: EditedPicture, offer: Offer, *, label: Words | None = N
     button = _BUTTONS[offer.tool.name]
     priced = facts(label or button.label, price_text(offer.price))
     return button.on(picture.reference, offer.price.high, plain(priced, _LABEL_AT_MOST))
-
-
-def price_text(price: Price) -> Words:
-    """A price as short as a button needs it: the number of credits."""
-    if not price.high:
-        return FREE
-    if price.low != price.high:
-        return FROM_TO(low=price.low, high=price.high)
-    return amount_text(price.high) if price.exact else ABOUT(price=price.high)
 
 
 def title(picture: EditedPicture) -> Text:

@@ -8,7 +8,7 @@ from typing import Any
 from discord import ui
 
 from bot.domain.periods import Period
-from bot.domain.rules import Privacy, Rules
+from bot.domain.rules import PicturesAllowed, Privacy, Rules
 from bot.jobs.limits import LimitKind, Limits
 from bot.servers.settings import MemberLimits
 from bot.text import Message, Text, message, plural, t
@@ -44,6 +44,7 @@ TITLES: Mapping[str, Message] = {
     "engine": message("rule.engine", "Default engine"),
     "size": message("rule.size", "Default size"),
     "privacy": message("rule.privacy", "Private results"),
+    "pictures": message("rule.pictures", "Pictures to start from"),
     "log_channel": message("rule.log_channel", "Log channel"),
     "refused": message("rule.refused", "Refused words"),
     "restricted": message("rule.restricted", "Words for age-restricted channels"),
@@ -62,10 +63,21 @@ PRIVACY: Mapping[Privacy, Message] = {
     Privacy.FORCED: message("privacy.forced", "always private"),
     Privacy.FORBIDDEN: message("privacy.forbidden", "never private"),
 }
+PICTURES: Mapping[PicturesAllowed, Message] = {
+    PicturesAllowed.NOBODYS: message("pictures_allowed.nobodys", "nobody's"),
+    PicturesAllowed.RESULTS: message("pictures_allowed.results", "only images that I made"),
+    PicturesAllowed.ANYBODYS: message("pictures_allowed.anybodys", "anybody's"),
+}
 PERIODS: Mapping[Period, Message] = {
     Period.DAY: message("period.day", "day"),
     Period.WEEK: message("period.week", "week"),
     Period.MONTH: message("period.month", "month"),
+}
+_NAMED: Mapping[str, Mapping[Any, Message]] = {
+    "privacy": PRIVACY,
+    "pictures": PICTURES,
+    "period": PERIODS,
+    "server_period": PERIODS,
 }
 _EVERY = {
     Period.DAY: message("period.every_day", "every day"),
@@ -115,7 +127,7 @@ def value_text(name: str, value: Any, limit: int = 600) -> str:
         every = value if isinstance(value, list | tuple) else [value]
         shown = [f"<{'@&' if name == 'roles' else '#'}{each}>" for each in every[: limit // _MENTION_AT_MOST]]
         return _and_more(shown, len(every) - len(shown))
-    for known, names in (("privacy", PRIVACY), ("period", PERIODS), ("server_period", PERIODS)):
+    for known, names in _NAMED.items():
         if name == known and value in names:
             return str(names[value])
     return _listed(value, limit) if isinstance(value, list | tuple) else safe(str(value), limit)

@@ -10,13 +10,11 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.domain.edits import NAMES as OPERATION_NAMES
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.jobs.provider_text import as_texts
 from bot.providers.errors import Reason
-from bot.providers.operations import Operation
 from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, plural, t
 from bot.ui.cards.buttons import (
@@ -32,7 +30,7 @@ from bot.ui.cards.buttons import (
 )
 from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
-from bot.ui.cards.wording import IMAGES, JOBS, moment, plain, safe
+from bot.ui.cards.wording import IMAGES, JOBS, moment, operation_name, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
 from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
@@ -299,9 +297,7 @@ def person(user_id: int) -> str:
 
 def _name(line: Line, by: By, names: Names) -> str:
     if by is By.OPERATION:
-        # A newer version may have stored other operations.
-        code = str(line.key)
-        return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
+        return operation_name(str(line.key))
     if isinstance(line.key, str):
         return names.engines.get(line.key, line.key)
     if line.key is None:

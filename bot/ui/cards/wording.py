@@ -7,23 +7,18 @@ import unicodedata
 from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
+from bot.domain.edits import NAMES
+from bot.domain.money import Price
 from bot.providers.operations import Operation
-from bot.text import message, relative
+from bot.text import Message, Text, amount_text, message, relative
 
 JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
-OPERATION_NAMES = {
-    Operation.TEXT_TO_IMAGE: message("operation.text_to_image", "New image"),
-    Operation.IMAGE_TO_IMAGE: message("operation.image_to_image", "Vary"),
-    Operation.INPAINT: message("operation.inpaint", "Change a part"),
-    Operation.ERASE: message("operation.erase", "Erase a part"),
-    Operation.OUTPAINT: message("operation.outpaint", "Extend"),
-    Operation.SEARCH_AND_REPLACE: message("operation.search_and_replace", "Change by words"),
-    Operation.SKETCH: message("operation.sketch", "From a sketch"),
-    Operation.STRUCTURE: message("operation.structure", "Keep the structure"),
-}
+FREE = message("price.free", "free")
+FROM_ABOUT = message("price.from_about", "~{price:amount}")
+FROM_TO = message("price.from_to", "{low:amount}–{high:amount}")
 
 # Characters that can start markup anywhere: emphasis, code, spoilers, links, mentions, timestamps, emoji.
 _MARKS = frozenset("\\`*_~|<>[]@&")
@@ -62,7 +57,7 @@ def safe(text: str, limit: int) -> str:
 
 def operation_name(code: str) -> str:
     """What people call an operation: ``Change a part`` for ``inpaint``. A code of a newer version stays as it is."""
-    return str(OPERATION_NAMES[Operation(code)]) if code in OPERATION_NAMES else code
+    return str(NAMES[Operation(code)]) if code in NAMES else code
 
 
 def style_name(style: str) -> str:
@@ -99,3 +94,12 @@ def _cut(parts: Iterable[str], limit: int) -> str:
 def moment(milliseconds: int, style: str = "") -> str:
     """A timestamp that each reader's client formats; relative without a ``style``."""
     return f"<t:{milliseconds // 1000}:{style}>" if style else relative(milliseconds)
+
+
+def price_text(price: Price) -> str | Text | Message:
+    """A price as short as a button needs it: the number of credits."""
+    if not price.high:
+        return FREE
+    if price.low != price.high:
+        return FROM_TO(low=price.low, high=price.high)
+    return amount_text(price.high) if price.exact else FROM_ABOUT(price=price.high)

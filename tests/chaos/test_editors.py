@@ -1,0 +1,43 @@
+"""The users who edit results use the real bot's panel and forms."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from chaos.editors import TOOLS, Editors, is_panel
+from chaos.outcomes import number_in, traces
+from chaos.users import CORE, Crowd
+from fakes.discord.seen import look_at
+from tests.wire.conftest import ada, channel, discord, home
+from tests.wire.house import CORE_ROUTE, House
+
+__all__ = ["ada", "channel", "discord", "home"]
+
+ROUTES = {"words": "search_and_replace", "structure": "structure", "sketch": "sketch", "start": "image_to_image"}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("images", [1, 2])
+async def test_an_image_of_a_result_is_edited(home: House, tool: str, images: int) -> None:
+    crowd = Crowd(home.discord, random.Random(1))
+    editors = Editors(crowd, random.Random(1), [tool])
+    first = await crowd.ask(engine=CORE, images=images, words="paper", attached=False)
+    await home.services.called(CORE_ROUTE, images)
+    await home.done()
+    while len(crowd.asks) == 1:
+        for handle in await editors.step():
+            await handle.acknowledged()
+            original = handle.interaction.original
+            if original is not None:
+                await handle.answered()
+    edit = crowd.asks[-1]
+    assert (first.edited, edit.number, edit.images) == (True, 2, 1)
+    await home.discord.until(lambda: any(call.files for call in home.services.calls), "the upload")
+    await home.done(2)
+    await home.discord.until(lambda: edit.card is not None and edit.card.pictures, "the result")
+    (call,) = [call for call in home.services.calls if call.files]
+    assert (call.route.rpartition(".")[2], number_in(str(call.body))) == (ROUTES[tool], 2)
+    assert {number: len(its.shown) for number, its in traces(home.discord).items()} == {1: 1, 2: 1}
+    assert any(is_panel(look_at(message)) for message in home.discord.world.everything_said())
