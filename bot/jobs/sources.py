@@ -262,8 +262,10 @@ class Sources:
         if request.source is None:
             yield None
             return
-        engine = self._store.engines[request.engine].doing(request.operation)
-        rules = (engine and engine.picture) or PictureRules()
+        # The provider refuses the request of an earlier version whose engine or operation is gone.
+        engine = self._store.engines.get(request.engine)
+        doing = None if engine is None else engine.doing(request.operation)
+        rules = (doing and doing.picture) or PictureRules()
         # If no fit was asked for, the shapes differ by a few pixels at most, which are cut off.
         size, fit = picture_size(request), request.fit or Fit.CROP
         async with self._files.writing("upload") as upload, self._files.writing("mask") as mask:

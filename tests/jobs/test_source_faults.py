@@ -14,10 +14,11 @@ from bot.domain.pictures import SourceKind, SourcePicture
 from bot.errors import UserError
 from bot.jobs.sources import IMAGE_GONE, UNUSED_AT_MOST
 from bot.providers.base import ImageRequest
+from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, PictureRules, Size
 from storage import images, privacy, sources
 from storage.errors import StorageError
-from storage.records import StoredSource
+from storage.records import StoredSource, SubmissionStatus
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 from tests.jobs.test_sources import attached, has_file, name_of, start_from, stored
@@ -157,3 +158,13 @@ async def test_the_picture_leaves_room_for_a_large_mask(workshop: Workshop) -> N
         assert pictures.mask is not None
         assert pictures.mask.bytes > 1 << 20
         assert pictures.source.bytes + pictures.mask.bytes < limit
+
+
+async def test_a_request_of_an_earlier_version_is_left_to_the_provider(workshop: Workshop) -> None:
+    job_id = await start_from(workshop, await attached(workshop))
+    workshop.provider.enqueue("submit", Refused(Reason.RETIRED, operator=True))
+    workshop.jobs.engines.clear()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert (submission.status, (await workshop.totals()).in_flight) == (SubmissionStatus.FAILED, 0)
+    assert workshop.provider.calls("submit") == 1
