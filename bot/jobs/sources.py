@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -47,7 +48,7 @@ T = TypeVar("T")
 _FORM_BYTES = 1 << 20
 
 UPLOADS_AT_ONCE = 4
-"""The number of pictures that are received at the same time."""
+"""The number of pictures that are received at the same time, each from another person."""
 UNUSED_AT_MOST = 30
 """The maximum number of a person's stored pictures that no image was made from. One more removes the oldest.
 
@@ -83,6 +84,8 @@ class Sources:
         self._files = files
         self._clock = clock
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        # Each person's pictures are received one by one, so that nobody waits for all of somebody else's.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._shrunk: set[int] = set()
 
     # --- storing ------------------------------------------------------------------------------------------------
@@ -94,6 +97,12 @@ class Sources:
 
         ``author_id`` is whose message it was in, if it was in somebody's.
         """
+        async with self._turns.setdefault(user_id, asyncio.Lock()):
+            return await self._receive(user_id, download, kind, author_id)
+
+    async def _receive(
+        self, user_id: int, download: Download, kind: SourceKind, author_id: int | None
+    ) -> SourcePicture:
         pools = self._files.pools
         async with self._uploads, self._files.writing("upload") as raw:
             with self._files.translated_errors():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from bot.domain.pictures import SourceKind, SourcePicture
 from bot.errors import UserError
-from bot.jobs.sources import IMAGE_GONE, UNUSED_AT_MOST
+from bot.jobs.sources import IMAGE_GONE, UNUSED_AT_MOST, UPLOADS_AT_ONCE
 from bot.providers.base import ImageRequest
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, PictureRules, Size
@@ -168,3 +169,24 @@ async def test_a_request_of_an_earlier_version_is_left_to_the_provider(workshop:
     submission = await workshop.submission(job_id)
     assert (submission.status, (await workshop.totals()).in_flight) == (SubmissionStatus.FAILED, 0)
     assert workshop.provider.calls("submit") == 1
+
+
+async def test_nobody_waits_for_the_many_pictures_of_somebody_else(workshop: Workshop) -> None:
+    started, finished = asyncio.Event(), asyncio.Event()
+
+    async def slow(path: Path) -> None:
+        started.set()
+        await finished.wait()
+        await asyncio.to_thread(Image.new("L", (320, 256), 5).save, path, "PNG")
+
+    await workshop.files.prepare()
+    receive = partial(workshop.sources.receive, ADA.user_id, slow, kind=SourceKind.ATTACHED)
+    waiting = [asyncio.create_task(receive()) for _ in range(2 * UPLOADS_AT_ONCE)]
+    await started.wait()
+    try:
+        async with asyncio.timeout(30):
+            await attached(workshop, BEN)
+    finally:
+        finished.set()
+    # The same picture is stored once, even if it is brought several times at once.
+    assert len(set(await asyncio.gather(*waiting))) == 1
