@@ -70,3 +70,7 @@ class PanelPictures:
         except Undecodable as error:
             log.warning("panel.undecodable", file=file.name, reason=str(error))
             return None
+        except Exception:
+            # A decoder can fail in many ways; the panel works without its picture.
+            log.exception("panel.picture_not_drawn", file=file.name)
+            return None

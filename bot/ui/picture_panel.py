@@ -148,9 +148,10 @@ class PicturePanel:
         drawing = asyncio.ensure_future(self._pictures.of(file))
         try:
             await asyncio.wait({drawing}, timeout=PATIENCE)
-            message = await fill(interaction, sheet(await drawing if drawing.done() else None))
+            drawn = drawing.done()
+            message = await fill(interaction, sheet(await drawing if drawn else None))
             self._unfinished.pop(message.id, None)
-            if not drawing.done():
+            if not drawn:
                 await self._add_picture(interaction, message.id, drawing, sheet)
         finally:
             drawing.cancel()

@@ -1,4 +1,4 @@
-"""The small pictures of panels are drawn once, and a failure is not remembered."""
+"""The small pictures of panels: drawn once, kept for a while, and never an error."""
 
 from __future__ import annotations
 
@@ -6,37 +6,82 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from bot.jobs.panel_pictures import PanelPictures
 from bot.pictures import grids
+from bot.providers.operations import Size
 from storage.pools import Pools
+from tests.doubles.provider import png
 
 
-async def test_a_picture_is_drawn_again_after_a_failure(
-    pools: Pools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Drawings:
+    """Counts the drawings, and lets one fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.files: list[str] = []
+        self.fails = False
+        self._draw = grids.panel_picture
+        monkeypatch.setattr(grids, "panel_picture", self._drawn)
+
+    def _drawn(self, file: Path, side: int) -> bytes:
+        self.files.append(file.name)
+        if self.fails:
+            raise MemoryError("a made-up fault")
+        return self._draw(file, side)
+
+
+@pytest.fixture
+def drawings(monkeypatch: pytest.MonkeyPatch) -> Drawings:
+    return Drawings(monkeypatch)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "1.png"
+    made.write_bytes(png(1, Size(1000, 600)))
+    return made
+
+
+async def test_a_picture_is_drawn_once_for_everybody_who_waits_for_it(
+    pools: Pools, drawings: Drawings, file: Path
 ) -> None:
-    file = tmp_path / "1-0.png"
-    await asyncio.to_thread(Image.new("RGB", (64, 64)).save, file)
-    drawn = PanelPictures(pools)
-
-    def without_memory(_file: Path, _side: int) -> bytes:
-        raise MemoryError
-
-    with monkeypatch.context() as changed:
-        changed.setattr(grids, "panel_picture", without_memory)
-        for _ in range(2):
-            with pytest.raises(MemoryError):
-                await drawn.of(file)
-    assert await drawn.of(file) is not None
+    pictures = PanelPictures(pools)
+    drawn = await asyncio.gather(*(pictures.of(file) for _ in range(20)))
+    assert len(set(drawn)) == 1
+    assert drawn[0] is not None
+    assert drawn[0].startswith(b"\xff\xd8")
+    assert await pictures.of(file) == drawn[0]
+    assert drawings.files == ["1.png"]
 
 
-async def test_who_stops_waiting_does_not_stop_the_drawing(pools: Pools, tmp_path: Path) -> None:
-    file = tmp_path / "1-0.png"
-    await asyncio.to_thread(Image.new("RGB", (64, 64)).save, file)
-    drawn = PanelPictures(pools)
-    waiting = [asyncio.create_task(drawn.of(file)) for _ in range(2)]
+async def test_the_oldest_pictures_are_drawn_again(
+    pools: Pools, drawings: Drawings, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "2.png"
+    await asyncio.to_thread(other.write_bytes, png(2))
+    pictures = PanelPictures(pools, most=1)
+    for each in (file, other, other, file):
+        assert await pictures.of(each) is not None
+    assert drawings.files == ["1.png", "2.png", "1.png"]
+
+
+async def test_a_picture_that_cannot_be_drawn_is_tried_again(
+    pools: Pools, drawings: Drawings, file: Path, tmp_path: Path
+) -> None:
+    pictures = PanelPictures(pools)
+    assert await pictures.of(tmp_path / "gone.png") is None
+    drawings.fails = True
+    assert await pictures.of(file) is None
+    drawings.fails = False
+    assert await pictures.of(file) is not None
+
+
+async def test_others_still_get_a_picture_that_somebody_no_longer_waits_for(
+    pools: Pools, drawings: Drawings, file: Path
+) -> None:
+    pictures = PanelPictures(pools)
+    first, second = (asyncio.create_task(pictures.of(file)) for _ in range(2))
     await asyncio.sleep(0)
-    waiting[0].cancel()
-    assert await waiting[1] is not None
-    assert await drawn.of(file) is await waiting[1]
+    first.cancel()
+    assert await second is not None
+    assert drawings.files == ["1.png"]

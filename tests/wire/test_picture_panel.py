@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import discord as library
 import pytest
 
 from bot.jobs.panel_pictures import PanelPictures
 from bot.ui import picture_panel
+from bot.ui.attached_files import Sheet, fill
 from bot.ui.cards.picture_panel import HOW_TO_EXTEND
+from bot.ui.client import Interaction
 from fakes.discord.model import Channel
 from fakes.discord.people import Person
 from storage.records import JobStatus
@@ -78,3 +81,30 @@ async def test_the_panel_does_not_wait_for_a_slow_picture(
     await ada.watches(second, lambda seen: len(seen.pictures) == 1)
     choices = await ada.watches(first, lambda seen: len(seen.pictures) == 1)
     assert shows(choices.text, HOW_TO_EXTEND), "the panel does not come back"
+
+
+async def test_a_picture_that_is_drawn_while_the_panel_is_sent_is_added(
+    home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending, drawn = asyncio.Event(), asyncio.Event()
+    draw = PanelPictures.of
+
+    async def slow(pictures: PanelPictures, file: Path) -> bytes | None:
+        await sending.wait()
+        small = await draw(pictures, file)
+        drawn.set()
+        return small
+
+    async def sent(interaction: Interaction, sheet: Sheet) -> library.Message:
+        sending.set()
+        await drawn.wait()
+        return await fill(interaction, sheet)
+
+    monkeypatch.setattr(PanelPictures, "of", slow)
+    monkeypatch.setattr(picture_panel, "fill", sent)
+    monkeypatch.setattr(picture_panel, "PATIENCE", 0)
+    asked = await home.begun(ada)
+    await home.done()
+    result = await asked.until(lambda seen: bool(seen.pictures))
+    panel = await (await ada.press(result, "Edit picture")).answered()
+    await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
