@@ -12,7 +12,9 @@ from bot.domain.areas import Area
 from bot.domain.command_line import command_line
 from bot.domain.edits import (
     AREA_NEEDED,
+    EXTENDED_PIXELS_AT_MOST,
     EXTENDED_TOO_FAR,
+    EXTENDED_TOO_LARGE,
     EXTENSIONS,
     FIT_NEEDED,
     MASK_HAS_OTHER_SHAPE,
@@ -34,6 +36,7 @@ from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.domain.requests import decode_request, encode_request, plan, read_command
 from bot.errors import UserError
+from bot.pictures.decoding import DECODED_AT_MOST
 from bot.providers.base import ImageRequest, SizeGrid
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from tests.doubles.engines import EDITOR, VARIER
@@ -274,3 +277,40 @@ def test_an_area_survives_being_written_and_refined(cells: set[int]) -> None:
 def test_what_is_no_area_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Area.parse(text)
+
+
+def test_added_words_need_words_to_be_added_to() -> None:
+    """A person may have removed the words of a job that had some."""
+    options = replace(OPTIONS, prompt="", operation=Operation.OUTPAINT, extend="wider", added="in watercolour")
+    (request,) = requests(options)
+    assert request.prompts == ()
+    assert "watercolour" not in command_line(options).partition("added:")[0]
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+@given(source=sizes, fit=st.sampled_from([None, *Fit]))
+def test_a_large_picture_is_extended_in_fewer_pixels(name: str, source: Size, fit: Fit | None) -> None:
+    photo = replace(PHOTO, width=source.width, height=source.height)
+    options = replace(OPTIONS, operation=Operation.OUTPAINT, source=photo, extend=name, fit=fit)
+    unfit = fit is None and sent_size(source, RULES, None) is None
+    square = name == "square" and source.width == source.height
+    if unfit or square:
+        assert set(refused(options)) <= {FIT_NEEDED.code, SQUARE_ALREADY.code}
+        return
+    (request,) = requests(options)
+    sent = picture_size(request)
+    assert request.size.pixels <= EXTENDED_PIXELS_AT_MOST
+    assert RULES.ratio is not None
+    assert max(sent.width, sent.height) <= RULES.ratio * min(sent.width, sent.height)
+    assert sent.pixels >= RULES.least_pixels
+    assert request.margins == margins_of(name, sent, most=RULES.margin)
+
+
+def test_pixels_that_would_make_a_picture_too_large_are_refused() -> None:
+    photo = replace(PHOTO, width=3000, height=3000)
+    options = replace(OPTIONS, operation=Operation.OUTPAINT, source=photo, extend="left 2000 right 2000 up 2000")
+    assert refused(options) == [EXTENDED_TOO_LARGE.code]
+
+
+def test_the_largest_result_of_an_extension_can_be_edited_again() -> None:
+    assert 3 * EXTENDED_PIXELS_AT_MOST <= DECODED_AT_MOST
