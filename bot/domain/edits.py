@@ -178,11 +178,13 @@ def picture_size(request: ImageRequest) -> Size:
 def varied_size(engine: Engine, source: Size) -> Size:
     """The engine's size for a picture of this size, if nobody chose another.
 
-    A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    A small picture is not enlarged if that keeps its shape. Others get the engine's usual number of pixels.
     """
-    return closest_size(
-        engine, source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
-    )
+    if source.pixels < engine.default_size.pixels:
+        size = closest_size(engine, source)
+        if same_shape(source, size):
+            return size
+    return closest_size(engine, Ratio(source.width, source.height))
 
 
 # --- from options to a request ------------------------------------------------------------------------------------

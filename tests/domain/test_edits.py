@@ -28,6 +28,7 @@ from bot.domain.edits import (
     picture_size,
     same_shape,
     sent_size,
+    varied_size,
 )
 from bot.domain.engines import NOT_TAKEN_BY_ANY, STRENGTH_WITHOUT_PICTURE
 from bot.domain.options import ImagineOptions
@@ -36,7 +37,7 @@ from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.domain.requests import decode_request, encode_request, plan, read_command
 from bot.errors import UserError
 from bot.pictures.decoding import DECODED_AT_MOST
-from bot.providers.base import ImageRequest
+from bot.providers.base import ImageRequest, SizeGrid
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from tests.doubles.engines import EDITOR, VARIER
 from tests.doubles.texts import codes
@@ -44,6 +45,7 @@ from tests.doubles.texts import codes
 PHOTO = SourcePicture(7, SourceKind.ATTACHED, 1024, 768)
 OPTIONS = ImagineOptions(prompt="a fox", source=PHOTO)
 RULES = PictureRules()
+SQUARE = Size(1024, 1024)
 
 sides = st.integers(64, 6000)
 sizes = st.builds(Size, sides, sides)
@@ -167,6 +169,19 @@ def test_which_shapes_are_the_same(one: Size, other: Size, same: bool) -> None:
 )
 def test_only_a_long_picture_has_to_be_cropped_or_padded(size: Size, rules: PictureRules, decides: bool) -> None:
     assert (sent_size(size, rules, None) is None) is decides
+
+
+@pytest.mark.parametrize(
+    "size", [Size(320, 256), Size(256, 320), Size(400, 300), Size(64, 64), Size(4000, 3000), Size(1284, 2778)]
+)
+def test_a_picture_of_a_common_shape_is_varied_without_a_question(size: Size) -> None:
+    engine = replace(VARIER, sizes=(SQUARE,), grid=SizeGrid(), default_size=SQUARE)
+    assert same_shape(size, varied_size(engine, size))
+
+
+def test_a_small_picture_is_not_enlarged_more_than_its_shape_needs() -> None:
+    engine = replace(VARIER, sizes=(SQUARE,), grid=SizeGrid(), default_size=SQUARE)
+    assert varied_size(engine, Size(512, 512)) == Size(512, 512)
 
 
 def test_a_tiny_picture_is_enlarged() -> None:
