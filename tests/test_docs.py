@@ -264,7 +264,7 @@ def test_the_readme_is_short() -> None:
     lines = TEXTS["README.md"].splitlines()
     assert len(lines) <= 200
     first_screen = "\n".join(lines[:20])
-    assert "docs/playground.png" in first_screen
+    assert "docs/from-a-picture.png" in first_screen
     assert "make run" in first_screen
 
 
