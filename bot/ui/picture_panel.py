@@ -125,6 +125,7 @@ class PicturePanel:
 
     async def _replace(self, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Show the panel of a picture in the place of the pressed message."""
+        self._part_picker.close(interaction)
         await answer_later(interaction)
         await self._show(interaction, reference)
 
@@ -227,7 +228,9 @@ class PicturePanel:
         await self._show_form(tool, interaction, picture, offer)
 
     async def _pick(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
-        """Let the person mark the part of the picture."""
+        """Let the person mark the part of the picture, in the place of the panel."""
+        if interaction.message is not None:
+            self._unfinished.pop(interaction.message.id, None)
         await self._part_picker.open(interaction, reference, tool.operation)
 
     async def _offered(self, tool: Tool, interaction: Interaction, reference: Reference) -> tuple[EditedPicture, Offer]:
