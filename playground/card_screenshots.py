@@ -2,7 +2,7 @@
 
 Each card becomes ``docs/images/<name>-desktop.png`` and ``docs/images/<name>-phone.png``. Names on the command line
 choose some of the scenes: ``one``, ``several``, ``compared``, ``failed``, ``lists``, ``settings``, ``admin``,
-``setup``, ``family``, ``edits`` and ``part``.
+``setup``, ``family``, ``edits`` and ``part``. The scene ``edits`` also saves the strip at the top of the README.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import simcord
 from PIL import Image
 from playwright.async_api import Locator, expect
 
@@ -36,7 +37,7 @@ from bot.ui.cards.buttons import (
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
 from bot.ui.cards.part_buttons import CHANGE, COARSER, FINER
-from bot.ui.cards.picture_buttons import CHANGE_PART, EXTEND, WIDER
+from bot.ui.cards.picture_buttons import BACK_TO_PICTURE, CHANGE_PART, EXTEND, WIDER
 from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Status
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
     from playground.browser import Visitor
 
 FOLDER = Path("docs/images")
+STRIP = Path("docs/from-a-picture.png")
 DESKTOP, PHONE = 1280, 390
 # Tall enough for a whole card.
 HEIGHT = 2400
 MARGIN = 16
+BACKGROUND = "#323339"
 RESULT = "a lighthouse on a cliff at sunset"
 SEVERAL = "a {red, blue, green} fox in a snowy forest --engine core --size 1216x832"
 COMPARED = "a castle in the mist --no people"
@@ -104,11 +107,34 @@ class Scene:
 
 async def _photograph(message: Locator, path: Path) -> None:
     """Save a screenshot of a message, without the empty space on the right of its card."""
+    await _save(await _picture_of(message), path)
+
+
+async def _save_strip(scene: Scene, places: Sequence[int], path: Path) -> None:
+    """Save the cards of these messages side by side, as they look on a phone, without the names above them."""
+    cards = []
+    for place in places:
+        message = scene.phone.messages.nth(place)
+        cards.append(Image.open(io.BytesIO(await message.locator(".component-container").first.screenshot())))
+    width = sum(card.width + MARGIN for card in cards) + MARGIN
+    strip = Image.new("RGB", (width, max(card.height for card in cards) + 2 * MARGIN), BACKGROUND)
+    left = MARGIN
+    for card in cards:
+        strip.paste(card, (left, MARGIN))
+        left += card.width + MARGIN
+    await _save(strip, path)
+
+
+async def _picture_of(message: Locator) -> Image.Image:
     whole, card = await message.bounding_box(), await message.locator(".component-container").first.bounding_box()
     picture: Image.Image = Image.open(io.BytesIO(await message.screenshot()))
     if whole is not None and card is not None:
         right = min(picture.width, round(card["x"] - whole["x"] + card["width"]) + MARGIN)
         picture = picture.crop((0, 0, right, picture.height))
+    return picture
+
+
+async def _save(picture: Image.Image, path: Path) -> None:
     # The colours of a card fit in a palette; paintings do not suffer much.
     small = picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
     await asyncio.to_thread(small.save, path, optimize=True)
@@ -261,24 +287,29 @@ async def _setup(scene: Scene) -> None:
 
 
 async def _family(scene: Scene) -> None:
-    services, desktop = scene.studio.services, scene.desktop
+    services, desktop, world = scene.studio.services, scene.desktop, scene.studio.world
 
-    async def made(place: int) -> int:
-        await services.called("aithriving.core", place + 1)
+    async def made(place: int, endpoint: str, number: int = 1) -> int:
+        await services.called(endpoint, number)
         services.finish_all()
         await desktop.pictures(scene.message(place), 1)
         return place
 
-    async def again(name: str, of: int) -> int:
-        """Somebody presses New seed on a result."""
-        await desktop.become(name)
-        return await made(await scene.press(of, NEW_SEED.label))
+    async def edited(member: simcord.MemberActor, command: str, endpoint: str, **options: str) -> int:
+        """Somebody edits an image."""
+        place = await desktop.messages.count()
+        await member.slash(world.channel, f"edit {command}", **options)
+        await expect(desktop.messages).to_have_count(place + 1)
+        return await made(place, endpoint)
 
-    first = await made(await scene.run("imagine", prompt=f"{RESULT} --engine core --seed 7"))
-    second = await again("Ben", first)
-    await again("Grace (admin)", first)
-    await again("Grace (admin)", second)
-    await again("Ada", second)
+    ada, ben = world.members[:2]
+    first = await made(await scene.run("imagine", prompt=f"{RESULT} --engine core --seed 7"), "aithriving.core")
+    second = await edited(ben, "extend", "aithriving.outpaint", image="1-1", by="wider")
+    await desktop.become("Grace (admin)")
+    await made(await scene.press(first, NEW_SEED.label), "aithriving.core", 2)
+    await edited(ada, "part", "aithriving.inpaint", image="2-1", prompt="a sailing boat", area="12,16")
+    await edited(world.admin, "vary", "aithriving.basic.image_to_image", image="2-1", engine="aithriving/sd-1.6")
+    await desktop.become("Ada")
     details = await scene.press(second, DETAILS.label)
     await desktop.press(scene.message(details), str(TREE.label))
     await scene.keep("tree", details, pictures=1)
@@ -304,6 +335,12 @@ async def _edits(scene: Scene) -> None:
     await services.called("aithriving.outpaint")
     services.finish_all()
     await scene.keep("extended", extended, pictures=1)
+    # The choices of Extend are in the place of the panel.
+    await desktop.press(scene.message(panel), str(BACK_TO_PICTURE.label))
+    for visitor in (desktop, scene.phone):
+        await expect(visitor.messages.nth(panel)).to_contain_text(str(CHANGE_PART.label))
+    await scene.phone.settled()
+    await _save_strip(scene, (first, panel, extended), STRIP)
 
 
 async def _part(scene: Scene) -> None:
