@@ -310,7 +310,12 @@ def _cogs(parts: Runtime) -> list[Cog]:
     )
     picked = PickedPictures(attachments, tools, parts.sources)
     message_pictures = MessagePictures(
-        view=service.view, attachments=attachments, tools=tools, small=small, panel=panel
+        view=service.view,
+        require_allowed=service.require_picture_allowed,
+        attachments=attachments,
+        tools=tools,
+        small=small,
+        panel=panel,
     )
     buttons = JobButtons(
         service=service,

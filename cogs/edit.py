@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -17,7 +18,6 @@ from bot.domain.command_line import EDIT_COMMANDS
 from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
 from bot.domain.engines import find_engine
 from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
-from bot.domain.pictures import Reference
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.picture_tools import PictureTools
@@ -30,6 +30,7 @@ from bot.ui.client import Interaction
 from bot.ui.commands import Callback, takes
 from bot.ui.interactions import TOO_SLOW, origin_of, promise
 from bot.ui.job_starter import JobStarter
+from bot.ui.part_picker import PartPicker
 from bot.ui.picked_pictures import PickedPicture, PickedPictures
 
 AREA_AND_MASK = message("edits.area_and_mask", "Mark the part once: either with area, or with a mask.")
@@ -71,12 +72,6 @@ _LAST: Mapping[str, tuple[Any, Any]] = {
     "spoiler": (bool, False),
 }
 _FIT: Mapping[str, tuple[Any, Any]] = {"fit": (str | None, None)}
-
-
-class PartPicker(Protocol):
-    """Lets a person mark a part of a picture."""
-
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None: ...
 
 
 def edits(operation: Operation) -> Callable[[Callback], Any]:
@@ -122,9 +117,8 @@ class Edit(
         suggestions: Suggestions,
         pictures: PickedPictures,
         tools: PictureTools,
-        part_picker: PartPicker | None = None,
+        part_picker: PartPicker,
     ) -> None:
-        """Without a ``part_picker``, the part of a picture has to be typed or attached as a mask."""
         self._service = service
         self._starter = starter
         self.suggestions = suggestions
@@ -233,11 +227,6 @@ class Edit(
         origin = origin_of(interaction)
         picked = await self._pictures.of(interaction, given["picture"], given["image"])
         marked = None if mask is None else self._pictures.mask(interaction, mask)
-        if operation.has_mask and picked is not None and area is None and marked is None and self._part_picker:
-            await self._pick_part(interaction, operation, picked, self._part_picker)
-            return
-        if interaction.response.is_done():
-            raise UserError(TOO_SLOW)
         options = ImagineOptions(
             prompt=prompt or "",
             operation=operation,
@@ -252,9 +241,15 @@ class Edit(
         if operation is Operation.IMAGE_TO_IMAGE and typed(prompt) is None and picked is not None:
             options = self._with_own_words(origin, options, picked, given["engine"])
         values = {name: given[name] for name in ENGINE_OPTIONS[operation] if given[name] is not None}
+        options = options.setting(values)
+        if operation.has_mask and picked is not None and area is None and marked is None:
+            await self._pick_part(interaction, picked, options)
+            return
+        if interaction.response.is_done():
+            raise UserError(TOO_SLOW)
         await self._starter.run(
             interaction,
-            options.setting(values),
+            options,
             parent_id=None if picked is None else picked.job_id,
             picture=None if picked is None else picked.incoming,
             mask=marked,
@@ -284,14 +279,18 @@ class Edit(
         except UserError:
             return None  # The check of the options says so.
 
-    async def _pick_part(
-        self, interaction: Interaction, operation: Operation, picked: PickedPicture, part_picker: PartPicker
-    ) -> None:
+    async def _pick_part(self, interaction: Interaction, picked: PickedPicture, options: ImagineOptions) -> None:
         """Let the person mark the part of the picture."""
-        if not self._service.offered(origin_of(interaction), operation):
+        origin, operation = origin_of(interaction), options.operation
+        self._service.require_picture_allowed(origin, picked.incoming.expected.kind)
+        if not self._service.offered(origin, operation):
             raise UserError(NOT_OFFERED(operation=NAMES[operation]))
+        self._service.require_picture_allowed(origin, picked.incoming.expected.kind)
+        if typed(options.engine) is not None:
+            engine = find_engine(typed(options.engine) or "", self._service.engines_doing(operation))
+            options = replace(options, engine=engine.id)
         await promise(interaction)
-        await part_picker.open(interaction, await picked.stored(), operation)
+        await self._part_picker.open(interaction, await picked.stored(), operation, given=options)
 
 
 # --- autocomplete ------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from bot.ui.cards.buttons import (
     TREE,
 )
 from bot.ui.cards.job import NOT_CHARGED, SUBMISSION_STATUS
-from bot.ui.cards.part_picker import CHANGE, COARSER, FINER
+from bot.ui.cards.part_buttons import CHANGE, COARSER, FINER
 from bot.ui.cards.picture_buttons import CHANGE_PART, EXTEND, WIDER
 from bot.ui.cards.setup import ALL_FINE
 from fakes.services import Fault, StandIn
@@ -55,6 +55,7 @@ MARGIN = 16
 RESULT = "a lighthouse on a cliff at sunset"
 SEVERAL = "a {red, blue, green} fox in a snowy forest --engine core --size 1216x832"
 COMPARED = "a castle in the mist --no people"
+CHANGED = "a boat with white sails"
 SEEDED = "an owl in moonlight --engine core --seed 7"
 
 
@@ -313,12 +314,21 @@ async def _part(scene: Scene) -> None:
     await desktop.pictures(scene.message(first), 1)
     card = await scene.press(first, EDIT_PICTURE.label)
     await scene.priced(card, CHANGE_PART.label).click()
-    await desktop.mark(scene.message(card), "10", "11", "14", "15")
+    await desktop.mark(scene.message(card), "11", "12", "15", "16")
     await expect(scene.priced(card, CHANGE.label)).to_be_enabled()
     await scene.keep("part", card, pictures=1)
     await desktop.press(scene.message(card), str(FINER.label))
     await expect(scene.priced(card, COARSER.label)).to_be_visible()
     await scene.keep("part-finer", card, pictures=1)
+    await scene.priced(card, CHANGE.label).click()
+    form = desktop.page.locator(".modal-dialog")
+    await form.locator("textarea").fill(CHANGED)
+    changed = await desktop.messages.count()
+    await form.get_by_role("button", name="Submit").click()
+    await desktop.reply(changed)
+    await services.called("aithriving.inpaint")
+    services.finish_all()
+    await scene.keep("part-changed", changed, pictures=1)
 
 
 SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {

@@ -147,8 +147,8 @@ def test_lower_folders_import_neither_discord_nor_aiohttp() -> None:
 
 
 def test_every_button_of_a_card_is_in_the_table() -> None:
-    """Cards use the buttons of two tables, which define the name, label and style of each."""
-    tables = {"bot.ui.cards.buttons", "bot.ui.cards.picture_buttons"}
+    """Cards use the buttons of these tables, which define the name, label and style of each."""
+    tables = {f"bot.ui.cards.{name}" for name in ("buttons", "picture_buttons", "part_buttons")}
     for file in FILES:
         if within(name_of(file), "bot.ui.cards", "bot.ui.delivery", "cogs") and name_of(file) not in tables:
             for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):

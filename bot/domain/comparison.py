@@ -49,4 +49,4 @@ def left_out(options: ImagineOptions, engines: Iterable[Engine]) -> dict[str, tu
     if len(command.prompts) != 1:
         return {}
     (spec,) = specs_of(replace(options, engine=None), command.prompts, [])
-    return {engine.id: fitted(spec, engine)[1] for engine in engines}
+    return {engine.id: fitted(spec, engine.doing(options.operation) or engine)[1] for engine in engines}

@@ -38,7 +38,7 @@ class TooManyBytes(Exception):
     """No encoding of a picture is small enough. ``most`` is the limit in bytes."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"no encoding of the picture has at most {most} bytes")
+        super().__init__(most)
         self.most = most
 
 

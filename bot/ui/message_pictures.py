@@ -9,6 +9,7 @@ import discord
 from discord import ui
 
 from bot.domain.pictures import ImageReference, Reference, SourceKind, StoredReference
+from bot.domain.place import Origin
 from bot.errors import Problem, UserError
 from bot.jobs.panel_pictures import PanelPictures
 from bot.jobs.picture_tools import PictureTools
@@ -40,13 +41,18 @@ class MessagePictures:
         self,
         *,
         view: Callable[[int], Awaitable[JobView]],
+        require_allowed: Callable[[Origin, SourceKind], None],
         attachments: Attachments,
         tools: PictureTools,
         small: PanelPictures,
         panel: PicturePanel,
     ) -> None:
-        """``view`` reads a job, and ``small`` draws the pictures to pick from."""
+        """``view`` reads a job, and ``small`` draws the pictures to pick from.
+
+        ``require_allowed`` raises UserError if people may not start from a picture of this kind there.
+        """
         self._view = view
+        self._require_allowed = require_allowed
         self._attachments = attachments
         self._tools = tools
         self._small = small
@@ -69,6 +75,7 @@ class MessagePictures:
 
         Pictures that cannot be used are left out, unless none can. The answer must have been deferred.
         """
+        self._tools.require_allowed(origin_of(interaction), SourceKind.MESSAGE)
         references, problems = await self._received(interaction, message)
         if not references:
             raise UserError(*problems[:1] or [NO_PICTURE_IN_MESSAGE])
@@ -91,6 +98,8 @@ class MessagePictures:
         found = [(each, author_id) for each in message.attachments if _is_picture(each)]
         forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
         every = [*found, *((each, None) for each in forwarded if _is_picture(each))]
+        if every:
+            self._require_allowed(origin, SourceKind.MESSAGE)
         references: dict[Reference, bool] = {}
         problems: list[Problem] = []
         for attachment, whose in every:

@@ -26,9 +26,10 @@ from bot.pictures import grids
 from bot.providers.operations import Operation
 from bot.text import t
 from bot.ui.attached_files import Sheet, answer_later, fill
-from bot.ui.cards import part_picker as card
+from bot.ui.cards import part_buttons as card
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.part_picker import ALL_MARKED, Marking, menu_cells, picker_sheet
+from bot.ui.cards.part_buttons import Marking
+from bot.ui.cards.part_picker import ALL_MARKED, menu_cells, picker_sheet
 from bot.ui.client import Interaction
 from bot.ui.components import Component, component
 from bot.ui.interactions import looked_up, origin_of
@@ -62,6 +63,8 @@ class PartPicker:
         self._bases = bases
         self._pools = pools
         self._cards: OrderedDict[int, _Card] = OrderedDict()
+        # The options of the commands that opened cards, by the card's message. They are lost in a restart.
+        self._given: OrderedDict[int, ImagineOptions] = OrderedDict()
         self.handlers: Mapping[str, Handler] = {
             card.MARK: self._mark,
             card.CLEAR.name: partial(self._change, lambda area: Area(area.side, frozenset())),
@@ -72,21 +75,40 @@ class PartPicker:
             card.ERASE.name: self._erase,
         }
 
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None:
+    async def open(
+        self,
+        interaction: Interaction,
+        reference: Reference,
+        operation: Operation,
+        *,
+        given: ImagineOptions | None = None,
+    ) -> None:
         """Show the card in place of a private message, or else as a new private one.
 
-        ``operation`` is inpaint or erase. Raises UserError if no engine offers it here and now.
+        ``operation`` is inpaint or erase, and ``given`` the options of the command, without the area. Raises UserError
+        if no engine offers it here and now.
         """
         if not interaction.response.is_done():
             await answer_later(interaction)
+        self.close(interaction)
+        marking = Marking(reference, operation, Area(GRIDS[0], frozenset()))
+        if given is not None:
+            marking = replace(marking, private=given.private, spoiler=given.spoiler)
+        message = await fill(interaction, await self._sheet(origin_of(interaction), marking, given))
+        if given is not None:
+            self._given[message.id] = given
+            _shorten(self._given)
+
+    def close(self, interaction: Interaction) -> None:
+        """Forget the state of the pressed message, because it will show something else."""
         if interaction.message is not None:
             self._cards.pop(interaction.message.id, None)
-        marking = Marking(reference, operation, Area(GRIDS[0], frozenset()))
-        await fill(interaction, await self._sheet(origin_of(interaction), marking))
+            self._given.pop(interaction.message.id, None)
 
-    async def _sheet(self, origin: Origin, marking: Marking) -> Sheet:
+    async def _sheet(self, origin: Origin, marking: Marking, given: ImagineOptions | None) -> Sheet:
         picture = await self._tools.picture(origin, marking.reference)
-        offers = [offer for tool in (PART, ERASE) if (offer := self._tools.offer(origin, picture, tool)) is not None]
+        self._tools.require_allowed(origin, picture.source.kind)
+        offers = [offer for tool in (PART, ERASE) if (offer := self._offer(origin, picture, tool, given)) is not None]
         if marking.operation not in {offer.tool.operation for offer in offers}:
             raise UserError(NOT_OFFERED(operation=NAMES[marking.operation]))
         base = await self._bases.of(picture.file)
@@ -94,6 +116,12 @@ class PartPicker:
             raise UserError(IMAGE_GONE if isinstance(marking.reference, ImageReference) else SOURCE_GONE)
         drawing = await self._pools.pictures.run(grids.grid_picture, base, marking.area)
         return picker_sheet(picture, marking, drawing, offers)
+
+    def _offer(self, origin: Origin, picture: EditedPicture, tool: Tool, given: ImagineOptions | None) -> Offer | None:
+        """The tool on the engine of the command if it offers it, or else on the one that would be used."""
+        offers = self._tools.engines(origin, picture, tool)
+        named = None if given is None or given.operation is not tool.operation else given.engine
+        return next((offer for offer in offers if offer.engine.id == named), offers[0] if offers else None)
 
     # --- marking ------------------------------------------------------------------------------------------------
 
@@ -116,16 +144,21 @@ class PartPicker:
         shown = self._cards.setdefault(message_id, _Card(area))
         shown.area = area
         self._cards.move_to_end(message_id)
-        while len(self._cards) > CARDS_AT_MOST:
-            self._cards.popitem(last=False)
+        _shorten(self._cards)
         try:
             await answer_later(interaction)
             async with shown.turn:
-                if shown.area is area:
-                    await fill(interaction, await self._sheet(origin_of(interaction), replace(marking, area=area)))
+                if shown.area is not area:
+                    return
+                now = replace(marking, area=area)
+                sheet = await self._sheet(origin_of(interaction), now, self._given.get(message_id))
+                # Meanwhile, more may have been pressed, or the message may show something else.
+                if shown.area is area and self._cards.get(message_id) is shown:
+                    await fill(interaction, sheet)
         except BaseException:
             # The card still shows the state before.
-            self._cards.pop(message_id, None)
+            if shown.area is area:
+                self._cards.pop(message_id, None)
             raise
 
     def _latest(self, interaction: Interaction, marking: Marking) -> Area:
@@ -142,7 +175,14 @@ class PartPicker:
 
     async def _erase(self, interaction: Interaction, marking: Marking, price: int | None, _values: object) -> None:
         picture, options = await self._options(interaction, marking, ERASE)
-        await self._starter.run(interaction, picture, options, complete=True, named_price=price)
+        # The options of a command are completed from the person's defaults, as always.
+        complete = self._given_for(interaction, ERASE) is None
+        await self._starter.run(interaction, picture, options, complete=complete, named_price=price)
+
+    def _given_for(self, interaction: Interaction, tool: Tool) -> ImagineOptions | None:
+        """The options of the command that opened the card, if it was for this tool."""
+        given = None if interaction.message is None else self._given.get(interaction.message.id)
+        return given if given is not None and given.operation is tool.operation else None
 
     async def _options(
         self, interaction: Interaction, marking: Marking, tool: Tool
@@ -154,10 +194,22 @@ class PartPicker:
         if tool is ERASE and len(area.cells) == area.size:
             raise UserError(ALL_MARKED)
         picture = await looked_up(interaction, self._tools.picture(origin, marking.reference))
-        offer: Offer | None = self._tools.offer(origin, picture, tool)
+        self._tools.require_allowed(origin, picture.source.kind)
+        given = self._given_for(interaction, tool)
+        offer = self._offer(origin, picture, tool, given)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))
-        return picture, replace(self._tools.options(origin, picture, offer), area=str(area))
+        if given is not None:
+            return picture, replace(given, engine=offer.engine.id, area=str(area))
+        options = self._tools.options(origin, picture, offer)
+        private, spoiler = options.private or marking.private, options.spoiler or marking.spoiler
+        return picture, replace(options, area=str(area), private=private, spoiler=spoiler)
+
+
+def _shorten(cards: OrderedDict[int, Any]) -> None:
+    """Drop the oldest entries beyond the limit."""
+    while len(cards) > CARDS_AT_MOST:
+        cards.popitem(last=False)
 
 
 def part_item(picker: PartPicker) -> Component:
@@ -171,12 +223,19 @@ def part_item(picker: PartPicker) -> Component:
             area = Area.of_digits(int(match["side"]), match["cells"])
         except ValueError:
             raise UserError(OLD_BUTTON) from None
-        marking = Marking(parse_reference(match["reference"]), Operation(match["operation"]), area)
+        flags = match["flags"] or ""
+        marking = Marking(
+            parse_reference(match["reference"]),
+            Operation(match["operation"]),
+            area,
+            private=card.PRIVATE in flags,
+            spoiler=card.SPOILER in flags,
+        )
         values = item.values if isinstance(item, ui.Select) else ()
         await handler(interaction, marking, None if match["number"] is None else int(match["number"]), values)
 
     return component(
-        r"part:(?P<action>[a-z]{1,10}):(?P<operation>inpaint|erase)"
+        r"part:(?P<action>[a-z]{1,10}):(?P<operation>inpaint|erase)(?:-(?P<flags>[a-z]{1,4}))?"
         r":(?P<reference>[0-9]{1,18}-[0-9]{1,2}|p[0-9]{1,18})"
         r":(?P<side>[0-9]{1,2}):(?P<cells>[0-9a-f]{1,16})(?::(?P<number>[0-9]{1,15}))?",
         press,

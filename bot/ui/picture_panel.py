@@ -125,13 +125,14 @@ class PicturePanel:
 
     async def _replace(self, interaction: Interaction, reference: Reference, _price: int | None) -> None:
         """Show the panel of a picture in the place of the pressed message."""
+        self._part_picker.close(interaction)
         await answer_later(interaction)
         await self._show(interaction, reference)
 
     async def _show(self, interaction: Interaction, reference: Reference) -> None:
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         offers = self._tools.offers(origin, picture)
         finish = self._tools.finish(origin, picture)
 
@@ -182,7 +183,7 @@ class PicturePanel:
         await answer_later(interaction)
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         choices = list(self._tools.extensions(origin, picture))
         if not choices:
             raise UserError(NOT_OFFERED(operation=NAMES[EXTEND.operation]))
@@ -227,14 +228,16 @@ class PicturePanel:
         await self._show_form(tool, interaction, picture, offer)
 
     async def _pick(self, tool: Tool, interaction: Interaction, reference: Reference, _price: int | None) -> None:
-        """Let the person mark the part of the picture."""
+        """Let the person mark the part of the picture, in the place of the panel."""
+        if interaction.message is not None:
+            self._unfinished.pop(interaction.message.id, None)
         await self._part_picker.open(interaction, reference, tool.operation)
 
     async def _offered(self, tool: Tool, interaction: Interaction, reference: Reference) -> tuple[EditedPicture, Offer]:
         """The picture, and the tool with its engine and price. Raises UserError if no engine offers it now."""
         origin = origin_of(interaction)
         picture = await looked_up(interaction, self._tools.picture(origin, reference))
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         offer = self._tools.finish(origin, picture) if tool is FINISH else self._tools.offer(origin, picture, tool)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))

@@ -239,13 +239,13 @@ async def test_sizes_are_found_by_numbers_and_words(studio: Studio, typed: str, 
 async def test_a_picture_is_varied_by_several_engines_and_the_repeat_line_does_the_same(studio: Studio) -> None:
     file = io.BytesIO()
     Image.new("RGB", (768, 768), "teal").save(file, "PNG")
-    result = await compare(studio, picture=("photo.png", file.getvalue()), strength=30)
-    doing = studio.runtime.service.engines_doing(Operation.IMAGE_TO_IMAGE).values()
-    able = tuple({engine.family or engine.id: engine.id for engine in reversed(doing)}.values())[::-1]
+    able = studio.runtime.service.engines_doing(Operation.IMAGE_TO_IMAGE)
+    result = await compare(studio, picture=("photo.png", file.getvalue()), strength=30, engines=", ".join(able))
     assert studio.stand_in.calls == []
     pressed = await studio.press(studio.ada, card(result), CONFIRM)
     await studio.finish()
     assert len(card(pressed).images) == len(able)
+    assert not shows(card(pressed).text, cards.IGNORED)
     options = ImagineOptions.from_json((await studio.job()).options)
     assert (options.engines, options.strength) == (tuple(able), 30)
     assert all("imageToImage" in call.path and call.files for call in studio.stand_in.calls)
@@ -268,3 +268,12 @@ async def test_an_image_of_a_private_result_is_compared_privately(studio: Studio
 async def test_a_strength_without_a_picture_is_named_as_left_out(studio: Studio) -> None:
     shown = card(await compare(studio, strength=30, engines=f"{CORE}, {BASIC}"))
     assert shows(shown.text, cards.IGNORED(options=["a strength"]))
+
+
+async def test_a_comparison_of_a_picture_that_names_no_engine_takes_those_that_vary(studio: Studio) -> None:
+    await studio.imagine(prompt="a fox", engine=BASIC)
+    await studio.finish()
+    await compare(studio, image="1-1")
+    engines = ImagineOptions.from_json((await studio.job(2)).options).engines or ()
+    assert len(engines) >= 2
+    assert set(engines) <= set(studio.runtime.service.engines_doing(Operation.IMAGE_TO_IMAGE))

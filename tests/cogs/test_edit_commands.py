@@ -12,7 +12,6 @@ from PIL import Image
 
 from bot.domain.command_line import EDIT_COMMANDS, command_line
 from bot.domain.edits import (
-    AREA_NEEDED,
     FIT_NEEDED,
     NOT_AN_AREA,
     NOT_AN_EXTENSION,
@@ -20,17 +19,16 @@ from bot.domain.edits import (
     SOURCE_NEEDED,
 )
 from bot.domain.options import OPTIONS, ImagineOptions
-from bot.domain.pictures import Reference
+from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.jobs.sources import NO_SUCH_PICTURE
 from bot.jobs.view import PRIVATE_JOB
 from bot.providers.operations import Operation
-from bot.ui.cards.layout import notice
-from bot.ui.client import Interaction
-from bot.ui.interactions import tell
+from bot.ui.cards.part_picker import PICK_TO_ERASE
 from bot.ui.picked_pictures import PICTURE_AND_IMAGE
 from cogs.edit import AREA_AND_MASK, ENGINE_OPTIONS
 from storage.records import JobStatus, SourceKind
-from tests.cogs.conftest import BASIC, MakeStudio, Studio, card, told
+from tests.cogs.conftest import BASIC, MakeStudio, Shown, Studio, card, told
+from tests.doubles.forms import filled, send
 from tests.doubles.provider import ScriptedProvider
 from tests.doubles.texts import shows
 
@@ -256,38 +254,51 @@ async def test_cropping_is_a_choice_of_the_command_too(studio: Studio) -> None:
 # --- the part of a picture ---------------------------------------------------------------------------------------
 
 
-class Picker:
-    """Records what it was opened for."""
-
-    def __init__(self) -> None:
-        self.opened: list[tuple[str, Operation]] = []
-
-    async def open(self, interaction: Interaction, reference: Reference, operation: Operation) -> None:
-        self.opened.append((str(reference), operation))
-        await tell(interaction, notice("Pick a part"))
-
-
-def edit_cog(studio: Studio) -> Any:
-    return studio.runtime.client.get_cog("Edit")
-
-
-def give_picker(studio: Studio) -> Picker:
-    picker, cog = Picker(), edit_cog(studio)
-    cog._part_picker = picker
-    return picker
+async def mark(studio: Studio, shown: Shown, *cells: int) -> Shown:
+    return card(await studio.ada.select(shown.raw, [str(cell) for cell in cells]))
 
 
 async def test_without_an_area_the_person_marks_the_part(studio: Studio) -> None:
-    picker = give_picker(studio)
     await studio.imagine(prompt="a red fox")
     await studio.finish()
-    answer = await edit(studio, Operation.INPAINT, image="1-1")
-    assert told(answer).private
-    await edit(studio, Operation.ERASE)
-    assert picker.opened == [("1-1", Operation.INPAINT), ("p1", Operation.ERASE)]
-    await edit(studio, Operation.ERASE, area="1")
+    shown = told(await edit(studio, Operation.ERASE, image="1-1", private=True, seed=7))
+    assert shows(shown.text, PICK_TO_ERASE)
+    marked = await mark(studio, shown, 6)
+    erased = await studio.press(studio.ada, marked, "Erase")
     await studio.finish()
-    assert len(picker.opened) == 2
+    assert card(erased).private
+    options = await options_of(studio, 2)
+    assert (options.operation, options.area, options.seed) == (Operation.ERASE, "4x4:6", 7)
+    assert (await studio.job(2)).parent_id == 1
+
+
+async def test_the_form_of_a_marked_part_has_the_prompt_of_the_command(studio: Studio) -> None:
+    picture = ("photo.png", png(640, 640))
+    shown = told(await edit(studio, Operation.INPAINT, picture=picture, prompt="a hat", negative="feathers"))
+    marked = await mark(studio, shown, 1, 2)
+    form = await studio.press(studio.ada, marked, "Change…")
+    assert filled(form)["What should be there"] == "a hat"
+    changed = await send(studio.ada, form, What_should_be_there="a crown")
+    await studio.finish()
+    assert card(changed).images
+    options = await options_of(studio, 1)
+    assert (options.prompt, options.negative, options.area) == ("a crown", "feathers", "4x4:1,2")
+
+
+async def test_what_must_be_hidden_stays_hidden_after_a_restart(studio: Studio) -> None:
+    picture = ("photo.png", png(640, 640))
+    shown = told(await edit(studio, Operation.ERASE, picture=picture, private=True, spoiler=True))
+    await studio.restart()
+    erased = await studio.press(studio.ada, await mark(studio, shown, 16), "Erase")
+    await studio.finish()
+    assert card(erased).private
+    assert all(image["spoiler"] for image in card(erased).images)
+
+
+async def test_an_engine_that_does_not_exist_is_refused_before_the_part_is_marked(studio: Studio) -> None:
+    refused = told(await edit(studio, Operation.ERASE, engine="nobody"))
+    assert not refused.menus
+    assert studio.stand_in.calls == []
 
 
 async def test_a_mask_can_be_attached(studio: Studio) -> None:
@@ -305,6 +316,13 @@ async def test_a_mask_can_be_attached(studio: Studio) -> None:
     assert options.mask.kind is SourceKind.MASK
 
 
-async def test_without_a_part_picker_the_part_has_to_be_named(studio: Studio) -> None:
-    edit_cog(studio)._part_picker = None
-    assert shows(told(await edit(studio, Operation.ERASE)).text, AREA_NEEDED)
+async def test_a_picture_without_words_needs_some_and_a_form_asks_for_them(studio: Studio) -> None:
+    refused = told(await edit(studio, Operation.IMAGE_TO_IMAGE, engine=BASIC, strength=30))
+    assert shows(refused.text, EMPTY_PROMPT)
+    form = await studio.press(studio.ada, refused, "Edit")
+    made = await send(studio.ada, form, Prompt="a lighthouse")
+    await studio.finish()
+    assert card(made).images
+    options = await options_of(studio, 1)
+    assert (options.prompt, options.operation) == ("a lighthouse --strength 30", Operation.IMAGE_TO_IMAGE)
+    assert studio.stand_in.calls[-1].path == PATHS[Operation.IMAGE_TO_IMAGE]

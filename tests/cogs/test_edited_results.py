@@ -200,16 +200,18 @@ async def test_everybody_can_repeat_an_edit_of_an_image_that_they_may_see(
     shown = await edited(atelier, operation, seed=7)
     again = card(await atelier.press(atelier.ben, shown, "New seed"))
     await atelier.finish()
-    assert len(card(await atelier.press(atelier.ben, again, "Again")).images) <= 1
+    same = await atelier.again(atelier.ben, again)
     await atelier.finish()
-    first, second = await request_of(atelier, 2), await request_of(atelier, 3)
+    assert len(card(same).images) == 1
+    first, second, third = [await request_of(atelier, number) for number in (2, 3, 4)]
     assert first.seed == 7
     assert second.seed not in (None, 7)
     assert replace(second, seed=7, source=first.source) == first
+    assert third == second
     job = await atelier.job(3)
     assert (job.user_id, job.parent_id, job.status) == (atelier.ben.id, 2, JobStatus.DELIVERED)
     details = told(await forge(atelier, atelier.ben, "details", 3))
-    assert [label for label in details.labels if "job" in label] == ["Made from job 2", "Picture from job 1"]
+    assert details.labels == ["Log", "Tree", "Made from job 2", "Picture from job 1", "Led to job 4"]
 
 
 @EVERY
@@ -275,6 +277,18 @@ async def test_a_moderator_can_delete_an_edit(atelier: Studio, operation: Operat
     assert codes(error.value) == [GONE.code]
     async with atelier.runtime.database.read() as connection:
         assert await submissions.submissions_of(connection, 1), "the image that it was made from is still there"
+
+
+async def test_an_edit_in_direct_messages_links_to_its_image_there(atelier: Studio) -> None:
+    made = await atelier.ada.user.slash("imagine", prompt="a fox", engine=BRUSH)
+    await atelier.finish()
+    panel = told(await atelier.ada.user.click(card(made).raw, label="Edit picture"))
+    varied = await atelier.ada.user.click(panel.raw, label="Vary a little · 2")
+    await atelier.finish()
+    assert f"[{edit_text.ONLY_IMAGE(job=1)}](https://discord.com/channels/@me/" in card(varied).text
+    again = await atelier.ada.user.click(card(varied).raw, label="Again")
+    await atelier.finish()
+    assert len(card(again).images) == 1
 
 
 # --- somebody else's picture ----------------------------------------------------------------------------------------

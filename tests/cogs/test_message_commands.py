@@ -9,6 +9,7 @@ import pytest
 import simcord
 from PIL import Image
 
+from bot.domain.rules import ONLY_RESULTS
 from bot.jobs.results import NO_JOB_IN_MESSAGE
 from bot.jobs.view import PRIVATE_JOB
 from bot.pictures.normalising import NO_PICTURE
@@ -177,3 +178,14 @@ async def test_a_private_result_is_edited_by_its_author_only(studio: Studio) -> 
     standing = await stand(studio, "again", 1)
     assert shows(told(await click(studio, studio.ben, EDIT, standing)).text, PRIVATE_JOB)
     assert told(await click(studio, studio.ada, EDIT, standing)).labels
+
+
+async def test_a_picture_that_the_server_forbids_is_not_even_stored(studio: Studio) -> None:
+    await studio.admin.slash(studio.channel, "server set", pictures="results")
+    posted = await studio.ben.send(studio.channel, attachments=[("a.png", photo())])
+    assert shows(told(await click(studio, studio.ada, EDIT, posted)).text, ONLY_RESULTS)
+    erase = await studio.ada.slash(studio.channel, "edit erase", picture=("a.png", photo()))
+    assert shows(told(erase).text, ONLY_RESULTS)
+    assert await studio.runtime.sources.recent(studio.ada.id, limit=5) == []
+    plain = await studio.ben.send(studio.channel, "hello")
+    assert shows(told(await click(studio, studio.ada, EDIT, plain)).text, NO_PICTURE_IN_MESSAGE)

@@ -16,13 +16,15 @@ from bot.domain.areas import Area
 from bot.domain.edits import AREA_NEEDED, NOT_OFFERED
 from bot.domain.pictures import ImageReference, Reference, StoredReference
 from bot.domain.requests import decode_request
+from bot.domain.rules import NO_PICTURES
 from bot.jobs.sources import IMAGE_GONE, NO_SUCH_PICTURE
 from bot.jobs.store import GONE
 from bot.jobs.view import PRIVATE_JOB
 from bot.providers.base import Handle, ImageRequest
 from bot.providers.operations import Operation, Pictures, Size
 from bot.ui.cards.buttons import OLD_BUTTON
-from bot.ui.cards.part_picker import ALL_MARKED, MARKED, PART_ACTIONS, PICK_TO_CHANGE, PICK_TO_ERASE, Marking
+from bot.ui.cards.part_buttons import PART_ACTIONS, Marking
+from bot.ui.cards.part_picker import ALL_MARKED, MARKED, PICK_TO_CHANGE, PICK_TO_ERASE
 from storage import submissions
 from storage.records import JobStatus, SourceKind
 from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, card, told
@@ -336,6 +338,14 @@ async def test_a_higher_price_than_the_button_named_must_be_confirmed(atelier: S
     await opened(atelier)
     question = await forged(atelier, atelier.ada, marking(ImageReference(1, 1), 1).custom_id("erase", 1999))
     assert any(label.startswith(CONFIRM) for label in question.labels)
+
+
+async def test_a_server_can_forbid_it(atelier: Studio) -> None:
+    shown = await mark(atelier, await opened(atelier), 1)
+    await atelier.admin.slash(atelier.channel, "server set", pictures="nobodys")
+    for label in ("Clear", "Change…", "Erase"):
+        refused = told(await atelier.press(atelier.ada, shown, label))
+        assert shows(refused.text, NO_PICTURES), label
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

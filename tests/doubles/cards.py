@@ -11,7 +11,7 @@ from simcord.components import validate_message_state
 from bot.ui.buttons import job_button_item
 from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS
 from bot.ui.cards.layout import Card
-from bot.ui.cards.part_picker import PART_ACTIONS
+from bot.ui.cards.part_buttons import PART_ACTIONS
 from bot.ui.cards.picture_buttons import PICTURE_ACTIONS
 from bot.ui.cards.wording import units
 from bot.ui.components import action_button_item, menu_item

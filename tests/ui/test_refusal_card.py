@@ -14,7 +14,7 @@ from bot.domain.money import Price
 from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
 from bot.jobs.refusals import Offer
 from bot.providers.operations import Size
-from bot.ui.cards.buttons import EDIT
+from bot.ui.cards.buttons import EDIT_COMMAND
 from bot.ui.cards.refusal import offer_label, refused_card
 from bot.ui.cards.wording import units
 from bot.ui.forms import EditForm
@@ -41,7 +41,7 @@ def test_a_refusal_with_the_longest_offers_fits(price: Price) -> None:
             assert 0 < units(offer_label(offer)) <= 80
             card = refused_card(["*" * 2000] * 20, [offer] * 4, "0" * 16)
             check(card)
-            assert labels(card)[-1] == str(EDIT.label)
+            assert labels(card)[-1] == str(EDIT_COMMAND)
     check(refused_card(["Why."], [], "0" * 16))
 
 

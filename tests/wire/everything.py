@@ -9,7 +9,7 @@ import discord as library
 from bot.domain.areas import Area
 from bot.domain.pictures import ImageReference
 from bot.providers.operations import Operation
-from bot.ui.cards.part_picker import MARK, PART_ACTIONS, Marking
+from bot.ui.cards.part_buttons import MARK, PART_ACTIONS, Marking
 from bot.ui.cards.picture_buttons import OPEN_PICTURE, PICTURE_ACTIONS, SWITCH_PICTURE, picture_id
 from fakes.discord.constants import Answer
 from fakes.discord.handle import Handle

@@ -37,7 +37,7 @@ ONLY_FOR_AUTHOR = message(
 )
 NUMBER = message("details.number", "job {job:plain}")
 SETTINGS = message("details.settings", "**Made with** {settings}")
-PICTURE = message("details.picture", "**Picture** {edit}")
+EDITED = message("details.edited", "**Edit** {edit}")
 COST = message("details.cost", "**Cost** {cost}")
 TIME = message("details.time", "**Time** {time}")
 TIME_AFTER_QUEUE = message("details.time_after_queue", "**Time** {time}, after {waited} in the queue")
@@ -87,7 +87,7 @@ def _facts(found: JobDetails) -> list[str]:
     view, job = found.view, found.view.job
     lines: list[Words] = [SETTINGS(settings=settings_text(view, without=SEED))]
     if edited := edit_line(view, settings=False, to_author=found.mine):
-        lines.append(PICTURE(edit=edited))
+        lines.append(EDITED(edit=edited))
     lines.append(COST(cost=cost_text(view)))
     lines += [line for line in (_time(view), _seeds(view)) if line is not None]
     # A thread's title may be taken from a prompt that others may not see.

@@ -22,7 +22,7 @@ PART_CHANGED = message("edit.part_changed", "Changed a part")
 PART_ERASED = message("edit.part_erased", "Erased a part")
 EXTENDED = message("edit.extended", "Extended")
 WORDS_CHANGED = message("edit.words_changed", "Changed by words")
-FROM_SKETCH = message("edit.from_sketch", "Made from a sketch")
+FROM_SKETCH = message("edit.from_sketch", "From a sketch")
 STRUCTURE_KEPT = message("edit.structure_kept", "Kept the structure")
 DONE: Mapping[Operation, Message] = {
     Operation.IMAGE_TO_IMAGE: VARIED,

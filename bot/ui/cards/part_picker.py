@@ -1,13 +1,12 @@
 """The card in which people mark a part of a picture: the picture under a numbered grid, and menus of its cells.
 
-The custom ids of its buttons and menus carry the marked cells, so they work after a restart.
+The table of its buttons is in ``part_buttons``, and their handlers are in ``ui.part_picker``.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -15,16 +14,15 @@ from discord import ui
 
 from bot.domain.areas import GRIDS, Area
 from bot.domain.edits import NAMES
-from bot.domain.pictures import Reference
 from bot.jobs.picture_tools import EditedPicture, Offer
 from bot.providers.operations import Operation
-from bot.text import Message, message, t
+from bot.text import message, t
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import in_rows
 from bot.ui.cards.layout import Card, facts, heading, quiet, text
+from bot.ui.cards.part_buttons import CHANGE, CLEAR, COARSER, ERASE, FINER, INVERT, MARK, Marking
 from bot.ui.cards.picture_buttons import BACK_TO_PICTURE
 from bot.ui.cards.picture_panel import title
-from bot.ui.cards.wording import price_text
 
 PICK_TO_CHANGE = message("part.pick_to_change", "Pick the cells that should change.")
 PICK_TO_ERASE = message("part.pick_to_erase", "Pick the cells with what should go.")
@@ -39,56 +37,6 @@ _CORNERS = (t("Top left"), t("Top right"), t("Bottom left"), t("Bottom right"))
 _MENU_IDS = 1000
 # Three short labels, one of them with a price.
 _ROOM = 42
-
-
-@dataclass(frozen=True, slots=True)
-class Marking:
-    """The part of a picture that is marked for an operation: the state of the card."""
-
-    reference: Reference
-    operation: Operation
-    """What the card was opened for: inpaint or erase."""
-    area: Area
-
-    def custom_id(self, action: str, number: int | None = None) -> str:
-        """The custom id of a button or menu of the card in this state, with a price or the number of a menu."""
-        area = self.area
-        parts = ("part", action, self.operation.value, self.reference, area.side, area.digits, number)
-        return ":".join(str(part) for part in parts if part is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class PartButton:
-    """A button of the card. ``name`` is used in its custom id and for its handler."""
-
-    name: str
-    label: Message
-
-    def on(self, marking: Marking, *, disabled: bool = False) -> ui.Button[Any]:
-        return ui.Button(label=str(self.label), custom_id=marking.custom_id(self.name), disabled=disabled)
-
-    def priced(self, marking: Marking, offer: Offer, *, primary: bool, disabled: bool) -> ui.Button[Any]:
-        """The button with the price of the offer."""
-        return ui.Button(
-            label=facts(self.label, price_text(offer.price)),
-            style=discord.ButtonStyle.primary if primary else discord.ButtonStyle.secondary,
-            custom_id=marking.custom_id(self.name, offer.price.high),
-            disabled=disabled,
-        )
-
-
-CLEAR = PartButton("clear", message("button.clear_marks", "Clear"))
-INVERT = PartButton("invert", message("button.invert_marks", "Invert"))
-FINER = PartButton("finer", message("button.finer_grid", "Finer"))
-COARSER = PartButton("coarser", message("button.coarser_grid", "Coarser"))
-CHANGE = PartButton("change", message("button.change_marked", "Change…"))
-ERASE = PartButton("erase", message("button.erase_marked", "Erase"))
-PART_BUTTONS = (CLEAR, INVERT, FINER, COARSER, CHANGE, ERASE)
-MARK = "mark"
-"""The menus of cells."""
-PART_ACTIONS = (*(button.name for button in PART_BUTTONS), MARK)
-"""The buttons and menus of the card by name; each name has a handler."""
-
 _STARTING = {Operation.INPAINT: CHANGE, Operation.ERASE: ERASE}
 
 
