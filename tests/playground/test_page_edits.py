@@ -9,7 +9,7 @@ from playwright.async_api import Locator, expect
 
 from bot.config import Settings
 from bot.ui.cards.buttons import EDIT_PICTURE
-from bot.ui.cards.part_picker import CHANGE
+from bot.ui.cards.part_buttons import CHANGE
 from bot.ui.cards.picture_buttons import CHANGE_PART, EDIT_A_PICTURE, EXTEND, IMAGE_NUMBER, WIDER
 from fakes.services import StandIn, flat
 from playground.browser import Visitor, visit
