@@ -18,6 +18,7 @@ from bot.domain.options import (
     OPTIONS,
     SEED,
     SIZE,
+    STRENGTH,
     WEIGHTS,
     Feature,
     ImagineOptions,
@@ -29,7 +30,7 @@ from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of,
 from bot.domain.sizes import Ratio, closest_size
 from bot.errors import UserError
 from bot.providers.base import Bounds, Engine, WeightedText
-from bot.providers.operations import Fit, Size
+from bot.providers.operations import Fit, Operation, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +209,9 @@ def _adapted(asked: Alternative, engines: Sequence[Engine], *, switch: bool = Fa
     fit = True
     for place, engine in enumerate(engines):
         for misfit in misfits(specs[place], engine):
-            fit = False
             feature = misfit.feature
+            # No engine takes a strength without a picture.
+            fit = fit and feature is STRENGTH and options.operation is Operation.TEXT_TO_IMAGE
             specs[place], better = _without_misfit(specs[place], misfit, engine)
             if better is None:
                 dropped[feature.name] = feature

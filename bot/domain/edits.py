@@ -18,11 +18,13 @@ from bot.text import Text, message, t
 
 NOT_OFFERED = message("edits.not_offered", "No engine here can do this: {operation}. /engines lists what each can do.")
 SOURCE_NEEDED = message(
-    "edits.source_needed", "Which picture? Attach one in picture, or pick one of yours in image, and run it again."
+    "edits.source_needed", "Which picture? Run it again and attach one as “picture”, or pick one of yours as “image”."
 )
 SEARCH_NEEDED = message("edits.search_needed", "Say what to replace in the picture, such as “the car”.")
 AREA_NEEDED = message("edits.area_needed", "Mark the part of the picture: pick cells, or attach a mask.")
-NOT_AN_AREA = message("edits.not_an_area", "This part of the picture can't be read. Write cells such as 1,2,5.")
+NOT_AN_AREA = message(
+    "edits.not_an_area", "That isn't an area. Write cells such as 1,2,5, or leave it out and pick them on the picture."
+)
 NOT_AN_EXTENSION = message(
     "edits.not_an_extension",
     "“{text}” isn't a way to extend a picture. Pick one from the list, or write pixels such as left 256 right 256.",

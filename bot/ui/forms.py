@@ -12,7 +12,7 @@ from discord import ui
 from bot.domain.characters import typed
 from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
 from bot.domain.form_data import Draft
-from bot.domain.options import NEGATIVE, ImagineOptions
+from bot.domain.options import NEGATIVE, STRENGTH, ImagineOptions
 from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.providers.base import Engine
@@ -112,8 +112,10 @@ class EditForm(ui.Modal):
         if not operation.has_source or self._draft.negative or any(map(NEGATIVE.taken_by, engines)):
             yield _label(t("Leave out"), self._negative, t("What should not be in the image"))
         description = t("Flags, for example --images 2 --style anime")
-        if operation.has_source:
+        if any(STRENGTH.taken_by(engine) for engine in engines):
             description = t("Flags, for example --images 2 --strength 50")
+        elif operation.has_source:
+            description = t("Flags, for example --images 2 --seed 7")
         yield _label(t("More settings"), self._further, description)
 
     async def on_submit(self, interaction: Interaction, /) -> None:  # type: ignore[override]  # typed for any client

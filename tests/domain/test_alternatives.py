@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.alternatives import Alternative, Changes, alternatives
-from bot.domain.options import IMAGES_PER_JOB, OPTIONS, SEED, SIZE, WEIGHTS, ImagineOptions
+from bot.domain.options import IMAGES_PER_JOB, OPTIONS, SEED, SIZE, STRENGTH, WEIGHTS, ImagineOptions
 from bot.domain.requests import Plan, plan, read_command
 from bot.errors import UserError
 from bot.providers.base import Engine
@@ -83,6 +83,12 @@ def test_only_if_something_is_wrong_for_the_engine_would_another_one_help() -> N
     assert candidates(size="huge")[0].engines_fit
     assert candidates(images=30)[0].engines_fit
     assert not candidates(size="3x3")[0].engines_fit
+
+
+def test_a_strength_without_a_picture_is_left_out_for_every_engine() -> None:
+    (first, *_) = candidates(strength=40)
+    assert first.changes == Changes(dropped=(STRENGTH,))
+    assert first.engines_fit
 
 
 def test_offered_engines_are_tried_in_their_order_and_no_others() -> None:

@@ -104,6 +104,11 @@ def test_what_was_done_has_its_numbers() -> None:
         str(edit_text.SIDES["right"](pixels="128")),
     ]
     assert list(edit_text.margins_text(Margins(64, 64, 64, 64))) == [edit_text.EACH_SIDE(pixels="64")]
+    assert list(edit_text.margins_text(Margins(left=64, right=64, up=32, down=16))) == [
+        edit_text.BOTH_SIDES["left", "right"](pixels="64"),
+        edit_text.SIDES["up"](pixels="32"),
+        edit_text.SIDES["down"](pixels="16"),
+    ]
 
 
 def test_what_is_replaced_is_escaped_and_stands_before_what_comes_there() -> None:

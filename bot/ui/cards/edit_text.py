@@ -38,6 +38,10 @@ DONE: Mapping[Operation, Message] = {
 CELLS = message("edit.cells", "{count} of {all} cells", "{count} of {all} cells")
 BY_MASK = message("edit.by_mask", "marked by a mask")
 EACH_SIDE = message("edit.each_side", "{pixels} px on each side")
+BOTH_SIDES: Mapping[tuple[str, str], Message] = {
+    ("left", "right"): message("edit.left_and_right", "{pixels} px left and right"),
+    ("up", "down"): message("edit.up_and_down", "{pixels} px up and down"),
+}
 SIDES: Mapping[str, Message] = {
     "left": message("edit.left", "{pixels} px left"),
     "right": message("edit.right", "{pixels} px right"),
@@ -93,13 +97,18 @@ def area_text(area: str) -> Text:
 
 
 def margins_text(margins: Margins) -> Iterator[Text]:
-    """An extension in words: ``256 px left``, ``256 px right``."""
+    """An extension in words: ``256 px left and right``, ``128 px up``."""
     if margins.largest == margins.smallest:
         yield EACH_SIDE(pixels=str(margins.largest))
         return
-    for side, words in SIDES.items():
-        if pixels := getattr(margins, side):
-            yield words(pixels=str(pixels))
+    for sides, words in BOTH_SIDES.items():
+        first, second = (getattr(margins, side) for side in sides)
+        if first and first == second:
+            yield words(pixels=str(first))
+            continue
+        for side, pixels in zip(sides, (first, second), strict=True):
+            if pixels:
+                yield SIDES[side](pixels=str(pixels))
 
 
 # --- the picture --------------------------------------------------------------------------------------------------

@@ -207,9 +207,10 @@ def help_card(mention: Mention, prices: Mapping[str, Price], *, manages: bool) -
         "Type {imagine} and describe what you want to see. You see the price and the progress, then your images.",
         imagine=mention("imagine"),
     )
+    pictures = t("Have a picture already? Attach it, or choose **Edit this picture** in a message's menu.")
     then = t("The buttons below a result make it again, change it or share it.")
     return Card(
-        text(heading(t("Easel makes images from words")), first, then),
+        text(heading(t("Easel makes images from words and pictures")), first, pictures, then),
         _menu(OVERVIEW, manages=manages),
         rule(),
         text(quiet(t("Try one. A button makes its image at once, just like {imagine}.", imagine="/imagine"))),

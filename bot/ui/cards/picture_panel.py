@@ -27,7 +27,8 @@ from bot.ui.cards.wording import plain, price_text, safe
 
 NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right now. {engines} lists what each can do.")
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
-FINISHING = message("panel.finishing", "Like it? Make a finer image of it: this one cost {cost:amount}.")
+PRICES = message("panel.prices", "Prices are in credits.")
+FINISHING = message("panel.finishing", "Like it? Make a finer version. This one cost {cost:amount}.")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
@@ -55,6 +56,8 @@ def panel_sheet(
     parts.append(rule())
     if not shown:
         parts.append(text(NO_TOOLS(engines=mention("engines"))))
+    else:
+        parts.append(text(quiet(PRICES)))
     parts += _rows([*(tool_button(picture, offer) for offer in shown), ORIGINAL.on(picture.reference)])
     if finish is not None:
         parts.append(text(quiet(FINISHING(cost=picture.cost or 0))))

@@ -70,7 +70,7 @@ _PICTURES_TEXTS: dict[PicturesAllowed, Message] = {
 }
 _CHANNELS = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.forum, discord.ChannelType.voice]
 
-WELCOME = message("welcome.title", "**Hi, I'm Easel. I make images from words.**")
+WELCOME = message("welcome.title", "**Hi, I'm Easel. I make images from words and pictures.**")
 HOW = message(
     "welcome.how",
     "Type {imagine} and describe an image, for example *a lighthouse on a cliff, storm*. You'll see the progress, then "
