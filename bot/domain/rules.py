@@ -79,7 +79,7 @@ NO_PICTURES = message(
 )
 ONLY_RESULTS = message(
     "rules.only_results",
-    "In this server, only images that I made can be a start, not pictures that you bring. Server managers can change "
+    "In this server, you can start from images that I made, but not from other pictures. Server managers can change "
     "this with /server.",
 )
 NO_ALLOWED_ENGINE = message(
