@@ -14,7 +14,7 @@ from bot.ui.client import Easel, Interaction
 from bot.ui.delivery.messages import jobs_named
 from bot.ui.forms import EditForms
 from bot.ui.interactions import promise
-from bot.ui.message_pictures import MessagePictures
+from bot.ui.message_pictures import NO_PICTURE_IN_MESSAGE, MessagePictures
 
 
 class MessageCommands(commands.Cog):
@@ -52,10 +52,16 @@ class MessageCommands(commands.Cog):
 
     async def edit_this_picture(self, interaction: Interaction, message: discord.Message) -> None:
         await promise(interaction)
-        if self._ours(message):
-            await self._pictures.open_result(interaction, await self._job(message))
-        else:
+        if not self._ours(message):
             await self._pictures.open_attached(interaction, message)
+            return
+        try:
+            job_id = await self._job(message)
+        except UserError as error:
+            if [problem.code for problem in error.problems] == [NO_JOB_IN_MESSAGE.code]:
+                raise UserError(NO_PICTURE_IN_MESSAGE) from None
+            raise
+        await self._pictures.open_result(interaction, job_id)
 
     async def _job(self, message: discord.Message) -> int:
         if not self._ours(message):

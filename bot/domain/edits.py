@@ -17,6 +17,7 @@ from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from bot.text import Text, message, t
 
 NOT_OFFERED = message("edits.not_offered", "No engine here can do this: {operation}. /engines lists what each can do.")
+ENGINE_CANNOT = message("edits.engine_cannot", "{engine} can't do this: {operation}. /engines lists what each can do.")
 SOURCE_NEEDED = message(
     "edits.source_needed", "Which picture? Run it again and attach one as “picture”, or pick one of yours as “image”."
 )

@@ -13,6 +13,7 @@ from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.picture_tools import EditedPicture, PictureTools
 from bot.jobs.sources import NO_SUCH_PICTURE, Sources
+from bot.jobs.store import GONE
 from bot.text import message
 from bot.ui.client import Interaction
 from bot.ui.interactions import looked_up, origin_of
@@ -69,7 +70,12 @@ class PickedPictures:
             reference = parse_reference(named.partition(" · ")[0])
         except ValueError:
             raise UserError(NO_SUCH_PICTURE) from None
-        known = await looked_up(interaction, self._tools.picture(origin, reference))
+        try:
+            known = await looked_up(interaction, self._tools.picture(origin, reference))
+        except UserError as error:
+            if [problem.code for problem in error.problems] == [GONE.code]:
+                raise UserError(NO_SUCH_PICTURE) from None
+            raise
         return PickedPicture(incoming(self._sources, origin, known), known)
 
     def mask(self, interaction: Interaction, mask: discord.Attachment) -> IncomingPicture:

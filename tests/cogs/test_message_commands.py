@@ -70,6 +70,12 @@ async def test_messages_without_a_job_are_refused(studio: Studio) -> None:
         assert shows(told(await click(studio, studio.ada, name, theirs)).text, NO_JOB_IN_MESSAGE)
 
 
+async def test_the_bots_own_message_without_a_job_has_no_picture(studio: Studio) -> None:
+    ours = card(await studio.ada.slash(studio.channel, "help"))
+    shown = await click(studio, studio.ada, EDIT, ours.raw)
+    assert shows(told(shown).text, NO_PICTURE_IN_MESSAGE)
+
+
 async def test_a_shared_result_is_found_by_its_message(studio: Studio) -> None:
     result = await studio.imagine(prompt="a surprise", private=True)
     await studio.finish()

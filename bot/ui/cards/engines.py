@@ -117,7 +117,9 @@ def engine_card(engine: Engine, price: PriceOf, *, default: str, retired: IsReti
     room = _ENGINE_ROOM - sum(units(each) + 1 for each in lists)
     for section in within(sections, room):
         parts += [rule(), text(section)]
-    return Card(*parts, rule(), text(*lists or [str(t("It has no list of sizes or styles."))]))
+    if lists:
+        parts += [rule(), text(*lists)]
+    return Card(*parts)
 
 
 def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
