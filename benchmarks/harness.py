@@ -62,6 +62,8 @@ class Trace:
     prompt: str
     asked: float
     acknowledged: float = 0.0
+    answered: float = 0.0
+    """When the deferred answer was filled in."""
     edits: int = 0
     shown: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -251,6 +253,7 @@ class Harness:
             trace.acknowledged = now
         elif event == "MESSAGE_UPDATE":
             trace.edits += 1
+            trace.answered = trace.answered or now
             if message.body.attachments and not trace.shown:
                 trace.shown = now
                 self.shown += 1

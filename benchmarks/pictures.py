@@ -36,10 +36,21 @@ AT_MOST = 10
 """Images per command."""
 
 
+@dataclass(slots=True)
+class Panels:
+    """Milliseconds until each panel was shown, until it showed its picture, and of processor time for each."""
+
+    open: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+
+
 async def panels(people: int, rounds: int, seed: int) -> list[Figure]:
-    """Milliseconds until a panel is shown, if ``people`` people open panels at once: of new images, and once more."""
-    new: list[float] = []
-    again: list[float] = []
+    """Milliseconds until a panel and its picture are shown, if ``people`` people open panels at once.
+
+    First each opens the panel of an image that nobody opened before, then the same again.
+    """
+    new, again = Panels(), Panels()
     conditions = Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.HEAVY, seed=seed)
     async with Harness(conditions) as harness:
         await harness.start()
@@ -47,14 +58,16 @@ async def panels(people: int, rounds: int, seed: int) -> list[Figure]:
         for each in range(rounds):
             results = await _results(harness, each, people)
             await asyncio.sleep(1.0)
-            new += await _open_all(harness, results, people)
-            again += await _open_all(harness, results, people)
-    return [
-        figure(
-            "pictures", f"{people} panels at once, of images not opened before, shown after", "ms", new, "p95 ≤ 300"
-        ),
-        figure("pictures", f"{people} panels at once, opened before, shown after", "ms", again, "p95 ≤ 300"),
-    ]
+            for opened in (new, again):
+                await _open_all(harness, results, people, opened)
+    lines: list[Figure] = []
+    for which, opened in (("images not opened before", new), ("the same again", again)):
+        lines += (
+            figure("pictures", f"{people} panels at once, {which}, open after", "ms", opened.open, "p95 ≤ 300"),
+            figure("pictures", f"{people} panels at once, {which}, with pictures after", "ms", opened.whole),
+            figure("pictures", f"{people} panels at once, {which}, processor time each", "ms", opened.processor),
+        )
+    return lines
 
 
 async def _results(harness: Harness, each: int, images: int) -> list[Trace]:
@@ -69,8 +82,8 @@ async def _results(harness: Harness, each: int, images: int) -> list[Trace]:
     return traces
 
 
-async def _open_all(harness: Harness, results: list[Trace], people: int) -> list[float]:
-    """Let each person open the panel of another image. Returns the milliseconds until each panel was shown."""
+async def _open_all(harness: Harness, results: list[Trace], people: int, opened: Panels) -> None:
+    """Let each person open the panel of another image."""
     choices = []
     for result in results:
         original = harness.discord.world.interactions[result.interaction].original
@@ -78,13 +91,15 @@ async def _open_all(harness: Harness, results: list[Trace], people: int) -> list
         card = look_at(original)
         menu = next(one for one in card.choices if one["custom_id"] == "picture:open")
         choices += [(card, option["value"]) for option in menu["options"]]
-    opened = []
+    traces = []
     for number, (card, value) in enumerate(choices[:people]):
         person = harness.discord.user(f"user{number}")
-        opened.append(harness.follow(await person.choose(card, value, custom_id="picture:open")))
-    asked = time.time()
-    await asyncio.gather(*(trace.over.wait() for trace in opened))
-    return [1000 * (trace.shown - asked) for trace in opened]
+        traces.append(harness.follow(await person.choose(card, value, custom_id="picture:open")))
+    asked, before = time.time(), cpu_seconds(harness.bot.pid)
+    await asyncio.gather(*(trace.over.wait() for trace in traces))
+    opened.processor.append(1000 * (cpu_seconds(harness.bot.pid) - before) / len(traces))
+    opened.open += [1000 * (trace.answered - asked) for trace in traces]
+    opened.whole += [1000 * (trace.shown - asked) for trace in traces]
 
 
 # --- photos -----------------------------------------------------------------------------------------------------------
@@ -92,8 +107,12 @@ async def _open_all(harness: Harness, results: list[Trace], people: int) -> list
 
 @dataclass(slots=True)
 class Outcome:
-    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the photos were uploaded."""
+    """Milliseconds of acknowledgements and of each round's longest stalls; seconds until the photos were uploaded.
 
+    ``alone`` are the acknowledgements of the same commands without photos.
+    """
+
+    alone: list[float] = field(default_factory=list)
     acknowledged: list[float] = field(default_factory=list)
     during: list[float] = field(default_factory=list)
     until_sent: list[float] = field(default_factory=list)
@@ -110,6 +129,7 @@ async def photos(people: int, size: int, rounds: int, seed: int) -> list[Figure]
     beside = f"{people} photos of 12 MP"
     lines = (
         ("a photo of 12 MP made ready to send, processor time of one core", "s", fitting, "≤ 1"),
+        (f"{size} at once, no photos, acknowledged after", "ms", outcome.alone, ""),
         (f"{size} at once, {beside}, acknowledged after", "ms", outcome.acknowledged, "p95 ≤ 200"),
         (f"{size} at once, {beside}, longest stall during it", "ms", outcome.during, "≤ 50"),
         (f"{beside}, longest stall until all are sent", "ms", outcome.until_sent, "≤ 50"),
@@ -138,22 +158,31 @@ async def _round(outcome: Outcome, people: int, size: int, seed: int) -> None:
         await harness.at_work()
         await harness.warm_up()
         await harness.until_shown(1)
+        alone, _ = await _burst(harness, size, "a fox")
+        await harness.until_shown(1 + size)
         began, before = time.time(), cpu_seconds(harness.bot.pid)
         for number in range(people):
             await _attach(harness, number)
         # The first photos are being decoded by now.
         await asyncio.sleep(1.0)
-        traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size)]
-        asked = time.time()
-        await harness.until_acknowledged(traces)
-        ended = max(trace.acknowledged for trace in traces)
+        acknowledged, stall = await _burst(harness, size, "an owl")
         await _until_sent(harness, people)
         over = time.time()
-        outcome.acknowledged += [1000 * (trace.acknowledged - asked) for trace in traces]
-        outcome.during.append(1000 * longest(harness.stalls, asked, ended))
+        outcome.alone += alone
+        outcome.acknowledged += acknowledged
+        outcome.during.append(stall)
         outcome.until_sent.append(1000 * longest(harness.stalls, began, over))
         outcome.sent.append(over - began)
         outcome.processor.append((cpu_seconds(harness.bot.pid) - before) / people)
+
+
+async def _burst(harness: Harness, size: int, words: str) -> tuple[list[float], float]:
+    """Run ``size`` commands at once. Returns when each was acknowledged and the longest stall, in milliseconds."""
+    traces = [await harness.imagine(user, f"{words}, number {user}") for user in range(size)]
+    asked = time.time()
+    await harness.until_acknowledged(traces)
+    ended = max(trace.acknowledged for trace in traces)
+    return [1000 * (trace.acknowledged - asked) for trace in traces], 1000 * longest(harness.stalls, asked, ended)
 
 
 async def memory(photos: int, seed: int) -> list[Figure]:

@@ -20,6 +20,7 @@ from bot.errors import SettingsError, UserError
 from bot.findings import log_problems
 from bot.gc_tuning import settle
 from bot.health import beating
+from bot.malloc_tuning import return_large_blocks
 from bot.text import message
 from bot.ui.client import Easel, why_unreachable
 
@@ -87,6 +88,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
     Raises what ``logged_in`` raises. If Discord closes the connection for good, raises SettingsError if the token is
     no longer valid or the intents are refused, and UserError for any other reason.
     """
+    return_large_blocks()
     async with AsyncExitStack() as stack:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.users import BASIC, Ask, Crowd, is_result, pressed
+from chaos.users import EDIT, Ask, Crowd, pressed
 from fakes.discord.components import Component, walk
 from fakes.discord.handle import Handle
 from fakes.discord.people import NotOfferedError, Person
 from fakes.discord.seen import Seen, look_at
 
-TOOLS = {
-    "words": "aithriving/edit",
-    "structure": "aithriving/control",
-    "sketch": "aithriving/control",
-    "start": BASIC,
-}
-"""The tools whose forms ask for words, by the names of their buttons, with an engine that has them."""
-LATEST = 40
-"""Only this many of the latest commands are edited."""
+TOOLS = ("words", "structure", "sketch", "start")
+"""The tools whose forms ask for words, by the names of their buttons."""
 AT_ONCE = 2
 """How many panels are opened at the same time."""
 OPENED, ORIGINAL = "picture:open", "picture:original:"
@@ -48,7 +41,7 @@ class Visit:
 class Editors:
     """Opens panels and starts edits, one step of each at a time, because the bot may die at any of them."""
 
-    def __init__(self, crowd: Crowd, chance: random.Random, tools: Sequence[str] = tuple(TOOLS)) -> None:
+    def __init__(self, crowd: Crowd, chance: random.Random, tools: Sequence[str] = TOOLS) -> None:
         self._crowd = crowd
         self._chance = chance
         self._tools = tools
@@ -61,7 +54,7 @@ class Editors:
         made = []
         for visit in list(self._visits):
             made += await (self._press_tool(visit) if visit.form is None else self._send_form(visit, visit.form))
-        for ask, card in self._editable():
+        for ask, card in self._crowd.editable(self._chance):
             if len(self._visits) >= AT_ONCE:
                 break
             made += await self._open(ask, card)
@@ -72,17 +65,6 @@ class Editors:
         self._visits = [
             visit for visit in self._visits if visit.form is None and visit.panel.interaction.answer is not None
         ]
-
-    def _editable(self) -> Iterator[tuple[Ask, Seen]]:
-        """The results that are shown and can be edited, each with its card, in random order."""
-        latest = self._crowd.asks[-LATEST:]
-        for ask in self._chance.sample(latest, len(latest)):
-            card = ask.card
-            if card is None or card.message.deleted or card.loading or not is_result(card) or not card.pictures:
-                continue
-            # A private result that is being shared may become public at any moment.
-            if not ask.shared:
-                yield ask, card
 
     async def _open(self, ask: Ask, card: Seen) -> list[Handle]:
         person = self._chance.choice(self._crowd.visitors(ask))
@@ -131,7 +113,7 @@ class Editors:
         if modal is None:
             return []
         crowd, number = self._crowd, len(self._crowd.asks) + 1
-        values, engine = {}, TOOLS[visit.tool]
+        values, engine = {}, EDIT
         for item in walk(modal["components"]):
             if item["type"] == Component.TEXT_INPUT and item["style"] == 2:
                 values[item["custom_id"]] = crowd.prompt(number)

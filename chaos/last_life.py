@@ -27,10 +27,16 @@ from fakes.services import Call, Fate, Fault, StandIn
 
 FIRST_ANSWER = 3.0
 """Seconds that Discord allows for the first response."""
-HELD_UP = 20.0
-"""Seconds after which a bystander counts as held up; their images take two."""
+HELD_UP, HELD_UP_WITH_PHOTO = 20.0, 240.0
+"""Seconds after which a bystander counts as held up; their images take two.
+
+A photo waits behind the images of others that have to be encoded, for a thread of the lowest priority. On a busy
+machine this takes long.
+"""
 EVERY = 0.4
 """Seconds between two commands of bystanders."""
+EDIT_EVERY = 1.0
+"""Seconds between two edits, whose pictures take processor time."""
 FOR = 8.0
 """Seconds for which bystanders run commands."""
 DEPLOY = 6.0
@@ -57,14 +63,14 @@ class Noted:
     def waiting(self, now: float) -> list[Ask]:
         """Commands of bystanders that can still be shown in time; ``now`` is from the monotonic clock."""
         due = [ask for ask in self.unconcerned if ask not in self.shown_after]
-        return [ask for ask in due if now < ask.asked_at + HELD_UP]
+        return [ask for ask in due if now < ask.asked_at + _patience(ask)]
 
     def wrong(self) -> list[str]:
         """Commands of bystanders whose images did not appear in the card, or not in time."""
         found = []
         for ask in self.unconcerned:
             after = self.shown_after.get(ask)
-            if after is None or after > HELD_UP:
+            if after is None or after > _patience(ask):
                 how = "never in its card" if after is None else f"after {after:.0f} s"
                 found.append(f"number {ask.number} ({ask.engine}{', private' if ask.private else ''}): {how}")
         return found
@@ -255,9 +261,10 @@ class LastLife:
     async def _edits(self) -> None:
         until = time.monotonic() + FOR
         while time.monotonic() < until:
-            for handle in await self._editors.step():
+            asked = await self._crowd.edit()
+            for handle in [asked.handle, *await self._editors.step()]:
                 self._watch(handle)
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(EDIT_EVERY)
 
     async def _echoes(self) -> None:
         for words in ECHOED:
@@ -272,3 +279,8 @@ class LastLife:
 
 def _with_number(number: int) -> Callable[[Call], bool]:
     return lambda call: number_in(str(call.body)) == number
+
+
+def _patience(ask: Ask) -> float:
+    """Seconds until the author of this command counts as held up."""
+    return HELD_UP_WITH_PHOTO if ask.attached else HELD_UP

@@ -209,7 +209,7 @@ class Run:
             for number in range(burst):
                 if self.killer.struck.is_set():
                     return
-                await self.crowd.ask(choices=True)
+                await self.crowd.act()
                 if number % AT_ONCE == AT_ONCE - 1:
                     await self._wait(0.1)
                     await self.crowd.confirm()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.ui.cards.layout import RESULT
 from chaos.photos import photo
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel
+from fakes.discord.model import Channel, Upload
 from fakes.discord.people import NotOfferedError, Person
 from fakes.discord.seen import Seen, look_at
 
@@ -26,11 +27,27 @@ VARYING = (BASIC, SD3)
 PEOPLE = 24
 HERMITS = 3
 """How many of them do not accept direct messages."""
+EDITS: Mapping[str, Mapping[str, str]] = {
+    "vary": {"engine": SD3},
+    "words": {"find": "paper"},
+    "part": {"area": "4x4:6,7,10"},
+    "extend": {"by": "wider"},
+    "sketch": {},
+    "structure": {},
+}
+"""The subcommands of /edit, with what each needs besides a prompt. Erase has none, so nobody could tell it apart."""
+EDIT = "aithriving/edit"
+"""An engine of edits. Only its provider matters."""
+EDITING, OF_RESULTS = 0.25, 0.5
+"""The fraction of commands that are edits, and the fraction of those that start from an image of a result."""
+LATEST = 40
+"""Only this many of the latest commands are edited."""
 ATTACHING, LARGE_PHOTOS = 0.5, 0.15
 """The fraction of commands with a photo, of those whose engine takes one, and the fraction of large photos."""
 NUMBER = 5
 """Digits of the number in each prompt."""
 SHARED_AT_ONCE = 3
+_JOB = re.compile(r"easel:[a-z-]+:([0-9]+)")
 CONFIRMS = ("easel:confirm:", "easel:post:")
 FILTERED = "nsfw"
 """A word that the services' content filter refuses."""
@@ -155,7 +172,7 @@ class Crowd:
         asks_first = choices and engine != AI_CLIENT and chance.random() < 0.25
         if attached is None:
             attached = engine in VARYING and chance.random() < ATTACHING
-        options = {"picture": photo(number, chance, large=chance.random() < LARGE_PHOTOS)} if attached else {}
+        options = {"picture": self._photo(number)} if attached else {}
         prompt = self.prompt(number, words, "{red, blue} " if asks_first else "")
         each, images = (1, 2) if asks_first else (images, images)
         handle = await person.slash(
@@ -164,6 +181,45 @@ class Crowd:
         asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first, attached=attached)
         self.asks.append(asked)
         return asked
+
+    async def act(self) -> Ask:
+        """Run /imagine or /edit."""
+        return await (self.edit() if self._chance.random() < EDITING else self.ask(choices=True))
+
+    async def edit(self) -> Ask:
+        """Run /edit on an image of a result, or on a photo."""
+        chance, number = self._chance, len(self.asks) + 1
+        source = next(self.editable(chance), None) if chance.random() < OF_RESULTS else None
+        image = None if source is None else _image_of(source[1])
+        command, needed = chance.choice(list(EDITS.items()))
+        private = chance.random() < 0.2
+        if source is None or image is None:
+            person, where = chance.choice(self._people), chance.choice(self._places)
+            start: dict[str, object] = {"picture": self._photo(number)}
+        else:
+            of, _ = source
+            person, where = chance.choice(self.visitors(of)), of.where
+            start, private, of.edited = {"image": image}, private or of.private, True
+        handle = await person.slash(
+            where, f"edit {command}", prompt=self.prompt(number), private=private, **start, **needed
+        )
+        asked = Ask(number, person, where, EDIT, 1, private, handle, attached="picture" in start)
+        self.asks.append(asked)
+        return asked
+
+    def editable(self, chance: random.Random) -> Iterator[tuple[Ask, Seen]]:
+        """The latest results that are shown and can be edited, each with its card, in random order."""
+        latest = self.asks[-LATEST:]
+        for ask in chance.sample(latest, len(latest)):
+            card = ask.card
+            if card is None or card.message.deleted or card.loading or not is_result(card) or not card.pictures:
+                continue
+            # A private result that is being shared may become public at any moment.
+            if not ask.shared:
+                yield ask, card
+
+    def _photo(self, number: int) -> Upload:
+        return photo(number, self._chance, large=self._chance.random() < LARGE_PHOTOS)
 
     def prompt(self, number: int, words: str | None = None, choice: str = "") -> str:
         """The prompt of the command with this number. Its ``words`` are random if they are not given."""
@@ -246,6 +302,11 @@ class Crowd:
             question = ask.question
             if question is not None and _confirm(question) is not None:
                 ask.hung |= {press.interaction.id for press in ask.presses}
+
+
+def _image_of(card: Seen) -> str | None:
+    """The reference to the first image of a result."""
+    return next((f"{match[1]}-1" for button in card.buttons if (match := _JOB.match(button.custom_id or ""))), None)
 
 
 def _confirm(card: Seen) -> str | None:

@@ -282,6 +282,7 @@ class Edit(
     async def _pick_part(self, interaction: Interaction, picked: PickedPicture, options: ImagineOptions) -> None:
         """Let the person mark the part of the picture."""
         origin, operation = origin_of(interaction), options.operation
+        self._service.require_picture_allowed(origin, picked.incoming.expected.kind)
         if not self._service.offered(origin, operation):
             raise UserError(NOT_OFFERED(operation=NAMES[operation]))
         self._service.require_picture_allowed(origin, picked.incoming.expected.kind)

@@ -19,6 +19,7 @@ OUR_FILES = {
     "message_menu.js": JAVASCRIPT,
     "notice.js": JAVASCRIPT,
     "pictures.js": JAVASCRIPT,
+    "steady_pictures.js": JAVASCRIPT,
     "connection_watch.js": JAVASCRIPT,
     "page.css": "text/css",
     "icon.svg": "image/svg+xml",

@@ -21,12 +21,14 @@ T = TypeVar("T")
 PICTURES_AT_ONCE = 2
 """The number of images decoded at the same time. Each needs memory for all of its pixels."""
 FILES_AT_ONCE = 4
+BACKGROUND_NICE = 10
+"""The niceness of background threads: the event loop goes first, but people wait for pictures too."""
 
 
 class Pool(ThreadPoolExecutor):
     """A pool of at most ``workers`` threads; further work is queued. The job id in log lines is preserved.
 
-    ``background`` threads have the lowest priority, so that the event loop always goes first.
+    ``background`` threads have a low priority, so that the event loop goes first.
     """
 
     def __init__(self, name: str, workers: int, *, background: bool = False) -> None:
@@ -45,9 +47,9 @@ class Pool(ThreadPoolExecutor):
 
 
 def _step_back() -> None:
-    """Give this thread the lowest priority. Only Linux has priorities for single threads."""
+    """Give this thread a low priority. Only Linux has priorities for single threads."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND_NICE)
 
 
 class Pools:

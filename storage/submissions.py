@@ -403,6 +403,7 @@ async def _release(tx: AsyncConnection, wanted: ColumnElement[bool], new: Submis
         "job_id": _LEDGER.job_id,
         "channel_id": _LEDGER.channel_id,
         "position": _LEDGER.position,
+        "operation": _LEDGER.operation,
         "outcome": literal(new.value),
     }
     entries = (

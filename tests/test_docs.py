@@ -24,8 +24,8 @@ import bot.run  # noqa: F401 - its messages are quoted
 from bot.__main__ import COMMANDS, _parser
 from bot.app import GRACE_SECONDS
 from bot.config import KNOWN, load
-from bot.text import CATALOGUE
 from storage.errors import SENTENCES
+from tests.doubles.texts import every_message
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -270,7 +270,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_messages_that_troubleshooting_quotes_exist() -> None:
-    texts = [message.english for message in CATALOGUE.values()] + list(SENTENCES.values())
+    texts = [message.english for message in every_message()] + list(SENTENCES.values())
     quoted = set(re.findall(r"“([^”]+)”", TEXTS["docs/troubleshooting.md"]))
     of_discord = {"The application did not respond"}
     assert of_discord < quoted

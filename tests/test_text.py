@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import json
-import pkgutil
 import re
 import shutil
 import string
@@ -20,24 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bot
-import cogs
 from bot.errors import UserError
-from bot.text import CATALOGUE, GONE, VERBATIM, Message, Text, message, plural, read_stored, reading_in, stored, t
-from tests.doubles.texts import MadeUpLanguage, codes, shows
+from bot.text import GONE, VERBATIM, Message, Text, message, plural, read_stored, reading_in, stored, t
+from tests.doubles.texts import MadeUpLanguage, codes, every_message, shows
 
 ROOT = Path(__file__).parent.parent
 FOUND = Message("test.found", "{count} job of {who}", "{count} jobs of {who}")
 OR = Message("test.or", "Take {engines:or}.")
 COST = Message("test.cost", "This costs {price:credits} and took {time:duration}.")
-
-
-def every_message() -> list[Message]:
-    for package in (bot, cogs):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
-    return list(CATALOGUE.values())
 
 
 def values_of(wanted: Message) -> dict[str, str | int | tuple[str, ...]]:

@@ -28,6 +28,10 @@ NOT_AN_EXTENSION = message(
     "“{text}” isn't a way to extend a picture. Pick one from the list, or write pixels such as left 256 right 256.",
 )
 EXTENDED_TOO_FAR = message("edits.extended_too_far", "A picture can be extended by at most {most} pixels on each side.")
+EXTENDED_TOO_LARGE = message(
+    "edits.extended_too_large",
+    "The picture would be too large: {size} pixels. At most {most} megapixels are possible. Extend it by less.",
+)
 SQUARE_ALREADY = message("edits.square_already", "This picture is square already.")
 FIT_NEEDED = message(
     "edits.fit_needed", "{engine} can't take a picture of this shape ({shape}). Crop it, or add a border around it."
@@ -57,6 +61,9 @@ FIND_AT_MOST = 200
 """The maximum length of the words for the thing to replace."""
 EXTENSION_AT_MOST = 100
 """The maximum length of an extension as it is typed."""
+
+EXTENDED_PIXELS_AT_MOST = 4096 * 4096
+"""The largest result of an extension. A larger one is paid for, but could not be shown in lists or edited again."""
 
 SAME_SHAPE = math.log(1.03)
 """A picture whose ratio is off by no more than this is resized, and loses at most a few pixels at its edges."""
@@ -98,15 +105,20 @@ EXTENSIONS = {
 """The ways to extend a picture, by name."""
 
 
+def extension_named(text: str) -> Extension | None:
+    """Return the extension with this name, or None if the text is no name."""
+    return EXTENSIONS.get("-".join(word for word in text.casefold().split() if word != "out"))
+
+
 def margins_of(text: str, size: Size, *, most: int) -> Margins:
     """Read an extension: a name such as ``wider``, or pixels such as ``left 256 down 64``. Raises UserError."""
-    wanted = " ".join(text.casefold().split())
-    name = "-".join(word for word in wanted.split() if word != "out")
-    if name in EXTENSIONS:
-        margins = EXTENSIONS[name].margins(size, most)
+    named = extension_named(text)
+    if named is not None:
+        margins = named.margins(size, most)
         if not margins.largest:
             raise UserError(SQUARE_ALREADY)
         return margins
+    wanted = " ".join(text.casefold().split())
     sides = {match[1]: int(match[2]) for match in _CUSTOM.finditer(wanted)}
     margins = Margins(**sides)
     if not margins.largest or _SEPARATORS.fullmatch(_CUSTOM.sub("", wanted)) is None:
@@ -166,11 +178,13 @@ def picture_size(request: ImageRequest) -> Size:
 def varied_size(engine: Engine, source: Size) -> Size:
     """The engine's size for a picture of this size, if nobody chose another.
 
-    A small picture is not enlarged, and a large one gets the engine's usual number of pixels.
+    A small picture is not enlarged if that keeps its shape. Others get the engine's usual number of pixels.
     """
-    return closest_size(
-        engine, source if source.pixels < engine.default_size.pixels else Ratio(source.width, source.height)
-    )
+    if source.pixels < engine.default_size.pixels:
+        size = closest_size(engine, source)
+        if same_shape(source, size):
+            return size
+    return closest_size(engine, Ratio(source.width, source.height))
 
 
 # --- from options to a request ------------------------------------------------------------------------------------
@@ -195,7 +209,7 @@ def with_picture(request: ImageRequest, options: ImagineOptions, engine: Engine,
         request = replace(request, search=typed(options.search))
         problems += [SEARCH_NEEDED()] if request.search is None else []
     if engine.operation is Operation.OUTPAINT:
-        request = _with_margins(request, options, engine, problems)
+        request = _with_margins(request, options, source.size, engine, problems)
     if problems:
         raise UserError(*problems)
     return request
@@ -243,12 +257,31 @@ def _with_area(request: ImageRequest, options: ImagineOptions, source: Size, pro
 
 
 def _with_margins(
-    request: ImageRequest, options: ImagineOptions, engine: Engine, problems: list[Problem]
+    request: ImageRequest, options: ImagineOptions, source: Size, engine: Engine, problems: list[Problem]
 ) -> ImageRequest:
-    """The request with the extension of the picture, and the size that it then has."""
+    """The request with the extension of the picture, and the size that it then has.
+
+    If the result had too many pixels, a smaller picture is extended. For pixels that a person typed, that would change
+    the shape, so those are refused.
+    """
+    rules, text, size = engine.picture or PictureRules(), typed(options.extend) or "", request.size
     try:
-        margins = margins_of(typed(options.extend) or "", request.size, most=(engine.picture or PictureRules()).margin)
+        margins = margins_of(text, size, most=rules.margin)
+        # Again if rounding added a row of pixels, or if the margins were capped before.
+        while extension_named(text) is not None and (beyond := _beyond(margins.around(size))) > 1:
+            fewer = sent_size(source, replace(rules, most_pixels=math.floor(size.pixels / beyond)), options.fit)
+            if fewer is None or fewer.pixels >= size.pixels:
+                return request  # It needs another shape first, which is a problem already.
+            size, margins = fewer, margins_of(text, fewer, most=rules.margin)
     except UserError as error:
         problems += error.problems
         return request
-    return replace(request, margins=margins, size=margins.around(request.size))
+    whole = margins.around(size)
+    if _beyond(whole) > 1:
+        problems.append(EXTENDED_TOO_LARGE(size=str(whole), most=EXTENDED_PIXELS_AT_MOST // 1_000_000))
+    return replace(request, margins=margins, size=whole)
+
+
+def _beyond(whole: Size) -> float:
+    """How many times the pixels of an extended picture are those that are possible."""
+    return whole.pixels / EXTENDED_PIXELS_AT_MOST

@@ -315,7 +315,7 @@ def specs_of(options: ImagineOptions, prompts: Iterable[ParsedPrompt], problems:
     """What each prompt asks for, with the added words and the new seed."""
     specs = []
     for prompt in prompts:
-        longer = prompt.with_words(options.added) if options.added is not None and prompt.parts else prompt
+        longer = prompt if options.added is None else prompt.with_words(options.added)
         specs.append(ImageSpec(longer.parts, merged(options, prompt.options, problems)))
     if options.new_seed is None:
         return specs

@@ -255,7 +255,7 @@ class Rules:
         """Why a request may not start from a picture of this kind (None: not known yet). A mask is no such picture."""
         if self.pictures is PicturesAllowed.NOBODYS:
             return [NO_PICTURES()]
-        if self.pictures is PicturesAllowed.RESULTS and kind not in (SourceKind.RESULT, None):
+        if self.pictures is PicturesAllowed.RESULTS and kind in (SourceKind.ATTACHED, SourceKind.MESSAGE):
             return [ONLY_RESULTS()]
         return []
 

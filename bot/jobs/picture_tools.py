@@ -193,9 +193,9 @@ class PictureTools:
                 return None
         return None
 
-    def require_allowed(self, origin: Origin, picture: EditedPicture) -> None:
+    def require_allowed(self, origin: Origin, kind: SourceKind) -> None:
         """Raise UserError if the server does not let people start from such a picture. Does no I/O."""
-        self._service.require_picture_allowed(origin, picture.source.kind)
+        self._service.require_picture_allowed(origin, kind)
 
     # --- offers -------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -29,7 +30,6 @@ from bot.providers.base import ImageRequest
 from bot.providers.operations import Fit, PictureFile, PictureRules, Pictures, Size
 from bot.text import Text, message
 from storage import images, sources
-from storage.errors import Fault, StorageError
 from storage.images import ImageFiles
 from storage.records import StoredSource
 
@@ -44,11 +44,11 @@ NOTHING_MARKED = message("sources.nothing_marked", "The mask marks nothing. Pain
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# The part of an upload that is not for the picture: the mask and the fields.
+# The part of an upload for the fields: long prompts, and the names of the parts.
 _FORM_BYTES = 1 << 20
 
 UPLOADS_AT_ONCE = 4
-"""The number of pictures that are received at the same time."""
+"""The number of pictures that are received at the same time, each from another person."""
 UNUSED_AT_MOST = 30
 """The maximum number of a person's stored pictures that no image was made from. One more removes the oldest.
 
@@ -84,6 +84,8 @@ class Sources:
         self._files = files
         self._clock = clock
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        # Each person's pictures are received one by one, so that nobody waits for all of somebody else's.
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._shrunk: set[int] = set()
 
     # --- storing ------------------------------------------------------------------------------------------------
@@ -95,6 +97,12 @@ class Sources:
 
         ``author_id`` is whose message it was in, if it was in somebody's.
         """
+        async with self._turns.setdefault(user_id, asyncio.Lock()):
+            return await self._receive(user_id, download, kind, author_id)
+
+    async def _receive(
+        self, user_id: int, download: Download, kind: SourceKind, author_id: int | None
+    ) -> SourcePicture:
         pools = self._files.pools
         async with self._uploads, self._files.writing("upload") as raw:
             with self._files.translated_errors():
@@ -263,21 +271,24 @@ class Sources:
         if request.source is None:
             yield None
             return
-        engine = self._store.engines[request.engine].doing(request.operation)
-        rules = (engine and engine.picture) or PictureRules()
-        largest = (rules.bytes - _FORM_BYTES) // (2 if submission_id in self._shrunk else 1)
+        # The provider refuses the request of an earlier version whose engine or operation is gone.
+        engine = self._store.engines.get(request.engine)
+        doing = None if engine is None else engine.doing(request.operation)
+        rules = (doing and doing.picture) or PictureRules()
         # If no fit was asked for, the shapes differ by a few pixels at most, which are cut off.
         size, fit = picture_size(request), request.fit or Fit.CROP
         async with self._files.writing("upload") as upload, self._files.writing("mask") as mask:
             try:
                 stored = await self._stored(request.source)
                 path = self._files.path(stored.file or "")
+                marked = await self._mask(request, mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
+                # A mask has to be exact, so only the picture is compressed.
+                room = rules.bytes - _FORM_BYTES - (0 if marked is None else marked.bytes)
+                largest = room // 2 if submission_id in self._shrunk else room
                 fitted = partial(
                     fitting.fitted, size=size, fit=fit, formats=rules.formats, transparent=False, largest=largest
                 )
-                picture = await self._decode(path, fitted, path, upload)
-                marked = partial(self._mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
-                pictures = Pictures(picture, await marked(request, mask))
+                pictures = Pictures(await self._decode(path, fitted, path, upload), marked)
             except UserError as error:
                 raise PictureUnusable(error.problems[0]) from error
             except fitting.TooManyBytes as error:
@@ -300,10 +311,8 @@ class Sources:
             made = await self._decode(path, of_file, path, aside)
         elif request.area is not None:
             of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit)
-            try:
+            with self._files.translated_errors():
                 made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
-            except OSError as error:
-                raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
         else:
             return None
         if made.nothing_marked:
@@ -322,10 +331,8 @@ class Sources:
         """Do work on a stored picture in a thread for pictures. Raises Undecodable and StorageError."""
         pools = self._files.pools
         weight = await pools.files.run(decoding.weight_of, file)
-        try:
+        with self._files.translated_errors():
             return await decoding.in_turn(pools, weight, work, *args, **kwargs)
-        except OSError as error:
-            raise StorageError(Fault.FILES_UNUSABLE, path=file.parent, reason=error.strerror) from error
 
     async def _stored(self, source_id: int) -> StoredSource:
         """Return a picture whose file is still stored. Raises UserError."""

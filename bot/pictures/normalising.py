@@ -35,6 +35,11 @@ log = structlog.get_logger(__name__)
 
 PIXELS_AT_MOST = 9_437_184
 """The most pixels of a stored picture: no service takes more."""
+RATIO_AT_MOST = 100
+"""The longest side of a picture divided by its shortest side, at most.
+
+Services need some pixels on each side, so a line of a million pixels would be enlarged to billions.
+"""
 
 EMPTY = message("pictures.empty", "That file is empty. Attach the picture again.")
 CUT_SHORT = message("pictures.cut_short", "That file ends in the middle of the picture. Attach it again.")
@@ -44,6 +49,10 @@ BROKEN = message(
 TOO_MANY_PIXELS = message(
     "pictures.too_many_pixels",
     "That picture is too large: {width}x{height} pixels. Shrink it to {most} megapixels or less.",
+)
+TOO_NARROW = message(
+    "pictures.too_narrow",
+    "That picture is too narrow: {width}x{height} pixels. One side may be at most {most} times as long as the other.",
 )
 NO_PICTURE = message("pictures.no_picture", "That file isn't a picture. Attach a PNG, JPEG, WebP or GIF.")
 OTHER_KIND = message("pictures.other_kind", "That file is {kind}. Attach a PNG, JPEG, WebP or GIF instead.")
@@ -242,6 +251,9 @@ def _inspected(stream: BinaryIO) -> FetchedImage:
         raise UnusablePicture(BROKEN) from error
     if found.size.pixels > most:
         raise UnusablePicture(_too_many(found.size.width, found.size.height, most))
+    width, height = found.size.width, found.size.height
+    if max(width, height) > RATIO_AT_MOST * min(width, height):
+        raise UnusablePicture(TOO_NARROW(width=width, height=height, most=RATIO_AT_MOST))
     return found
 
 

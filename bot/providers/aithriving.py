@@ -101,7 +101,9 @@ class Aithriving(Provider):
         return engine.id in self.retired or (engine.id, engine.operation) in self._retired
 
     def quote(self, request: ImageRequest) -> Quote:
-        return self._prices.quote(self._endpoint(request), request)
+        endpoint = self._endpoints.get((request.engine, request.operation))
+        # A request of another version is still shown, but would be refused.
+        return Quote(0, 0, 0, exact=False) if endpoint is None else self._prices.quote(endpoint, request)
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Return a handle without any call. It only records the kind of request."""

@@ -9,7 +9,7 @@ from typing import Any
 from bot.domain.money import Price
 from bot.domain.periods import Period
 from bot.domain.place import Origin
-from bot.domain.rules import Privacy, Rules
+from bot.domain.rules import PicturesAllowed, Privacy, Rules
 from bot.domain.word_filter import TOO_MANY_WORDS, WORDS_AT_MOST
 from bot.errors import UserError
 from bot.jobs.limits import Limits
@@ -71,6 +71,7 @@ class SetupDraft:
     person: Limit
     server: Limit
     privacy: Privacy
+    pictures: PicturesAllowed
     starter: bool
     words: tuple[str, ...]
 
@@ -89,7 +90,7 @@ def rebased(base: SetupDraft, draft: SetupDraft, current: SetupDraft) -> tuple[S
     Where they did, their choice replaces that of the draft, and the person must be told. Refused words are merged.
     """
     values, clash = dict[str, Any](), False
-    for name in ("channels", "roles", "person", "server", "privacy", "starter"):
+    for name in ("channels", "roles", "person", "server", "privacy", "pictures", "starter"):
         before, ours, now = (getattr(each, name) for each in (base, draft, current))
         if ours != before and now in (before, ours):
             values[name] = ours
@@ -153,6 +154,7 @@ class ServerSetup:
             person=Limit(self._credits(server_id, Subject.DEFAULT), self.person_period(server_id)),
             server=Limit(self._credits(server_id, Subject.SERVER), self.server_period(server_id)),
             privacy=rules.privacy,
+            pictures=rules.pictures,
             starter=starter,
             words=tuple(word for word in rules.refused if not starter or word not in STARTER_WORDS),
         )
@@ -188,6 +190,7 @@ class ServerSetup:
             "channels": draft.channels,
             "roles": draft.roles,
             "privacy": draft.privacy,
+            "pictures": draft.pictures,
             "refused": before.refused if set(draft.refused) == set(before.refused) else draft.refused,
             **_periods(before, draft),
         }

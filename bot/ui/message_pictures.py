@@ -75,6 +75,7 @@ class MessagePictures:
 
         Pictures that cannot be used are left out, unless none can. The answer must have been deferred.
         """
+        self._tools.require_allowed(origin_of(interaction), SourceKind.MESSAGE)
         references, problems = await self._received(interaction, message)
         if not references:
             raise UserError(*problems[:1] or [NO_PICTURE_IN_MESSAGE])

@@ -107,7 +107,7 @@ class PartPicker:
 
     async def _sheet(self, origin: Origin, marking: Marking, given: ImagineOptions | None) -> Sheet:
         picture = await self._tools.picture(origin, marking.reference)
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         offers = [offer for tool in (PART, ERASE) if (offer := self._offer(origin, picture, tool, given)) is not None]
         if marking.operation not in {offer.tool.operation for offer in offers}:
             raise UserError(NOT_OFFERED(operation=NAMES[marking.operation]))
@@ -194,7 +194,7 @@ class PartPicker:
         if tool is ERASE and len(area.cells) == area.size:
             raise UserError(ALL_MARKED)
         picture = await looked_up(interaction, self._tools.picture(origin, marking.reference))
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         given = self._given_for(interaction, tool)
         offer = self._offer(origin, picture, tool, given)
         if offer is None:

@@ -132,7 +132,7 @@ class PicturePanel:
     async def _show(self, interaction: Interaction, reference: Reference) -> None:
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         offers = self._tools.offers(origin, picture)
         finish = self._tools.finish(origin, picture)
 
@@ -183,7 +183,7 @@ class PicturePanel:
         await answer_later(interaction)
         origin = origin_of(interaction)
         picture = await self._tools.picture(origin, reference)
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         choices = list(self._tools.extensions(origin, picture))
         if not choices:
             raise UserError(NOT_OFFERED(operation=NAMES[EXTEND.operation]))
@@ -237,7 +237,7 @@ class PicturePanel:
         """The picture, and the tool with its engine and price. Raises UserError if no engine offers it now."""
         origin = origin_of(interaction)
         picture = await looked_up(interaction, self._tools.picture(origin, reference))
-        self._tools.require_allowed(origin, picture)
+        self._tools.require_allowed(origin, picture.source.kind)
         offer = self._tools.finish(origin, picture) if tool is FINISH else self._tools.offer(origin, picture, tool)
         if offer is None:
             raise UserError(NOT_OFFERED(operation=NAMES[tool.operation]))

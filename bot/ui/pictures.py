@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -29,10 +31,21 @@ NOT_DOWNLOADED = message(
     "pictures.not_downloaded", "Discord didn't let me download this picture. Nothing was charged. Attach it again."
 )
 
+TOO_MANY_AT_ONCE = message(
+    "pictures.too_many_at_once",
+    "You've sent more pictures than I can take at once. Nothing was charged for this one. Send it again in a minute.",
+)
+
 BYTES_AT_MOST = 64 << 20
 """The largest attachment that is downloaded. The place may allow less."""
 LARGE = 8 << 20
 """Larger attachments are downloaded one at a time, because they are in memory while they are downloaded."""
+DOWNLOAD_SECONDS = 60.0
+"""The maximum duration of a download. Others wait for it."""
+AT_ONCE_OF_EACH = 2
+"""The number of pictures of one person that are received at the same time. Others' pictures come between them."""
+WAITING_OF_EACH = 20
+"""The maximum number of pictures of one person that are received or wait for it. More are refused."""
 
 _MIB = 1 << 20
 # The size that is assumed until the picture is downloaded, if Discord does not tell it. It is not quite square, because
@@ -49,6 +62,14 @@ class IncomingPicture:
     """Download and store it. Raises UserError and StorageError."""
 
 
+@dataclass(slots=True)
+class _Queue:
+    """The pictures of one person that are received or wait for it."""
+
+    pictures: int = 0
+    places: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, AT_ONCE_OF_EACH))
+
+
 class Attachments:
     """Receives attachments."""
 
@@ -57,6 +78,7 @@ class Attachments:
         self._sources = sources
         self._files = files
         self._large = asyncio.Lock()
+        self._queues: dict[int, _Queue] = {}
 
     def incoming(
         self,
@@ -82,18 +104,32 @@ class Attachments:
             async def download(path: Path) -> None:
                 await self._download(attachment, path)
 
-            return await self._sources.receive(origin.user_id, download, kind=kind, author_id=author_id)
+            async with self._turn_of(origin.user_id):
+                return await self._sources.receive(origin.user_id, download, kind=kind, author_id=author_id)
 
         return IncomingPicture(expected, receive)
 
+    @asynccontextmanager
+    async def _turn_of(self, user_id: int) -> AsyncIterator[None]:
+        """Wait until it is the person's turn. Raises UserError if too many of their pictures wait already."""
+        queue = self._queues.setdefault(user_id, _Queue())
+        if queue.pictures >= WAITING_OF_EACH:
+            raise UserError(TOO_MANY_AT_ONCE)
+        queue.pictures += 1
+        try:
+            async with queue.places:
+                yield
+        finally:
+            queue.pictures -= 1
+            if not queue.pictures:
+                del self._queues[user_id]
+
     async def _download(self, attachment: discord.Attachment, path: Path) -> None:
         try:
-            if attachment.size > LARGE:
-                async with self._large:
+            async with self._large if attachment.size > LARGE else nullcontext():
+                async with asyncio.timeout(DOWNLOAD_SECONDS):
                     data = await attachment.read()
-                    await self._files.run(path.write_bytes, data)
-            else:
-                await self._files.run(path.write_bytes, await attachment.read())
+                await self._files.run(path.write_bytes, data)
         except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
             log.warning("picture.not_downloaded", kind=type(error).__name__)
             raise UserError(NOT_DOWNLOADED) from error

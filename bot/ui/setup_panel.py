@@ -17,7 +17,7 @@ from discord import ui
 
 from bot.domain.money import millicredits
 from bot.domain.options import means_nothing
-from bot.domain.rules import Privacy
+from bot.domain.rules import PicturesAllowed, Privacy
 from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
@@ -81,6 +81,7 @@ class SetupPanel:
             "person": lambda draft, pressed: replace(draft, person=replace(draft.person, amount=_amount(pressed))),
             "server": lambda draft, pressed: replace(draft, server=replace(draft.server, amount=_amount(pressed))),
             "privacy": lambda draft, pressed: replace(draft, privacy=_privacy(pressed)),
+            "pictures": lambda draft, pressed: replace(draft, pictures=_pictures(pressed)),
             "starter": lambda draft, pressed: replace(draft, starter=_chosen(pressed) == ["1"]),
         }
         self.handlers: Mapping[str, ServerHandler] = {
@@ -329,6 +330,13 @@ def _privacy(pressed: Interaction) -> Privacy:
     if value not in set(Privacy):
         raise UserError(OLD_BUTTON)
     return Privacy(value)
+
+
+def _pictures(pressed: Interaction) -> PicturesAllowed:
+    (value,) = _chosen(pressed) or [""]
+    if value not in set(PicturesAllowed):
+        raise UserError(OLD_BUTTON)
+    return PicturesAllowed(value)
 
 
 def _typed_words(words: Sequence[str]) -> str:

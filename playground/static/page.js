@@ -2,6 +2,7 @@
 import { setMenuCommands } from "./message_menu.js";
 import { sayBriefly } from "./notice.js";
 import { setSamples } from "./pictures.js";
+import "./steady_pictures.js";
 
 // A relative time counts.
 const RELATIVE = /^(in |now$|this |next |last |tomorrow|yesterday)| ago$/;

@@ -14,6 +14,20 @@ from tests.cogs.conftest import BASIC, Shown, Studio, card, told
 from tests.cogs.test_imagine_picture import photo
 from tests.doubles.texts import shows
 
+EDITS: dict[str, dict[str, str]] = {
+    "vary": {"prompt": "a fox"},
+    "words": {"find": "the fox", "prompt": "a bear"},
+    "part": {"prompt": "a boat", "area": "1,2"},
+    "erase": {"area": "1,2"},
+    "extend": {"by": "wider"},
+    "sketch": {"prompt": "a fox"},
+    "structure": {"prompt": "a fox"},
+}
+
+
+async def never(_: object, **__: object) -> bytes:
+    raise AssertionError("a picture that is not allowed was downloaded")
+
 
 async def allow(studio: Studio, pictures: str) -> simcord.InteractionResult:
     return await studio.admin.slash(studio.channel, "server set", pictures=pictures)
@@ -46,11 +60,7 @@ async def test_an_attached_picture_is_refused_before_it_is_downloaded(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, pictures: str, why: Any
 ) -> None:
     await allow(studio, pictures)
-
-    async def no_download(_: object) -> bytes:
-        raise AssertionError("a picture that is not allowed was downloaded")
-
-    monkeypatch.setattr("discord.Attachment.read", no_download)
+    monkeypatch.setattr("discord.Attachment.read", never)
     refused = told(await vary(studio))
     assert shows(refused.text, why)
     assert refused.private
@@ -97,3 +107,45 @@ async def test_refused_words_count_with_a_picture_too(studio: Studio) -> None:
     await studio.admin.slash(studio.channel, "server set", refused_words="knife")
     assert shows(told(await vary(studio, prompt="a knife")).text, WORD_REFUSED(word="knife"))
     assert studio.stand_in.calls == []
+
+
+async def test_the_commands_for_edits_follow_the_rule(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    await result(studio)
+    calls = len(studio.stand_in.calls)
+    await allow(studio, "results")
+    monkeypatch.setattr("discord.Attachment.read", never)
+    brought = {"picture": ("photo.jpg", photo())}
+    for name, options in EDITS.items():
+        refused = told(await studio.ada.slash(studio.channel, f"edit {name}", **brought, **options))
+        assert shows(refused.text, ONLY_RESULTS), name
+    await allow(studio, "nobodys")
+    for name, options in EDITS.items():
+        refused = told(await studio.ada.slash(studio.channel, f"edit {name}", image="1-1", **options))
+        assert shows(refused.text, NO_PICTURES), name
+    assert len(studio.stand_in.calls) == calls
+
+
+async def test_a_part_cannot_be_marked_in_a_picture_that_is_not_allowed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await result(studio)
+    await allow(studio, "results")
+    marked = told(await studio.ada.slash(studio.channel, "edit erase", image="1-1"))
+    assert marked.menus
+    monkeypatch.setattr("discord.Attachment.read", never)
+    refused = told(await studio.ada.slash(studio.channel, "edit erase", picture=("photo.jpg", photo())))
+    assert shows(refused.text, ONLY_RESULTS)
+    await allow(studio, "nobodys")
+    refused = told(await studio.ada.slash(studio.channel, "edit erase", image="1-1"))
+    assert shows(refused.text, NO_PICTURES)
+
+
+@pytest.mark.parametrize(("pictures", "why"), [("nobodys", NO_PICTURES), ("results", ONLY_RESULTS)])
+async def test_a_picture_of_a_message_is_not_downloaded_if_it_is_not_allowed(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, pictures: str, why: Any
+) -> None:
+    message = await studio.ben.send(studio.channel, "look", attachments=[("photo.jpg", photo())])
+    await allow(studio, pictures)
+    monkeypatch.setattr("discord.Attachment.read", never)
+    refused = told(await studio.ada.context_menu(studio.channel, "Edit this picture", message))
+    assert shows(refused.text, why)

@@ -10,7 +10,7 @@ import simcord
 
 from bot.domain.periods import Period
 from bot.domain.place import Origin
-from bot.domain.rules import NO_RULES, OTHER_CHANNELS, WORD_REFUSED, Privacy
+from bot.domain.rules import NO_RULES, OTHER_CHANNELS, WORD_REFUSED, PicturesAllowed, Privacy
 from bot.domain.word_filter import WORD_TOO_SHORT
 from bot.errors import UserError
 from bot.jobs.limits import LimitKind
@@ -19,7 +19,7 @@ from bot.text import credits_text
 from bot.ui.admin import CHANGED_BY, LIMIT_REMOVED_FOR, LIMIT_SET, NOT_LOGGED
 from bot.ui.cards.access import I_MAY_NOT
 from bot.ui.cards.buttons import CHANGE_SETUP, OTHER_AMOUNTS, OWN_WORDS, SAVE_SETUP, TEST_IMAGE, ServerButton, server_id
-from bot.ui.cards.server import CHANGE, TITLES, limits_text, subject_text
+from bot.ui.cards.server import CHANGE, PICTURES, TITLES, limits_text, subject_text
 from bot.ui.cards.setup import (
     ALL_FINE,
     CHANNEL,
@@ -217,6 +217,15 @@ async def test_changes_are_in_the_log_and_the_log_channel(studio: Studio) -> Non
     noted = told(await studio.admin.slash(studio.channel, "server log")).text
     assert f"**/setup** {subject_text(Quota(Subject.SERVER))}, {credits_text(SERVER)}" in noted
     assert "**/setup** Private" in noted
+
+
+async def test_whose_pictures_are_allowed_is_chosen_and_saved(studio: Studio) -> None:
+    panel = await opened(studio)
+    assert panel.chosen("pictures") == [PicturesAllowed.ANYBODYS.value]
+    await panel.choose("pictures", PicturesAllowed.RESULTS.value)
+    await panel.press(SAVE_SETUP)
+    assert studio.runtime.servers.rules(studio.server.id).pictures is PicturesAllowed.RESULTS
+    assert str(CHANGE(rule=TITLES["pictures"], value=PICTURES[PicturesAllowed.RESULTS])) in panel.shown.text
 
 
 async def test_after_a_restart_the_panel_never_saves_unseen_choices(studio: Studio) -> None:

@@ -12,7 +12,9 @@ from bot.domain.areas import Area
 from bot.domain.command_line import command_line
 from bot.domain.edits import (
     AREA_NEEDED,
+    EXTENDED_PIXELS_AT_MOST,
     EXTENDED_TOO_FAR,
+    EXTENDED_TOO_LARGE,
     EXTENSIONS,
     FIT_NEEDED,
     MASK_HAS_OTHER_SHAPE,
@@ -26,6 +28,7 @@ from bot.domain.edits import (
     picture_size,
     same_shape,
     sent_size,
+    varied_size,
 )
 from bot.domain.engines import NOT_TAKEN_BY_ANY, STRENGTH_WITHOUT_PICTURE
 from bot.domain.options import ImagineOptions
@@ -33,7 +36,8 @@ from bot.domain.pictures import SourceKind, SourcePicture
 from bot.domain.prompt.parser import EMPTY_PROMPT
 from bot.domain.requests import decode_request, encode_request, plan, read_command
 from bot.errors import UserError
-from bot.providers.base import ImageRequest
+from bot.pictures.decoding import DECODED_AT_MOST
+from bot.providers.base import ImageRequest, SizeGrid
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from tests.doubles.engines import EDITOR, VARIER
 from tests.doubles.texts import codes
@@ -41,6 +45,7 @@ from tests.doubles.texts import codes
 PHOTO = SourcePicture(7, SourceKind.ATTACHED, 1024, 768)
 OPTIONS = ImagineOptions(prompt="a fox", source=PHOTO)
 RULES = PictureRules()
+SQUARE = Size(1024, 1024)
 
 sides = st.integers(64, 6000)
 sizes = st.builds(Size, sides, sides)
@@ -166,6 +171,19 @@ def test_only_a_long_picture_has_to_be_cropped_or_padded(size: Size, rules: Pict
     assert (sent_size(size, rules, None) is None) is decides
 
 
+@pytest.mark.parametrize(
+    "size", [Size(320, 256), Size(256, 320), Size(400, 300), Size(64, 64), Size(4000, 3000), Size(1284, 2778)]
+)
+def test_a_picture_of_a_common_shape_is_varied_without_a_question(size: Size) -> None:
+    engine = replace(VARIER, sizes=(SQUARE,), grid=SizeGrid(), default_size=SQUARE)
+    assert same_shape(size, varied_size(engine, size))
+
+
+def test_a_small_picture_is_not_enlarged_more_than_its_shape_needs() -> None:
+    engine = replace(VARIER, sizes=(SQUARE,), grid=SizeGrid(), default_size=SQUARE)
+    assert varied_size(engine, Size(512, 512)) == Size(512, 512)
+
+
 def test_a_tiny_picture_is_enlarged() -> None:
     assert sent_size(Size(16, 12), RULES, None) == Size(86, 64)
 
@@ -259,3 +277,40 @@ def test_an_area_survives_being_written_and_refined(cells: set[int]) -> None:
 def test_what_is_no_area_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         Area.parse(text)
+
+
+def test_added_words_need_words_to_be_added_to() -> None:
+    """A person may have removed the words of a job that had some."""
+    options = replace(OPTIONS, prompt="", operation=Operation.OUTPAINT, extend="wider", added="in watercolour")
+    (request,) = requests(options)
+    assert request.prompts == ()
+    assert "watercolour" not in command_line(options).partition("added:")[0]
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+@given(source=sizes, fit=st.sampled_from([None, *Fit]))
+def test_a_large_picture_is_extended_in_fewer_pixels(name: str, source: Size, fit: Fit | None) -> None:
+    photo = replace(PHOTO, width=source.width, height=source.height)
+    options = replace(OPTIONS, operation=Operation.OUTPAINT, source=photo, extend=name, fit=fit)
+    unfit = fit is None and sent_size(source, RULES, None) is None
+    square = name == "square" and source.width == source.height
+    if unfit or square:
+        assert set(refused(options)) <= {FIT_NEEDED.code, SQUARE_ALREADY.code}
+        return
+    (request,) = requests(options)
+    sent = picture_size(request)
+    assert request.size.pixels <= EXTENDED_PIXELS_AT_MOST
+    assert RULES.ratio is not None
+    assert max(sent.width, sent.height) <= RULES.ratio * min(sent.width, sent.height)
+    assert sent.pixels >= RULES.least_pixels
+    assert request.margins == margins_of(name, sent, most=RULES.margin)
+
+
+def test_pixels_that_would_make_a_picture_too_large_are_refused() -> None:
+    photo = replace(PHOTO, width=3000, height=3000)
+    options = replace(OPTIONS, operation=Operation.OUTPAINT, source=photo, extend="left 2000 right 2000 up 2000")
+    assert refused(options) == [EXTENDED_TOO_LARGE.code]
+
+
+def test_the_largest_result_of_an_extension_can_be_edited_again() -> None:
+    assert 3 * EXTENDED_PIXELS_AT_MOST <= DECODED_AT_MOST

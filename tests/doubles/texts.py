@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import gettext
+import importlib
+import pkgutil
 import re
 import string
 from collections.abc import Mapping
 
 import pytest
 
+import bot
+import cogs
 from bot.errors import UserError
-from bot.text import Message, Text
+from bot.text import CATALOGUE, Message, Text
 from storage.errors import Fault, StorageError
+
+
+def every_message() -> list[Message]:
+    """Every message of the program. Those of a module exist only once it is imported."""
+    for package in (bot, cogs):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    return list(CATALOGUE.values())
 
 
 def shows(words: str, wanted: Message | Text) -> bool:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from bot.domain.pictures import SourceKind
+from bot.domain.pictures import SourceKind, SourcePicture
 from bot.errors import UserError
-from bot.jobs.sources import IMAGE_GONE, UNUSED_AT_MOST
+from bot.jobs.sources import IMAGE_GONE, UNUSED_AT_MOST, UPLOADS_AT_ONCE
+from bot.providers.base import ImageRequest
+from bot.providers.errors import Reason, Refused
+from bot.providers.operations import Operation, PictureRules, Size
 from storage import images, privacy, sources
 from storage.errors import StorageError
-from storage.records import StoredSource
+from storage.records import StoredSource, SubmissionStatus
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 from tests.jobs.test_sources import attached, has_file, name_of, start_from, stored
@@ -128,3 +134,59 @@ async def test_a_prepared_file_that_cannot_be_deleted_does_not_hide_the_result(
     await workshop.finish()
     assert workshop.delivered == [job_id]
     assert "submission.crashed" not in caplog.text
+
+
+async def test_the_picture_leaves_room_for_a_large_mask(workshop: Workshop) -> None:
+    """Some people attach a photo as the mask, and a mask cannot be compressed with loss."""
+    limit, side = 5 << 20, 1536
+    engine = workshop.provider.engines[0]
+    rules = PictureRules(bytes=limit, ratio=None)
+    workshop.jobs.engines[engine.id] = replace(engine, operation=Operation.INPAINT, picture=rules)
+
+    async def received(kind: SourceKind, picture: Image.Image) -> SourcePicture:
+        async def download(path: Path) -> None:
+            await asyncio.to_thread(picture.save, path, "PNG")
+
+        return await workshop.sources.receive(ADA.user_id, download, kind=kind)
+
+    await workshop.files.prepare()
+    channels = [Image.effect_noise((side, side), 3) for _ in range(3)]
+    source = await received(SourceKind.ATTACHED, Image.merge("RGB", channels))
+    mask = await received(SourceKind.MASK, Image.effect_noise((side, side), 200))
+    request = ImageRequest(engine.id, (), Size(side, side), operation=Operation.INPAINT, source=source.id, mask=mask.id)
+    async with workshop.sources.prepared(request, 1) as pictures:
+        assert pictures is not None
+        assert pictures.mask is not None
+        assert pictures.mask.bytes > 1 << 20
+        assert pictures.source.bytes + pictures.mask.bytes < limit
+
+
+async def test_a_request_of_an_earlier_version_is_left_to_the_provider(workshop: Workshop) -> None:
+    job_id = await start_from(workshop, await attached(workshop))
+    workshop.provider.enqueue("submit", Refused(Reason.RETIRED, operator=True))
+    workshop.jobs.engines.clear()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert (submission.status, (await workshop.totals()).in_flight) == (SubmissionStatus.FAILED, 0)
+    assert workshop.provider.calls("submit") == 1
+
+
+async def test_nobody_waits_for_the_many_pictures_of_somebody_else(workshop: Workshop) -> None:
+    started, finished = asyncio.Event(), asyncio.Event()
+
+    async def slow(path: Path) -> None:
+        started.set()
+        await finished.wait()
+        await asyncio.to_thread(Image.new("L", (320, 256), 5).save, path, "PNG")
+
+    await workshop.files.prepare()
+    receive = partial(workshop.sources.receive, ADA.user_id, slow, kind=SourceKind.ATTACHED)
+    waiting = [asyncio.create_task(receive()) for _ in range(2 * UPLOADS_AT_ONCE)]
+    await started.wait()
+    try:
+        async with asyncio.timeout(30):
+            await attached(workshop, BEN)
+    finally:
+        finished.set()
+    # The same picture is stored once, even if it is brought several times at once.
+    assert len(set(await asyncio.gather(*waiting))) == 1

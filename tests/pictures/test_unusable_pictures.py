@@ -22,7 +22,9 @@ from bot.pictures.normalising import (
     NO_PICTURE,
     OTHER_KIND,
     PIXELS_AT_MOST,
+    RATIO_AT_MOST,
     TOO_MANY_PIXELS,
+    TOO_NARROW,
     UnusablePicture,
     normalised,
     weight_of,
@@ -65,6 +67,16 @@ def test_a_bomb_is_refused_by_its_header(data: bytes, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("data", [photos.gif_claiming(4_000, 4_000), photos.webp_claiming(4_000, 4_000)])
 def test_what_takes_more_memory_may_have_fewer_pixels(data: bytes, tmp_path: Path) -> None:
     assert problem(data, tmp_path) == TOO_MANY_PIXELS(width=4_000, height=4_000, most=12)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fits"), [(6_400, 64, True), (64, 6_400, True), (6_401, 64, False), (1, 9_000_000, False)]
+)
+def test_a_line_is_no_picture(width: int, height: int, fits: bool, tmp_path: Path) -> None:
+    """Services need some pixels on each side, so a thin line would be enlarged to billions of pixels."""
+    found = problem(photos.png_claiming(width, height), tmp_path)
+    wrong = BROKEN() if fits else TOO_NARROW(width=width, height=height, most=RATIO_AT_MOST)
+    assert str(found) == str(wrong)
 
 
 @pytest.mark.parametrize(("progressive", "width", "most"), [(True, 5_000, 25), (False, 7_000, 40)])

@@ -8,7 +8,9 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from bot.config import Settings
-from bot.ui.cards.picture_buttons import EDIT_A_PICTURE, EXTEND, IMAGE_NUMBER, WIDER
+from bot.ui.cards.buttons import EDIT_PICTURE
+from bot.ui.cards.part_buttons import CHANGE
+from bot.ui.cards.picture_buttons import CHANGE_PART, EDIT_A_PICTURE, EXTEND, IMAGE_NUMBER, WIDER
 from fakes.services import StandIn, flat
 from playground.browser import Visitor, visit
 from playground.live_page import open_page
@@ -63,3 +65,17 @@ async def test_one_of_two_images_is_extended(visitor: Visitor) -> None:
     await expect(visitor.messages.nth(2).locator(".component-gallery img")).to_have_count(1)
     assert await visitor.pictures(visitor.messages.nth(2), 1) == [(1536, 1024)]
     assert not await overflows(visitor.page)
+
+
+async def test_a_menu_opens_below_several_pictures(visitor: Visitor) -> None:
+    for place in range(3):
+        await visitor.run("imagine", {"prompt": "a lighthouse --engine core"})
+        await visitor.pictures(visitor.messages.nth(place), 1)
+    await visitor.press(visitor.messages.nth(2), str(EDIT_PICTURE.label))
+    picker = visitor.messages.nth(3)
+    await button(picker, CHANGE_PART.label).click()
+    await visitor.pictures(picker, 1)
+
+    await visitor.mark(picker, "6", "7")
+
+    await expect(button(picker, CHANGE.label)).to_be_enabled()

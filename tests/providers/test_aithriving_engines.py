@@ -180,3 +180,9 @@ def test_invalid_prices(setting: str) -> None:
     with pytest.raises(WrongSetting) as caught:
         configured(AITHRIVING_PRICES=setting)
     assert caught.value.name == "AITHRIVING_PRICES"
+
+
+def test_a_request_of_another_version_is_still_shown_with_a_price() -> None:
+    provider = make_aithriving("http://127.0.0.1:1")
+    for request in (asked("aithriving/gone"), asked("aithriving/core", operation=Operation.SKETCH)):
+        assert provider.quote(request) == Quote(0, 0, 0, exact=False)

@@ -28,7 +28,8 @@ async def put(
     ids = []
     for position, status in enumerate(statuses):
         id_ = await add_submission(tx, job_id, position=position, provider=provider)
-        await ledger.hold(tx, ledger.Hold(id_, "aithriving/core", 6000), user_id=USER, server_id=SERVER, at=NOW)
+        held = ledger.Hold(id_, "aithriving/core", 6000, operation="image_to_image")
+        await ledger.hold(tx, held, user_id=USER, server_id=SERVER, at=NOW)
         if status is not QUEUED:
             await submissions.move_submission(tx, id_, QUEUED, status, at=NOW, why="a test", next_attempt_at=NOW)
         if status is DONE:
@@ -73,7 +74,7 @@ async def test_all_unfinished_submissions_end_with_an_event_and_a_released_hold(
         released = costs[ids[0]][1]
         assert (released.amount, released.counted_at, released.created_at) == (-6000, NOW, LATER)
         assert (released.user_id, released.server_id, released.engine) == (USER, SERVER, "aithriving/core")
-        assert (released.exact, released.note) == (True, "a fire")
+        assert (released.exact, released.note, released.operation) == (True, "a fire", "image_to_image")
         job = await jobs.get_job(tx, job_id)
         assert job is not None
         assert (job.status, job.ended_at) == (JobStatus.READY, LATER)

@@ -8,7 +8,7 @@ from simcord.components import validate_message_state
 from bot.domain.engines import NO_ENGINE_MAKES
 from bot.domain.money import Price
 from bot.domain.periods import Period
-from bot.domain.rules import NOT_YOUR_ROLE, OTHER_CHANNELS, Privacy, Rules
+from bot.domain.rules import NOT_YOUR_ROLE, OTHER_CHANNELS, PicturesAllowed, Privacy, Rules
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS_HERE, CreditLimit, InForce, LimitKind, LimitUse
 from bot.servers.access import Access
 from bot.servers.settings import MemberLimits
@@ -58,6 +58,7 @@ def test_the_longest_panel_fits() -> None:
         person=Limit(HUGE, Period.WEEK),
         server=Limit(None, Period.MONTH),
         privacy=Privacy.FORCED,
+        pictures=PicturesAllowed.RESULTS,
         starter=True,
         words=tuple(f"{NAUGHTY}{number}"[:40] for number in range(80)),
     )
@@ -79,7 +80,14 @@ def test_the_longest_panel_fits() -> None:
 
 def test_channels_that_are_gone_are_not_sent_to_discord() -> None:
     draft = SetupDraft(
-        (5, 6), (7,), Limit(1, Period.DAY), Limit(1, Period.MONTH), Privacy.FREE, starter=False, words=()
+        (5, 6),
+        (7,),
+        Limit(1, Period.DAY),
+        Limit(1, Period.MONTH),
+        Privacy.FREE,
+        PicturesAllowed.ANYBODYS,
+        starter=False,
+        words=(),
     )
     card = setup_card(
         draft,

@@ -102,7 +102,7 @@ _PUNCTUATION = ",.;:!，。；、"
 
 @dataclass(frozen=True, slots=True)
 class ParsedPrompt:
-    """One prompt: its parts, one or more, and the options that its flags set.
+    """One prompt: its parts, and the options that its flags set. Only some operations need no parts.
 
     Whether an engine takes them is not checked here.
     """
@@ -115,10 +115,12 @@ class ParsedPrompt:
         return " ".join([*_printed_parts(self.parts), *_printed_options(self.options)])
 
     def with_words(self, words: str) -> ParsedPrompt:
-        """The same with plain words added to its text, unless it ends with them already.
+        """The same with plain words added to its text, unless it has none or ends with them already.
 
         They continue the last part, or become a part of their own where that one has a weight.
         """
+        if not self.parts:
+            return self
         last = self.parts[-1]
         if last.text.casefold().endswith(words.casefold()):
             return self

@@ -379,7 +379,7 @@ TEST_IMAGE = ServerButton("test", message("button.test_image", "Make a test imag
 CHANGE_SETUP = ServerButton("change", message("button.change_setup", "Change"))
 
 SERVER_BUTTONS = (TRY_IT, SET_UP, SAVE_SETUP, OTHER_AMOUNTS, OWN_WORDS, TEST_IMAGE, CHANGE_SETUP)
-SERVER_MENUS = ("channels", "roles", "person", "server", "privacy", "starter")
+SERVER_MENUS = ("channels", "roles", "person", "server", "privacy", "pictures", "starter")
 """The menus of /setup. Each is named for the choice that it changes."""
 SERVER_ACTIONS = (*(button.name for button in SERVER_BUTTONS), *SERVER_MENUS)
 """The buttons and menus of a server by name; each name has a handler."""

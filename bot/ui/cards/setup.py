@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import discord
 from discord import ui
 
 from bot.domain.money import Price
-from bot.domain.rules import Privacy
+from bot.domain.rules import PicturesAllowed, Privacy
 from bot.servers.access import Access
 from bot.servers.setup import STARTER_WORDS, Limit, SetupDraft, Suggestion
 from bot.text import Message, Text, amount_text, credits_text, message, plural, t
@@ -43,6 +44,8 @@ OPERATOR_TOO = message("setup.operator_too", "The bot operator's own limits also
 ONE_COSTS = message("setup.one_costs", "An image by {engine} costs {price:credits} at most.")
 ONE_IS_FREE = message("setup.one_is_free", "Images by {engine} are free, so no limit is needed.")
 
+E = TypeVar("E", bound=StrEnum)
+
 _PRIVACY_NAMES: dict[Privacy, Message] = {
     Privacy.FREE: message("setup.each_decides", "Each member decides"),
     Privacy.FORCED: message("setup.always_private", "Always private"),
@@ -52,6 +55,18 @@ _PRIVACY_TEXTS: dict[Privacy, Message] = {
     Privacy.FREE: message("setup.privacy_free", "Results are public unless a member chooses private"),
     Privacy.FORCED: message("setup.privacy_forced", "Only the author sees a result, and it can't be shared"),
     Privacy.FORBIDDEN: message("setup.privacy_forbidden", "Everyone in the channel sees each result"),
+}
+_PICTURES_NAMES: dict[PicturesAllowed, Message] = {
+    PicturesAllowed.NOBODYS: message("setup.nobodys_pictures", "Nobody's"),
+    PicturesAllowed.RESULTS: message("setup.only_results", "Only images that I made"),
+    PicturesAllowed.ANYBODYS: message("setup.anybodys_pictures", "Anybody's"),
+}
+_PICTURES_TEXTS: dict[PicturesAllowed, Message] = {
+    PicturesAllowed.NOBODYS: message("setup.pictures_nobodys", "Images are made from words only"),
+    PicturesAllowed.RESULTS: message("setup.pictures_results", "Members change results, and bring no pictures"),
+    PicturesAllowed.ANYBODYS: message(
+        "setup.pictures_anybodys", "Members can bring pictures, and use those in messages"
+    ),
 }
 _CHANNELS = [discord.ChannelType.text, discord.ChannelType.news, discord.ChannelType.forum, discord.ChannelType.voice]
 
@@ -121,6 +136,8 @@ def setup_card(
         ui.ActionRow(_amounts("server", draft.server, server)),
         text(heading(t("Private or not")), quiet(t("Who sees a result."))),
         ui.ActionRow(_privacy(draft.privacy)),
+        text(heading(t("Pictures to start from")), quiet(t("Whose pictures images can be made from."))),
+        ui.ActionRow(_pictures(draft.pictures)),
         text(heading(t("Refused words")), quiet(t("Prompts with these words are refused.")), quiet(_own(draft.words))),
         ui.ActionRow(_starter(starter=draft.starter)),
         ui.ActionRow(SAVE_SETUP.button(), OTHER_AMOUNTS.button(), OWN_WORDS.button()),
@@ -192,16 +209,25 @@ def _amounts(name: str, chosen: Limit, suggested: Sequence[Suggestion]) -> ui.Se
 
 
 def _privacy(chosen: Privacy) -> ui.Select[Any]:
+    return _described("privacy", _PRIVACY_NAMES, _PRIVACY_TEXTS, chosen)
+
+
+def _pictures(chosen: PicturesAllowed) -> ui.Select[Any]:
+    return _described("pictures", _PICTURES_NAMES, _PICTURES_TEXTS, chosen)
+
+
+def _described(name: str, names: Mapping[E, Message], texts: Mapping[E, Message], chosen: E) -> ui.Select[Any]:
+    """A menu of the values of a rule, each with what it means."""
     return ui.Select(
-        custom_id=server_id("privacy"),
+        custom_id=server_id(name),
         options=[
             discord.SelectOption(
-                label=str(_PRIVACY_NAMES[each]),
+                label=str(label),
                 value=each.value,
-                description=str(_PRIVACY_TEXTS[each])[:100],
+                description=str(texts[each])[:100],
                 default=each is chosen,
             )
-            for each in Privacy
+            for each, label in names.items()
         ],
     )
 
