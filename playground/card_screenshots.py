@@ -205,9 +205,10 @@ async def _compared(scene: Scene) -> None:
     await scene.message(place).locator(".component-button").first.click()
     await services.called("aithriving.core")
     await services.called("aithriving.basic")
+    await services.called("aithriving.sdv3")
     await services.called("ai-client.entry")
     services.finish_all()
-    await scene.keep("compare", await scene.desktop.messages.count() - 1, pictures=3)
+    await scene.keep("compare", await scene.desktop.messages.count() - 1, pictures=4)
 
 
 async def _failed(scene: Scene) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+import bot.run  # noqa: F401 - its messages are quoted
 from bot.__main__ import COMMANDS, _parser
 from bot.app import GRACE_SECONDS
 from bot.config import KNOWN, load
