@@ -174,6 +174,8 @@ CHANGES: Mapping[str, Mapping[str, str]] = {
         " receiveAction, status,",
     },
     "selects.js": {
+        '"SimCord selection draft actions"': '"Your choice"',
+        '"SimCord selection draft"': '"Your choice"',
         "`${selected.length} selected. Choose ${minimum}–${maximum} options.`": '(maximum === 1 ? "" : '
         "`${selected.length} selected. Choose ${minimum}–${maximum} options.`)",
     },
