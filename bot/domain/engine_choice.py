@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from bot.domain.edits import ENGINE_CANNOT, NAMES
-from bot.domain.engines import ENGINE_MISSPELT, UNKNOWN_ENGINE, accepts, find_engine, misfits, request_for
+from bot.domain.engines import accepts, misfits, request_for
 from bot.domain.options import ChosenEngine, ImagineOptions
 from bot.domain.requests import Command, specs_of, split
-from bot.errors import Problem, UserError
 from bot.providers.base import Engine, ImageRequest
-from bot.providers.operations import Operation
-from bot.text import Text
 
 
 def suited(
@@ -35,14 +31,3 @@ def suited(
 
     chosen = able[0] if len(able) == 1 else min(able, key=costs)
     return replace(command.options, engine=chosen.id, chosen=ChosenEngine(usual.name, tuple(missing)))
-
-
-def cannot(problem: Problem, operation: Operation, engines: Mapping[str, Engine]) -> Problem:
-    """Return the problem. If it is an unknown name, and an engine for other operations has it, return that instead."""
-    if not isinstance(problem, Text) or problem.message not in (UNKNOWN_ENGINE, ENGINE_MISSPELT):
-        return problem
-    try:
-        engine = find_engine(str(problem.values["text"]), engines)
-    except UserError:
-        return problem
-    return ENGINE_CANNOT(engine=engine.name, operation=NAMES[operation])

@@ -12,7 +12,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.domain.edits import NAMES, NOT_OFFERED, varied_size
-from bot.domain.engine_choice import cannot, suited
+from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -159,7 +159,7 @@ class JobService:
             made = plan(replace(command, options=whole), engines, default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
-            problems += [cannot(problem, operation, self.available_engines) for problem in error.problems]
+            problems += error.problems
         problems += self._servers.problems(origin, whole, made, engines=self.available_engines)
         if made is None or problems:
             raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.domain.command_line import EDIT_COMMANDS, command_line
 from bot.domain.edits import (
-    ENGINE_CANNOT,
+    CANNOT_DO,
     FIT_NEEDED,
     NOT_AN_AREA,
     NOT_AN_EXTENSION,
@@ -213,7 +213,7 @@ async def test_it_works_in_direct_messages_and_after_a_restart(studio: Studio) -
         (Operation.ERASE, {"area": "1", "mask": ("mask.png", png(colour="white"))}, AREA_AND_MASK),
         (Operation.ERASE, {"image": "the fox", "area": "1"}, NO_SUCH_PICTURE),
         (Operation.ERASE, {"image": "9-1", "area": "1"}, NO_SUCH_PICTURE),
-        (Operation.IMAGE_TO_IMAGE, {"prompt": "a fox", "engine": "core"}, ENGINE_CANNOT),
+        (Operation.IMAGE_TO_IMAGE, {"prompt": "a fox", "engine": "core"}, CANNOT_DO),
         (Operation.ERASE, {"area": "17"}, NOT_AN_AREA),
         (Operation.INPAINT, {"prompt": "a hat", "area": "here"}, NOT_AN_AREA),
         (Operation.OUTPAINT, {"by": "a bit"}, NOT_AN_EXTENSION),
