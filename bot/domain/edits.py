@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from bot.domain.areas import Area
 from bot.domain.characters import typed
+from bot.domain.engines import ENGINE_MISSPELT, UNKNOWN_ENGINE, find_engine
 from bot.domain.options import ImagineOptions
 from bot.domain.sizes import Ratio, closest_size, ratio_name
 from bot.errors import Problem, UserError
@@ -17,6 +18,8 @@ from bot.providers.operations import Fit, Margins, Operation, PictureRules, Size
 from bot.text import Text, message, t
 
 NOT_OFFERED = message("edits.not_offered", "No engine here can do this: {operation}. /engines lists what each can do.")
+CANNOT_DO = message("edits.cannot_do", "{engine} can't do this: {operation}. /engines lists what each can do.")
+ENGINE_GONE = message("edits.engine_gone", "{engine} is no longer available.")
 SOURCE_NEEDED = message(
     "edits.source_needed", "Which picture? Run it again and attach one as “picture”, or pick one of yours as “image”."
 )
@@ -133,6 +136,22 @@ def margins_of(text: str, size: Size, *, most: int) -> Margins:
 def _capped(margins: Margins, most: int) -> Margins:
     left, right, up, down = (min(most, each) for each in (margins.left, margins.right, margins.up, margins.down))
     return Margins(left, right, up, down)
+
+
+def about_existing(problem: Text, engines: Mapping[str, Engine], operation: Operation) -> Text:
+    """Return a better problem if an engine that is unknown for an operation is one of these ``engines``.
+
+    It exists for other operations only, or the service no longer has it.
+    """
+    if problem.code not in (UNKNOWN_ENGINE.code, ENGINE_MISSPELT.code):
+        return problem
+    try:
+        engine = find_engine(str(problem.values.get("text")), engines)
+    except UserError:
+        return problem
+    if engine.doing(operation) is None:
+        return CANNOT_DO(engine=engine.name, operation=NAMES[operation])
+    return ENGINE_GONE(engine=engine.name)
 
 
 # --- the size in which a picture is sent --------------------------------------------------------------------------
