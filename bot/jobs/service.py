@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 
 from bot.clock import Clock
-from bot.domain.edits import NAMES, NOT_OFFERED, varied_size
+from bot.domain.edits import NAMES, NOT_OFFERED, about_existing, varied_size
 from bot.domain.engine_choice import suited
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
@@ -159,7 +159,7 @@ class JobService:
             made = plan(replace(command, options=whole), engines, default_engine)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
-            problems += error.problems
+            problems += [about_existing(each, self.all_engines, operation) for each in error.problems]
         problems += self._servers.problems(origin, whole, made, engines=self.available_engines)
         if made is None or problems:
             raise CommandRefused(*problems, plan=made, options=options, completed=whole, complete=complete)

@@ -9,7 +9,7 @@ import pytest
 import simcord
 from PIL import Image
 
-from bot.domain.edits import FIT_NEEDED, OTHER_SHAPE
+from bot.domain.edits import CANNOT_DO, FIT_NEEDED, NAMES, OTHER_SHAPE
 from bot.domain.engines import STRENGTH_WITHOUT_PICTURE
 from bot.pictures.normalising import EMPTY, NO_PICTURE, OTHER_KIND, TOO_MANY_PIXELS
 from bot.providers.operations import Operation
@@ -145,3 +145,12 @@ async def test_a_waiting_job_still_has_its_picture_after_a_restart(make_studio: 
     await studio.finish()
     assert card(result).images
     assert sent(studio).size == (768, 576)
+
+
+async def test_an_engine_that_cannot_start_from_a_picture_is_named_with_what_it_cannot_do(studio: Studio) -> None:
+    result = await studio.imagine(prompt="a lighthouse", engine=CORE, picture=("photo.jpg", photo()))
+    cannot = CANNOT_DO(engine=studio.runtime.service.all_engines[CORE].name, operation=NAMES[Operation.IMAGE_TO_IMAGE])
+    assert shows(told(result).text, cannot)
+    result = await studio.imagine(prompt="a lighthouse", engine="aithriving/edit")
+    assert shows(told(result).text, CANNOT_DO)
+    assert studio.stand_in.calls == []

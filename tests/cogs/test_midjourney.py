@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain.engines import IMAGES_TOGETHER, UNKNOWN_ENGINE
+from bot.domain.edits import ENGINE_GONE
+from bot.domain.engines import IMAGES_TOGETHER
 from bot.jobs.provider_text import TEXTS
 from bot.providers.errors import Reason
 from bot.ui.cards.engines import RETIRED, TOGETHER
@@ -68,7 +69,7 @@ async def test_an_engine_that_is_gone_says_so_and_costs_nothing(studio: Studio) 
     result = await studio.imagine(engine="midjourney")
     await studio.finish()
     assert shows(card(result).text, TEXTS[Reason.RETIRED](label="ai-client"))
-    assert shows(told(await studio.imagine(engine="midjourney")).text, UNKNOWN_ENGINE(text="midjourney"))
+    assert shows(told(await studio.imagine(engine="midjourney")).text, ENGINE_GONE)
     listed = told(await studio.ada.slash(studio.channel, "engines")).text.splitlines()
     assert [line.startswith("**Midjourney") for line in listed if str(RETIRED) in line] == [True]
     only = told(await studio.ada.slash(studio.channel, "engines", engine="midjourney"))
