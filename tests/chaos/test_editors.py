@@ -14,6 +14,8 @@ from fakes.discord.seen import look_at
 from tests.wire.conftest import ada, channel, discord, home
 from tests.wire.house import CORE_ROUTE, House
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["ada", "channel", "discord", "home"]
 
 COMMANDS = {

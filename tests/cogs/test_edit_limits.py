@@ -14,6 +14,8 @@ from tests.cogs.conftest import BASIC, Studio, told
 from tests.cogs.test_imagine_picture import photo
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 EDITS: dict[str, dict[str, Any]] = {
     "vary": {"prompt": "a fox", "engine": BASIC, "images": 3},
     "words": {"find": "the fox", "prompt": "a bear"},

@@ -32,6 +32,8 @@ from tests.doubles.forms import fields, filled, send
 from tests.doubles.provider import EDITS, ScriptedProvider
 from tests.doubles.texts import codes, shows
 
+pytestmark = pytest.mark.slow
+
 BRUSH = "cheap/brush"
 ASKED: Mapping[Operation, Mapping[str, Any]] = {
     Operation.IMAGE_TO_IMAGE: {"prompt": "a hen", "strength": 35},

@@ -12,6 +12,8 @@ from storage.records import JobStatus
 from tests.cogs.conftest import Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 WHO = ("author", "member", "admin", "direct message")
 
 

@@ -15,6 +15,8 @@ from tests.cogs.conftest import MakeStudio, Studio, card, told
 from tests.cogs.test_threads import forge, made, run, seen_by
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 async def test_forged_lists_show_nothing_of_another_person(studio: Studio) -> None:
     await made(studio, "a secret fox", private=True)

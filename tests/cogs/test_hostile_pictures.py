@@ -23,6 +23,8 @@ from tests.doubles import photos
 from tests.doubles.photos import encoded, photo, scene
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 async def vary(studio: Studio, data: bytes, name: str = "photo.png", **options: Any) -> simcord.InteractionResult:
     return await studio.imagine(engine=BASIC, picture=(name, data), **options)

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
 from PIL import Image
 from PIL.ExifTags import IFD
 
@@ -19,6 +20,8 @@ from storage.reports import By
 from tests.cogs.conftest import BASIC, Shown, Studio, card, told
 from tests.cogs.test_imagine_picture import photo
 from tests.doubles.texts import shows
+
+pytestmark = pytest.mark.slow
 
 GPS = {0: b"\2\3\0\0", 1: "N", 2: (48.0, 12.0, 30.5), 3: "E", 4: (16.0, 22.0, 14.0)}
 

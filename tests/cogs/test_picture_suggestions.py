@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from bot.domain.edits import EXTENSIONS
 from bot.providers.operations import Operation
 from tests.cogs.conftest import BASIC, CORE, Studio, card
+
+pytestmark = pytest.mark.slow
 
 EDIT, CONTROL = "aithriving/edit", "aithriving/control"
 DAY = 24 * 60 * 60

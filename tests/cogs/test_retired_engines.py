@@ -11,6 +11,8 @@ from storage.records import JobStatus
 from tests.cogs.conftest import CORE, Studio, card, retire, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def without_core(studio: Studio) -> Studio:

@@ -14,6 +14,8 @@ from tests.cogs.conftest import BASIC, Shown, Studio, card, told
 from tests.cogs.test_imagine_picture import photo
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 EDITS: dict[str, dict[str, str]] = {
     "vary": {"prompt": "a fox"},
     "words": {"find": "the fox", "prompt": "a bear"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
 
 from bot.jobs import view as job_view
@@ -14,6 +15,8 @@ from bot.ui.cards import family as family_cards
 from storage import jobs as rows
 from tests.cogs.conftest import BASIC, Studio, card, forge, told
 from tests.doubles.texts import shows
+
+pytestmark = pytest.mark.slow
 
 
 async def two_generations(studio: Studio) -> None:

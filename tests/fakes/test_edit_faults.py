@@ -11,6 +11,8 @@ from fakes.services import Fate, Fault, StandIn, absent, answer_edits, image_var
 from fakes.services.faults import Hang, Ignore, Rewrite, Slow, Spoil, Status
 from tests.fakes.service_calls import decoded, edit, picture
 
+pytestmark = pytest.mark.slow
+
 PIC = picture(640, 320)
 INPAINT = {"image": PIC, "mask": picture(640, 320, mode="L")}
 

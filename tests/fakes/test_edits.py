@@ -13,6 +13,8 @@ from fakes.services import Call, StandIn, Upload, flat
 from fakes.services.call_log import KeptUploads
 from tests.fakes.service_calls import KEY, decoded, edit, generate, picture
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"width": "640", "height": "512"}
 EDITS: list[tuple[str, dict[str, bytes], dict[str, str], tuple[str, str, int], tuple[int, int]]] = [
     (

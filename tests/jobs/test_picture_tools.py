@@ -19,6 +19,8 @@ from tests.doubles.provider import EDITS, ScriptedProvider
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
+pytestmark = pytest.mark.slow
+
 
 def provider(name: str, price: int, *edits: Operation) -> ScriptedProvider:
     return ScriptedProvider(polled=False, name=name, edits=edits, price=price)

@@ -24,6 +24,8 @@ from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 from tests.jobs.test_sources import attached, has_file, name_of, start_from, stored
 
+pytestmark = pytest.mark.slow
+
 
 async def files_of(workshop: Workshop) -> list[str]:
     """The names of all files in the folder of the images."""

@@ -16,6 +16,8 @@ from bot.pictures import png_strips
 from bot.pictures.png_strips import can_be_halved, halved
 from tests.doubles.photos import chunk, encoded, png_claiming, quarters, scene
 
+pytestmark = pytest.mark.slow
+
 
 def whole(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode).reduce(2)

@@ -27,6 +27,8 @@ from playground.world import LONGEST_NAME
 from tests.playground.conftest import HastyClock, png
 from tests.playground.test_live_page import TOKEN, Client
 
+pytestmark = pytest.mark.slow
+
 GPS, ORIENTATION = 0x8825, 0x0112
 
 

@@ -26,6 +26,8 @@ from storage.records import DeliveryMethod, DeliveryReason, Event, JobStatus, So
 from tests.doubles.cards import check, said
 from tests.doubles.views import NOW, image, job, request, submission, view
 
+pytestmark = pytest.mark.slow
+
 prompts = st.one_of(
     st.text(min_size=1, max_size=2000),
     st.sampled_from(["*", "<@1>", "🦊", "-# ", "\n# x\n", "\\", "`"]).map(lambda mark: (mark * 2000)[:2000]),

@@ -23,6 +23,8 @@ from storage.records import JobStatus
 from tests.wire.house import House
 from tests.wire.test_picture_panel import PLACES
 
+pytestmark = pytest.mark.slow
+
 
 def marked(seen: Seen) -> set[str]:
     return {each["value"] for menu in seen.choices for each in menu["options"] if each.get("default")}

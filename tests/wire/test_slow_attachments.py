@@ -13,6 +13,8 @@ from storage.records import JobStatus
 from tests.doubles.photos import photo, scene
 from tests.wire.house import House
 
+pytestmark = pytest.mark.slow
+
 BASIC, ROUTE = "aithriving/sd-1.6", "aithriving.basic.image_to_image"
 
 
