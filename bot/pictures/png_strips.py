@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from bot.pictures.image_parts import PNG_SIGNATURE, png_chunks, read
+from bot.providers.image_headers import MOST_PIXELS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,6 +33,8 @@ def halved(stream: BinaryIO) -> Image:
     from PIL import Image
 
     width, height, _, colour = struct.unpack(">IIBB", read(stream, range(16, 26)))
+    if width * height > MOST_PIXELS:
+        raise ValueError("more pixels than a picture can have")
     header = read(stream, range(24, 29))
     tables = b"".join(read(stream, place) for kind, place in png_chunks(stream) if kind in {b"PLTE", b"tRNS"})
     line = 1 + width * _PIXEL_BYTES[colour]
