@@ -33,6 +33,8 @@ from tests.doubles.forms import filled, send
 from tests.doubles.provider import ScriptedProvider
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 PATHS = {
     Operation.IMAGE_TO_IMAGE: "/api/generate/basic/imageToImage",
     Operation.SEARCH_AND_REPLACE: "/api/edit/search-and-replace",

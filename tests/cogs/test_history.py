@@ -27,6 +27,8 @@ from tests.cogs.conftest import BASIC, CORE, MakeStudio, Shown, Studio, card, to
 from tests.cogs.test_threads import forge, made, seen_by
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 async def looked(studio: Studio, person: simcord.MemberActor | None = None, **options: Any) -> Shown:
     return told(await (person or studio.ada).slash(studio.channel, "history", **options))

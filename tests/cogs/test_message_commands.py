@@ -22,6 +22,8 @@ from tests.cogs.conftest import BASIC, CORE, Studio, card, forge, stand, told
 from tests.doubles.forms import filled, send
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 USE, DETAILS, EDIT = "Use this prompt", "Details", "Edit this picture"
 
 

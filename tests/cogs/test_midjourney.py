@@ -17,6 +17,8 @@ from storage.records import JobStatus
 from tests.cogs.conftest import CONFIRM, MakeStudio, Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 VERSIONS = "stablediffusion_text2img, midjourney, dalle2_text2img"
 
 

@@ -10,6 +10,8 @@ from storage.records import JobStatus
 from tests.cogs.conftest import CORE, Studio, card
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 SD3 = "aithriving/sd3-large"
 
 

@@ -16,6 +16,8 @@ from storage.records import JobStatus, NotificationState
 from tests.cogs.conftest import Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 LONG = 90
 
 

@@ -32,6 +32,8 @@ from tests.doubles.forms import filled, offered, send
 from tests.doubles.provider import EDITS, ScriptedProvider, png
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 BRUSH, XL = "cheap/brush", "ai-client/stable-diffusion-xl-1024-v0-9"
 BUTTONS = ["Clear", "Invert", "Finer", "Change… · 2", "Erase · 2", "Back"]
 

@@ -34,6 +34,8 @@ from tests.doubles.forms import filled, offered, send
 from tests.doubles.provider import EDITS, TINY, ScriptedProvider, png
 from tests.doubles.texts import codes, shows
 
+pytestmark = pytest.mark.slow
+
 BRUSH, XL = "cheap/brush", "ai-client/stable-diffusion-xl-1024-v0-9"
 TOOLS = [
     "Vary a little · 2",

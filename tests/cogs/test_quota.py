@@ -31,6 +31,8 @@ from storage.settings import Quota, Subject
 from tests.cogs.conftest import CORE, THE_BEGINNING, Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 CORE_PRICE = 6000
 DAY = 86_400_000
 FEBRUARY = THE_BEGINNING + 31 * DAY

@@ -27,6 +27,8 @@ from tests.cogs.test_threads import forge
 from tests.doubles.forms import filled, send
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 MENUS = [menu_id("setting", name) for name in NAMES if name != "text"]
 

@@ -45,6 +45,8 @@ from tests.cogs.conftest import MakeStudio, Shown, Studio, card, engine, told
 from tests.doubles.forms import fields, filled, send
 from tests.doubles.texts import codes, shows
 
+pytestmark = pytest.mark.slow
+
 CORE_PRICE = 6000
 PERSON, SERVER = 10 * CORE_PRICE, 300 * CORE_PRICE
 """The suggested limits, in millicredits."""

@@ -22,6 +22,8 @@ from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, 
 from tests.doubles.forms import filled
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 async def held(studio: Studio) -> int:
     async with studio.runtime.database.read() as connection:

@@ -18,6 +18,8 @@ from storage.records import DeliveryMethod, DeliveryReason, JobStatus, ShareStat
 from tests.cogs.conftest import Shown, Studio, card, forge, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 async def secret(studio: Studio, **options: Any) -> simcord.InteractionResult:
     result = await studio.imagine(prompt="a surprise", private=True, **options)

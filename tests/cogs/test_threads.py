@@ -36,6 +36,8 @@ from storage import threads as stored
 from tests.cogs.conftest import Shown, Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
 

@@ -47,6 +47,8 @@ from storage.reports import By, Figures
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = ("usage report", "usage export", "usage jobs")
 
 

@@ -13,6 +13,8 @@ from bot.pictures.family_tree import Face, Sign, draw
 from bot.pictures.lettering import Lettering
 from bot.pictures.tree_layout import Chosen, chosen
 
+pytestmark = pytest.mark.slow
+
 ACCENT = ImageColor.getrgb("#f0b56a")
 SMALL = 28
 

@@ -21,6 +21,8 @@ from bot.pictures.tree_layout import (
     laid_out,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @st.composite
 def families(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]]]:

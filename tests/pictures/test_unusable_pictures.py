@@ -36,6 +36,8 @@ from tests.doubles import photos
 from tests.doubles.photos import encoded, photo, scene
 from tests.pictures.uploads import Made, problem
 
+pytestmark = pytest.mark.slow
+
 # --- bounds -------------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,8 @@ from bot.providers.http import Service
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
 from tests.providers.workbench import BASIC, CORE, DALLE_ENGINE, MIDJOURNEY_ENGINE, SECRET, XL, asked
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "code data message error errors detail image seed finish_reason guid type content waiting_response credits percent"
     " state images url thumbnail_url dimensions filesize request response"
