@@ -42,9 +42,12 @@ async def page(database: Database, by: By, scope: Scope, number: int, now: int) 
         return await page_of(connection, by, scope, number, now)
 
 
+SCOPES = [Scope(SERVER), Scope(), Scope(SERVER, None, NOW, NOW + 99 * DAY)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("by", list(By))
-@pytest.mark.parametrize("scope", [Scope(SERVER), Scope(), Scope(SERVER, None, NOW, NOW + 99 * DAY)])
+@pytest.mark.parametrize("by", [by for by in By if by is not By.OPERATION])
+@pytest.mark.parametrize("scope", SCOPES)
 async def test_lines_are_sorted_and_each_is_on_one_page(database: Database, by: By, scope: Scope) -> None:
     now = NOW + 99 * DAY
     pages = [await page(database, by, scope, number, now) for number in range(1, PAGES + 1)]
@@ -55,6 +58,13 @@ async def test_lines_are_sorted_and_each_is_on_one_page(database: Database, by: 
     assert {each.totals.spent for each in pages} == {sum(line.figures.spent for line in lines)}
     for number, wanted in ((99, pages[-1]), (0, pages[0]), (-5, pages[0])):
         assert await page(database, by, scope, number, now) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_all_requests_of_one_operation_are_one_line(database: Database, scope: Scope) -> None:
+    (line,) = (await page(database, By.OPERATION, scope, 1, NOW + 99 * DAY)).lines
+    assert line.figures.spent == sum(100 * number for number in range(1, PEOPLE + 1))
 
 
 @pytest.mark.parametrize("by", list(By))

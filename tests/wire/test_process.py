@@ -124,7 +124,7 @@ async def test_engines_that_respond_immediately(
     services.renderings.seconds = (0.0, 0.0)
     ada = discord.user("ada")
     offered = await (await ada.autocomplete(channel, "imagine", "engine", "", prompt=PROMPT)).choices()
-    assert {one["value"] for one in offered} == set(ENGINES)
+    assert {one["value"] for one in offered} >= set(ENGINES)
     asked = [await imagine(ada, channel, engine) for engine in ENGINES[1:]]
     for one in asked:
         assert len((await one.until(finished)).files) == 1
