@@ -38,6 +38,8 @@ from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, addre
 from tests.storage.test_database import make_read_only
 from tests.test_main import TOKEN, Ended
 
+pytestmark = pytest.mark.slow
+
 easel = test_main.easel
 
 # Each command that opens the database, with the arguments and settings it needs to get there.

@@ -32,6 +32,8 @@ from tests.cogs.conftest import BASIC, CONFIRM, CORE, MakeStudio, Studio, card, 
 from tests.doubles.forms import fields, filled, send
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 THREE = f"{XL}, {BASIC}, {CORE}"
 

@@ -30,6 +30,8 @@ from bot.ui.charts import Charts
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400
 
 

@@ -12,6 +12,8 @@ from storage.hints import Hint
 from tests.cogs.conftest import BASIC, Studio, card
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 
 def hinted(text: str) -> bool:
     return shows(text, TRY_EDIT) or shows(text, TRY_STYLE)

@@ -46,6 +46,8 @@ from storage.settings import Quota, Subject
 from tests.cogs.conftest import BASIC, CORE, Studio, card, told
 from tests.doubles.texts import shows
 
+pytestmark = pytest.mark.slow
+
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 
 

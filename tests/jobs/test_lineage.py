@@ -23,6 +23,8 @@ from tests.doubles.provider import png
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, Workshop
 
+pytestmark = pytest.mark.slow
+
 CY = replace(ADA, user_id=3, user_name="cy")
 
 

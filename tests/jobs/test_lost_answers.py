@@ -15,6 +15,8 @@ from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_request_that_is_found_is_never_sent_again(workshop: Workshop) -> None:
     workshop.provider.enqueue("submit", OutcomeUnknown())

@@ -19,6 +19,8 @@ from playground.studio import Studio, open_studio
 from tests.playground.conftest import HastyClock
 from tests.playground.test_studio import eventually
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-for-this-test"
 
 

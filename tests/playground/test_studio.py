@@ -17,6 +17,8 @@ from fakes.services.faults import Status
 from playground.studio import Studio, open_studio
 from tests.playground.conftest import HastyClock, png
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a lighthouse on a cliff"
 OTHER_PROMPT = "a fox in the snow"
 PICTURE = ("cat.png", png((768, 512)))

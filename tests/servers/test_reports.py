@@ -15,6 +15,8 @@ from storage.ledger import Scope
 from storage.reports import DAY, By
 from tests.storage.rows import NOW, SERVER, add_image, add_job, add_submission, address
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = 2 * LINES + 3
 PAGES = 3
 

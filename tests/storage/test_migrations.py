@@ -41,6 +41,8 @@ from tests.storage.database_files import (
 )
 from tests.storage.rows import address
 
+pytestmark = pytest.mark.slow
+
 ADD_A_TABLE = 'op.create_table("added", sa.Column("id", sa.Integer, primary_key=True))'
 ADD_A_COLUMN = 'op.add_column("jobs", sa.Column("mood", sa.Text))'
 REBUILD_JOBS = """with op.batch_alter_table("jobs", recreate="always") as jobs:

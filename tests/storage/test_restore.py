@@ -26,6 +26,8 @@ from tests.doubles.texts import fails
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission, address
 from tests.storage.test_database import damage
 
+pytestmark = pytest.mark.slow
+
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 DONE, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.UNKNOWN
 LATER = NOW + 86_400_000

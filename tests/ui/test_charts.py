@@ -16,6 +16,8 @@ from PIL import Image
 from bot.ui import charts
 from bot.ui.charts import ChartFailed, Charts, ChartSpec, Series, in_words
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SPEC = ChartSpec(
     "Credits by day, 1 Nov to 3 Nov (UTC)",

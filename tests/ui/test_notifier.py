@@ -19,6 +19,8 @@ from tests.doubles.texts import shows
 from tests.ui.conftest import ADA, Post, refused
 from tests.ui.conftest import ways as sent_ways
 
+pytestmark = pytest.mark.slow
+
 CHANNEL, FOLLOW_UP = NotificationState.CHANNEL, NotificationState.FOLLOW_UP
 DUE, BY_DM = NotificationState.DUE, NotificationState.DIRECT_MESSAGE
 PRIVATE: dict[str, Any] = {"private": True}

@@ -35,6 +35,8 @@ from tests.wire.everything import (
 )
 from tests.wire.house import CORE, CORE_ROUTE, House
 
+pytestmark = pytest.mark.slow
+
 
 class Held:
     """A database that can be locked, as by another program."""

@@ -20,6 +20,8 @@ from storage.records import DeliveryReason, JobStatus, LapseReason
 from tests.doubles.texts import shows
 from tests.wire.house import BY_BOT, BY_TOKEN, CORE, CORE_ROUTE, OVER, House, how
 
+pytestmark = pytest.mark.slow
+
 WORDS = "a {red, blue} car"
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 CALLBACK = "/interactions/{interaction_id}/{interaction_token}/callback"

@@ -17,6 +17,8 @@ from fakes.services import StandIn, flat
 from storage.records import JobStatus
 from tests.wire.house import House, has_files
 
+pytestmark = pytest.mark.slow
+
 
 def public(person: Person, channel: Channel) -> list[Seen]:
     return [seen for seen in person.sees(channel) if not seen.private]
