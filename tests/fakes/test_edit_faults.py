@@ -35,7 +35,7 @@ async def test_down_can_be_dropped(stand_in: StandIn, http: aiohttp.ClientSessio
 async def test_the_message_can_be_a_text_a_list_or_an_object(
     stand_in: StandIn, http: aiohttp.ClientSession, message: object
 ) -> None:
-    stand_in.misbehave(Fault("aithriving.inpaint", Rewrite(answer_edits.refused(message))))  # type: ignore[arg-type]  # JSON
+    stand_in.misbehave(Fault("aithriving.inpaint", Rewrite(answer_edits.refused(message))))  # type: ignore[arg-type]  # its parameter is any JSON, not only these
     _, answer = await edit(http, stand_in, "edit/inpaint", INPAINT, prompt="a boat")
     assert answer == {"code": -1, "message": message}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,8 @@ async def test_the_table_holds_for_each_operation(
     tmp_path: Path,
 ) -> None:
     scene = FaultScene(stand_in, open_workshop, pass_time, monkeypatch, caplog, tmp_path)
-    options: Callable[[Workshop], Awaitable[dict[str, Any]]] = lambda workshop: options_of(workshop, edit)  # noqa: E731
     routes = {"paid": edit.route, "*": "*"}
+    options = partial(options_of, edit=edit)
     await scene.plays(row, case, edit.engine, routes=routes, price=edit.price, options=options)
     # What was prepared for the upload is gone again.
     assert not list(await asyncio.to_thread(lambda: [*tmp_path.rglob("*.part")]))
@@ -106,6 +107,5 @@ async def test_a_form_that_is_too_large_is_sent_once_more_and_smaller(
     case = replace(row.direct, calls=2, times=None, says=TEXTS[Reason.UPLOAD_TOO_LARGE])
     scene = FaultScene(stand_in, open_workshop, pass_time, monkeypatch, caplog, tmp_path)
     routes = {"paid": edit.route, "*": "*"}
-    await scene.plays(
-        row, case, edit.engine, routes=routes, price=edit.price, options=lambda workshop: options_of(workshop, edit)
-    )
+    options = partial(options_of, edit=edit)
+    await scene.plays(row, case, edit.engine, routes=routes, price=edit.price, options=options)

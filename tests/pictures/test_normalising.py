@@ -139,7 +139,7 @@ def test_a_transparent_gif(made: Made) -> None:
     picture.paste(1, (10, 0, 20, 10))
     found, stored, _ = made(encoded(picture, "GIF", transparency=1))
     assert (found.media_type, found.transparent) == ("image/png", True)
-    assert (stored.getpixel((2, 2)), stored.getpixel((15, 5))[3]) == ((255, 0, 0, 255), 0)  # type: ignore[index]  # RGBA
+    assert (stored.getpixel((2, 2)), stored.getpixel((15, 5))[3]) == ((255, 0, 0, 255), 0)  # type: ignore[index]  # a pixel of RGBA is a tuple
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])

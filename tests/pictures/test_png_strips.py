@@ -53,7 +53,7 @@ def test_a_transparent_colour(mode: str) -> None:
     data = encoded(picture, "PNG", transparency=corner)
     found = halved(io.BytesIO(data))
     assert found.mode == "RGBA"
-    assert [found.getpixel(place)[3] for place in ((4, 4), (28, 20))] == [0, 255]  # type: ignore[index]  # RGBA
+    assert [found.getpixel(place)[3] for place in ((4, 4), (28, 20))] == [0, 255]  # type: ignore[index]  # a pixel of RGBA is a tuple
 
 
 @pytest.mark.parametrize("kind", range(5))

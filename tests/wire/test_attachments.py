@@ -1,4 +1,4 @@
-"""Attachments at the loopback Discord: what the bot is told of them, and how it downloads them."""
+"""Attachments at the loopback Discord: the data that the bot receives about them, and their download."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def file_of(kind: str) -> bytes:
 
 
 def attached(discord: Discord, channel: Channel, upload: Upload) -> Json:
-    """What the bot is told of a file that a person attaches to a command."""
+    """The data that the bot receives about a file that a person attaches to a command."""
     values, resolved = option_values(discord.world, channel, {"picture": upload})
-    told: Json = resolved["attachments"][values["picture"]]
-    return told
+    data: Json = resolved["attachments"][values["picture"]]
+    return data
 
 
 async def downloaded(url: str) -> tuple[int, bytes]:
@@ -36,9 +36,9 @@ async def downloaded(url: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_the_size_of_a_picture_is_told(discord: Discord, channel: Channel, kind: str) -> None:
-    told = attached(discord, channel, Upload(0, "x.png", file_of(kind)))
-    assert (told["width"], told["height"]) == (96, 64)
+def test_the_bot_receives_the_size_of_a_picture(discord: Discord, channel: Channel, kind: str) -> None:
+    data = attached(discord, channel, Upload(0, "x.png", file_of(kind)))
+    assert (data["width"], data["height"]) == (96, 64)
 
 
 def test_other_files_have_no_size(discord: Discord, channel: Channel) -> None:
