@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.pictures import decoding
-from bot.pictures.decoding import Undecodable
 from storage import images
 from storage.database import Database
 from storage.errors import Fault, StorageError
@@ -51,23 +50,16 @@ class Previews:
             if found is not None:
                 return found
         try:
-            return await self._make(image)
-        except Exception:
-            # A decoder can fail in many ways; the list is still shown, without this image.
-            log.exception("preview.not_made", image=image.id)
+            return await self._try(image)
+        except StorageError as error:
+            # The list is still shown, without this image.
+            log.warning("preview.not_made", image=image.id, reason=str(error))
             return None
 
     async def of_file(self, name: str) -> bytes | None:
-        """Make a preview of this stored file, which is not kept. None if the file does not exist or is unusable."""
-        file, pools = self._files.path(name), self._files.pools
+        """Make a preview of this stored file without storing it. None if the file does not exist or is unusable."""
         async with self._turn:
-            weight = await pools.files.run(_weight, file)
-            try:
-                return None if weight is None else await decoding.in_turn(pools, weight, small, file)
-            except Exception:
-                # A decoder can fail in many ways, and the picture is not needed.
-                log.exception("preview.not_made", file=name)
-                return None
+            return await decoding.drawn(self._files.pools, small, self._files.path(name))
 
     async def make_all(self, before: int) -> None:
         """Make the missing previews of images made before ``before`` (Unix milliseconds). Raises StorageError."""
@@ -78,14 +70,19 @@ class Previews:
             if not bare:
                 return
             for image in bare:
-                try:
-                    await self._make(image)
-                except StorageError:
-                    raise
-                except Exception:
-                    # A decoder can fail in many ways; one image must not keep the others from their previews.
-                    log.exception("preview.not_made", image=image.id)
+                await self._try(image)
             after = (bare[-1].created_at, bare[-1].id)
+
+    async def _try(self, image: StoredImage) -> bytes | None:
+        """Make the preview. None if that fails, whatever the reason is but StorageError, which it raises."""
+        try:
+            return await self._make(image)
+        except StorageError:
+            raise
+        except Exception:
+            # A bug with one image must not keep the others from their previews, or a list from being shown.
+            log.exception("preview.not_made", image=image.id)
+            return None
 
     async def _make(self, image: StoredImage) -> bytes | None:
         """Make the preview and store it. Raises StorageError."""
@@ -95,8 +92,7 @@ class Previews:
         file = self._files.path(image.file)
         pools = self._files.pools
         async with self._turn:
-            weight = await pools.files.run(_weight, file)
-            data = None if weight is None else await decoding.in_turn(pools, weight, small, file)
+            data = await decoding.drawn(pools, small, file)
             if data is None:
                 return None
             async with self._files.writing(name) as aside:
@@ -148,13 +144,9 @@ async def remove_due_files(database: Database, files: ImageFiles) -> int:
         after = names[-1]
 
 
-def small(file: Path) -> bytes | None:
-    """Make a WebP preview of at most SIDE_AT_MOST pixels a side. Returns None if decoding fails. Blocks."""
-    try:
-        picture = decoding.decode(file, side=SIDE_AT_MOST)
-    except Undecodable as error:
-        log.warning("preview.undecodable", file=file.name, reason=str(error))
-        return None
+def small(file: Path) -> bytes:
+    """Make a WebP preview of at most SIDE_AT_MOST pixels a side. Blocks. Raises Undecodable."""
+    picture = decoding.decode(file, side=SIDE_AT_MOST)
     data = b""
     for quality in _QUALITIES:
         data = _encoded(picture, quality)
@@ -167,16 +159,6 @@ def _encoded(picture: Image, quality: int) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, "WEBP", quality=quality, method=4)
     return stream.getvalue()
-
-
-def _weight(file: Path) -> int | None:
-    if not file.is_file():
-        return None
-    try:
-        return decoding.weight_of(file)
-    except Undecodable as error:
-        log.warning("preview.undecodable", file=file.name, reason=str(error))
-        return None
 
 
 def _write(aside: Path, data: bytes) -> None:

@@ -7,13 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from bot.pictures import decoding, grids
-from bot.pictures.decoding import Undecodable
 from storage.pools import Pools
-
-log = structlog.get_logger(__name__)
 
 SIDE = 480
 """Pixels of the longer side."""
@@ -51,7 +46,9 @@ class PanelPictures:
         """
         task = self._drawn.get(file)
         if task is None:
-            task = self._drawn[file] = asyncio.create_task(self._draw(file), name=f"panel-{file.name}")
+            task = self._drawn[file] = asyncio.create_task(
+                decoding.drawn(self._pools, self._drawing, file), name=f"panel-{file.name}"
+            )
         self._drawn.move_to_end(file)
         drawn = None
         try:
@@ -62,15 +59,3 @@ class PanelPictures:
         while len(self._drawn) > self._most:
             self._drawn.popitem(last=False)
         return drawn
-
-    async def _draw(self, file: Path) -> bytes | None:
-        try:
-            weight = await self._pools.files.run(decoding.weight_of, file)
-            return await decoding.in_turn(self._pools, weight, self._drawing, file)
-        except Undecodable as error:
-            log.warning("panel.undecodable", file=file.name, reason=str(error))
-            return None
-        except Exception:
-            # A decoder can fail in many ways; the panel works without its picture.
-            log.exception("panel.picture_not_drawn", file=file.name)
-            return None

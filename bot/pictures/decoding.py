@@ -1,6 +1,6 @@
 """Decodes stored images as people see them: upright, in sRGB, with 8 bits per channel, and with bounded memory.
 
-Everything here but :func:`in_turn` blocks.
+Everything here blocks, except :func:`in_turn` and :func:`drawn`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,27 @@ async def in_turn(pools: Pools, weight: int, work: Callable[P, T], *args: P.args
     """Decode in a thread for images. ``weight`` is bytes of pixels; large images are decoded one at a time."""
     async with pools.large if weight > LARGE else nullcontext():
         return await pools.pictures.run(work, *args, **kwargs)
+
+
+async def drawn(pools: Pools, draw: Callable[[Path], bytes], file: Path) -> bytes | None:
+    """Draw a picture that can be left out, such as a preview. None if the file does not exist, or if drawing fails.
+
+    A failure is logged here, whatever it is: a decoder can fail in many ways, and one picture must not keep a list or
+    a panel from being shown.
+    """
+    try:
+        weight = await pools.files.run(_weight_if_there, file)
+        return None if weight is None else await in_turn(pools, weight, draw, file)
+    except Undecodable as error:
+        log.warning("preview.undecodable", file=file.name, reason=str(error))
+    except Exception:
+        # Nothing else may pass, for the reason above. The log has the traceback.
+        log.exception("preview.not_made", file=file.name)
+    return None
+
+
+def _weight_if_there(file: Path) -> int | None:
+    return weight_of(file) if file.is_file() else None
 
 
 def weight_of(file: Path) -> int:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from bot.jobs import image_files as module
 from bot.jobs.image_files import BYTES_AT_MOST, SIDE_AT_MOST, Previews, small
+from bot.pictures.decoding import Undecodable
 from bot.retention import Ages, apply_retention
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -65,7 +66,8 @@ def test_transparency_is_kept(tmp_path: Path) -> None:
 def test_a_file_that_is_no_image_has_no_preview(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.png"
     path.write_bytes(data)
-    assert small(path) is None
+    with pytest.raises(Undecodable):
+        small(path)
 
 
 @pytest.fixture

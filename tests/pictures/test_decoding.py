@@ -94,7 +94,8 @@ def test_an_image_that_claims_too_many_bytes_is_kept_but_not_decoded(
     before = path.read_bytes()
     with pytest.raises(Undecodable):
         decode(path)
-    assert small(path) is None
+    with pytest.raises(Undecodable):
+        small(path)
     files = ImageFiles(tmp_path, pools)
     uploads = asyncio.run(prepare([Labelled(image(1), "s")], files, file_limit=len(before) - 1))
     assert (uploads.ready, uploads.gone, uploads.unfit) == ((), 0, 1)
