@@ -13,7 +13,7 @@ Use it to test commands, buttons, forms and cards as a person uses and sees them
 * ``slow_studio``: the services render until ``studio.stand_in.finish_all()``. ``make_studio(NAME="value")``: settings.
 * ``studio.env.inject_error(method, path, status=…)`` makes Discord refuse; ``studio.restart()`` is a new process.
 * ``studio.clock`` skips waiting; ``studio.clock.advance(seconds)`` lets time pass.
-* ``forge`` presses a button that the bot did not offer.
+* ``forge`` and ``forge_id`` press a button that the bot did not offer.
 * The fixture fails the test if anything but a UserError was raised.
 """
 
@@ -35,12 +35,15 @@ from discord import app_commands
 
 from bot import app, config
 from bot.app import Runtime, assembled
+from bot.domain.pictures import StoredReference
 from bot.errors import UserError
 from bot.provider_settings import configured
 from bot.providers.base import Engine, Provider
+from bot.providers.operations import Size
 from fakes.services import StandIn, flat
-from storage.records import Job
+from storage.records import Job, SourceKind
 from tests.doubles.clock import SkippingClock
+from tests.doubles.provider import png
 
 # The initial time of this Discord. Its tokens expire by this clock, which only tests advance.
 THE_BEGINNING = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -194,9 +197,12 @@ def told(result: simcord.InteractionResult) -> Shown:
 
 async def stand(studio: Studio, action: str, *job_ids: int | str, channel_id: int | None = None) -> discord.Message:
     """Send a message as the bot with forged buttons of jobs."""
+    return await _stand(studio, *(f"easel:{action}:{job_id}" for job_id in job_ids), channel_id=channel_id)
+
+
+async def _stand(studio: Studio, *custom_ids: str, channel_id: int | None = None) -> discord.Message:
     view = discord.ui.LayoutView(timeout=None)
-    buttons = [discord.ui.Button[Any](label="Forged", custom_id=f"easel:{action}:{job_id}") for job_id in job_ids]
-    view.add_item(discord.ui.ActionRow(*buttons))
+    view.add_item(discord.ui.ActionRow(*(discord.ui.Button[Any](label="Forged", custom_id=id_) for id_ in custom_ids)))
     view.stop()
     with studio.env.time_context():
         return await studio.runtime.client.get_partial_messageable(channel_id or studio.channel.id).send(view=view)
@@ -208,6 +214,28 @@ async def forge(
     """Press a forged button on a message of the bot."""
     message = await stand(studio, action, job_id, channel_id=on.raw.channel_id if on is not None else None)
     return await person.click(message, label="Forged")
+
+
+async def press_forged(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
+    """Press a button with this custom id that the bot did not offer, on a message for everybody."""
+    return await person.click(await _stand(studio, custom_id), label="Forged")
+
+
+async def forge_id(studio: Studio, person: simcord.MemberActor, custom_id: str) -> Shown:
+    """Press such a button, and return what the person sees when the bot is idle."""
+    pressed = await press_forged(studio, person, custom_id)
+    await studio.finish()
+    return Shown(pressed.followups[-1]) if pressed.followups else card(pressed)
+
+
+async def attached(studio: Studio, person: simcord.MemberActor, size: tuple[int, int] = (96, 64)) -> StoredReference:
+    """A stored picture that a person attached."""
+
+    async def download(path: Path) -> None:
+        await asyncio.to_thread(path.write_bytes, png(7, Size(*size)))
+
+    stored = await studio.runtime.sources.receive(person.id, download, kind=SourceKind.ATTACHED)
+    return StoredReference(stored.id)
 
 
 MakeStudio = Callable[..., Awaitable[Studio]]

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import io
-from pathlib import Path
 from typing import Any
 
-import discord
 import pytest
 import simcord
 from PIL import Image
 
 from bot.domain.areas import Area
 from bot.domain.edits import AREA_NEEDED, NOT_OFFERED
-from bot.domain.pictures import ImageReference, Reference, StoredReference
+from bot.domain.pictures import ImageReference, Reference
 from bot.domain.requests import decode_request
 from bot.domain.rules import NO_PICTURES
 from bot.jobs.sources import IMAGE_GONE, NO_SUCH_PICTURE
 from bot.jobs.store import GONE
 from bot.jobs.view import PRIVATE_JOB
 from bot.providers.base import Handle, ImageRequest
-from bot.providers.operations import Operation, Pictures, Size
+from bot.providers.operations import Operation, Pictures
 from bot.ui.cards.buttons import OLD_BUTTON
 from bot.ui.cards.part_buttons import PART_ACTIONS, Marking
 from bot.ui.cards.part_picker import ALL_MARKED, MARKED, PICK_TO_CHANGE, PICK_TO_ERASE
 from storage import submissions
-from storage.records import JobStatus, SourceKind
-from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, card, told
+from storage.records import JobStatus
+from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, attached, card, forge_id, told
 from tests.doubles.forms import filled, offered, send
-from tests.doubles.provider import EDITS, ScriptedProvider, png
+from tests.doubles.provider import EDITS, ScriptedProvider
 from tests.doubles.texts import shows
 
 pytestmark = pytest.mark.slow
 
 BRUSH, XL = "cheap/brush", "ai-client/stable-diffusion-xl-1024-v0-9"
+SQUARE = (96, 96)
 BUTTONS = ["Clear", "Invert", "Finer", "Change… · 2", "Erase · 2", "Back"]
 
 
@@ -130,28 +129,6 @@ async def request_of(studio: Studio, job_id: int) -> ImageRequest:
 
 def marking(reference: Reference, *cells: int, side: int = 4, operation: Operation = Operation.INPAINT) -> Marking:
     return Marking(reference, operation, Area.of(side, cells))
-
-
-async def forged(studio: Studio, person: simcord.MemberActor, custom_id: str) -> Shown:
-    """Press a button that the bot did not offer, on a message for everybody."""
-    view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.ActionRow(discord.ui.Button[Any](label="Forged", custom_id=custom_id)))
-    view.stop()
-    with studio.env.time_context():
-        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
-    pressed = await person.click(message, label="Forged")
-    await studio.finish()
-    return Shown(pressed.followups[-1]) if pressed.followups else card(pressed)
-
-
-async def attached(studio: Studio, person: simcord.MemberActor) -> StoredReference:
-    """A stored picture that a person attached."""
-
-    async def download(path: Path) -> None:
-        await asyncio.to_thread(path.write_bytes, png(7, Size(96, 96)))
-
-    stored = await studio.runtime.sources.receive(person.id, download, kind=SourceKind.ATTACHED)
-    return StoredReference(stored.id)
 
 
 # --- marking --------------------------------------------------------------------------------------------------------
@@ -285,7 +262,9 @@ async def test_everything_can_be_changed_but_not_erased(atelier: Studio) -> None
     shown = await mark(atelier, await opened(atelier, "Erase a part"), *range(1, 17))
     assert disabled(shown) == {"Erase · 2"}
     assert shows(shown.text, ALL_MARKED)
-    refused = await forged(atelier, atelier.ada, marking(ImageReference(1, 1), *range(1, 17)).custom_id("erase", 2000))
+    refused = await forge_id(
+        atelier, atelier.ada, marking(ImageReference(1, 1), *range(1, 17)).custom_id("erase", 2000)
+    )
     assert shows(refused.text, ALL_MARKED)
 
 
@@ -316,7 +295,7 @@ async def test_edits_of_a_private_result_are_private_and_only_its_author_sees_th
     for action in PART_ACTIONS:
         number = {"mark": 0, "erase": 2000, "change": 2000}.get(action)
         custom_id = marking(ImageReference(1, 1), 1).custom_id(action, number)
-        assert shows((await forged(atelier, atelier.ben, custom_id)).text, PRIVATE_JOB), action
+        assert shows((await forge_id(atelier, atelier.ben, custom_id)).text, PRIVATE_JOB), action
 
 
 async def test_a_spoiler_is_shown_once_cells_are_marked(atelier: Studio) -> None:
@@ -326,8 +305,8 @@ async def test_a_spoiler_is_shown_once_cells_are_marked(atelier: Studio) -> None
 
 
 async def test_a_picture_that_a_person_attached(atelier: Studio, painter: Painter) -> None:
-    picture = await attached(atelier, atelier.ada)
-    shown = await forged(atelier, atelier.ada, marking(picture, 2).custom_id("finer"))
+    picture = await attached(atelier, atelier.ada, SQUARE)
+    shown = await forge_id(atelier, atelier.ada, marking(picture, 2).custom_id("finer"))
     assert shown.private
     assert marked(shown) == [3, 4, 11, 12]
     erased = await started(atelier, shown, "Erase")
@@ -338,7 +317,7 @@ async def test_a_picture_that_a_person_attached(atelier: Studio, painter: Painte
 
 async def test_a_higher_price_than_the_button_named_must_be_confirmed(atelier: Studio) -> None:
     await opened(atelier)
-    question = await forged(atelier, atelier.ada, marking(ImageReference(1, 1), 1).custom_id("erase", 1999))
+    question = await forge_id(atelier, atelier.ada, marking(ImageReference(1, 1), 1).custom_id("erase", 1999))
     assert any(label.startswith(CONFIRM) for label in question.labels)
 
 
@@ -367,16 +346,16 @@ async def test_an_image_that_is_gone_is_refused(atelier: Studio) -> None:
 
 async def test_forged_presses_are_refused(atelier: Studio) -> None:
     await opened(atelier)
-    picture = await attached(atelier, atelier.ada)
+    picture = await attached(atelier, atelier.ada, SQUARE)
     for action in PART_ACTIONS:
         number = {"mark": 0, "erase": 2000, "change": 2000}.get(action)
-        theirs = await forged(atelier, atelier.ben, marking(picture, 1).custom_id(action, number))
+        theirs = await forge_id(atelier, atelier.ben, marking(picture, 1).custom_id(action, number))
         assert shows(theirs.text, NO_SUCH_PICTURE), action
-        none = await forged(atelier, atelier.ben, marking(ImageReference(999, 1), 1).custom_id(action, number))
+        none = await forge_id(atelier, atelier.ben, marking(ImageReference(999, 1), 1).custom_id(action, number))
         assert shows(none.text, GONE), action
     image = marking(ImageReference(1, 1))
     for action in ("erase", "change"):
-        assert shows((await forged(atelier, atelier.ada, image.custom_id(action, 2000))).text, AREA_NEEDED), action
+        assert shows((await forge_id(atelier, atelier.ada, image.custom_id(action, 2000))).text, AREA_NEEDED), action
     for custom_id in (
         image.custom_id("paint"),
         image.custom_id("mark"),
@@ -384,4 +363,4 @@ async def test_forged_presses_are_refused(atelier: Studio) -> None:
         "part:clear:erase:1-1:5:1",
         "part:clear:erase:1-1:4:10000",
     ):
-        assert shows((await forged(atelier, atelier.ada, custom_id)).text, OLD_BUTTON), custom_id
+        assert shows((await forge_id(atelier, atelier.ada, custom_id)).text, OLD_BUTTON), custom_id

@@ -8,12 +8,11 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import discord
 import pytest
 import simcord
 
 from bot.domain.edits import NOT_OFFERED
-from bot.domain.pictures import ImageReference, Reference, StoredReference
+from bot.domain.pictures import ImageReference, Reference
 from bot.domain.requests import decode_request
 from bot.domain.rules import PRIVATE_OFF
 from bot.errors import UserError
@@ -28,8 +27,8 @@ from bot.ui.cards.picture_panel import FINISHING, HOW_TO_EXTEND, NO_TOOLS
 from bot.ui.picture_forms import NOT_A_STRENGTH
 from bot.ui.picture_panel import TOO_LARGE_HERE
 from storage import submissions
-from storage.records import JobStatus, SourceKind
-from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, card, told
+from storage.records import JobStatus
+from tests.cogs.conftest import CONFIRM, MakeStudio, Shown, Studio, attached, card, forge_id, told
 from tests.doubles.forms import filled, offered, send
 from tests.doubles.provider import EDITS, TINY, ScriptedProvider, png
 from tests.doubles.texts import codes, shows
@@ -105,26 +104,8 @@ async def file_of(studio: Studio, job_id: int) -> Path:
 async def forged(
     studio: Studio, person: simcord.MemberActor, action: str, reference: Reference | None, price: int | None = None
 ) -> Shown:
-    """Press a button of a picture that the bot did not offer, on a message for everybody."""
-    view = discord.ui.LayoutView(timeout=None)
-    button: discord.ui.Button[Any] = discord.ui.Button(label="Forged", custom_id=picture_id(action, reference, price))
-    view.add_item(discord.ui.ActionRow(button))
-    view.stop()
-    with studio.env.time_context():
-        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
-    pressed = await person.click(message, label="Forged")
-    await studio.finish()
-    return Shown(pressed.followups[-1]) if pressed.followups else card(pressed)
-
-
-async def attached(studio: Studio, person: simcord.MemberActor) -> StoredReference:
-    """A stored picture that a person attached."""
-
-    async def download(path: Path) -> None:
-        await asyncio.to_thread(path.write_bytes, png(7, Size(96, 64)))
-
-    stored = await studio.runtime.sources.receive(person.id, download, kind=SourceKind.ATTACHED)
-    return StoredReference(stored.id)
+    """Press a button of a picture that the bot did not offer."""
+    return await forge_id(studio, person, picture_id(action, reference, price))
 
 
 # --- what it shows --------------------------------------------------------------------------------------------------

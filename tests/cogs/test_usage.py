@@ -44,7 +44,7 @@ from fakes.services.faults import Act, Status
 from storage import ledger
 from storage.reconcile import reconcile
 from storage.reports import By, Figures
-from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, settings, told
+from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, press_forged, settings, told
 from tests.doubles.texts import shows
 
 pytestmark = pytest.mark.slow
@@ -60,16 +60,6 @@ def show_to_all(studio: Studio, name: str) -> None:
 
 def text_of(result: simcord.InteractionResult) -> str:
     return card(result).text
-
-
-async def forged(studio: Studio, person: simcord.MemberActor, custom_id: str) -> simcord.InteractionResult:
-    """Press a button that the bot never showed to this person."""
-    view = discord.ui.LayoutView(timeout=None)
-    view.add_item(discord.ui.ActionRow(discord.ui.Button(label="Forged", custom_id=custom_id)))
-    view.stop()
-    with studio.env.time_context():
-        message = await studio.runtime.client.get_partial_messageable(studio.channel.id).send(view=view)
-    return await person.click(message, label="Forged")
 
 
 def file_of(studio: Studio, result: simcord.InteractionResult) -> tuple[str, bytes]:
@@ -145,9 +135,9 @@ async def test_members_cannot_use_a_forged_button(slow_studio: Studio, custom_id
     studio = slow_studio
     await studio.imagine(studio.ada)
     await studio.begun()
-    refused = await forged(studio, studio.ben, custom_id)
+    refused = await press_forged(studio, studio.ben, custom_id)
     assert told(refused).text == str(NOT_A_MANAGER)
-    assert told(await forged(studio, studio.admin, custom_id)).text != str(NOT_A_MANAGER)
+    assert told(await press_forged(studio, studio.admin, custom_id)).text != str(NOT_A_MANAGER)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +147,7 @@ async def test_members_cannot_use_a_forged_button(slow_studio: Studio, custom_id
 async def test_a_forged_button_does_not_reach_other_servers(studio: Studio, custom_id: str) -> None:
     await studio.ada.user.slash("imagine", prompt="in a direct message")
     await studio.finish()
-    said = told(await forged(studio, studio.admin, custom_id)).text
+    said = told(await press_forged(studio, studio.admin, custom_id)).text
     assert shows(said, OPERATOR_ONLY) or shows(said, OLD_LIST)
 
 

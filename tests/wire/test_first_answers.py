@@ -14,6 +14,7 @@ from bot.ui import autocomplete, interactions
 from bot.ui.cards.buttons import ACTIONS, JOB_ACTIONS, LISTS, MENUS, SERVER_ACTIONS, server_id
 from bot.ui.cards.picture_buttons import PICTURE_ACTIONS
 from fakes.discord.constants import Answer
+from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.people import Person
 from fakes.discord.seen import look_at
@@ -71,6 +72,15 @@ async def held(home: House, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[He
     await asyncio.gather(*under_way, return_exceptions=True)
 
 
+async def answered(held: Held, *pressed: Handle) -> None:
+    """Wait for the first answers while the database is held, and then for the complete ones."""
+    for handle in pressed:
+        await handle.acknowledged()
+    held.free.set()
+    for handle in pressed:
+        await filled(handle)
+
+
 def commands_of(home: House) -> Iterator[app_commands.Command[Any, ..., Any]]:
     for command in home.runtime.client.tree.walk_commands():
         if isinstance(command, app_commands.Command):
@@ -87,9 +97,7 @@ async def test_every_command_is_answered_while_the_database_is_held(home: House,
             values = {option: admin if value is None else value for option, value in options.items()}
             typed.append(await admin.slash(home.channel, name, **values))
             await typed[-1].acknowledged()
-    held.free.set()
-    for handle in typed:
-        await filled(handle)
+    await answered(held, *typed)
 
 
 @pytest.mark.parametrize("custom_id", [f"easel:{action}:{JOB}" for action in JOB_ACTIONS])
@@ -99,10 +107,7 @@ async def test_every_button_of_a_result_is_answered_while_the_database_is_held(
     await result_of(home, admin)
     (message,) = await stand(home, custom_id)
     held.free.clear()
-    pressed = await admin.press(message, "Press")
-    await pressed.acknowledged()
-    held.free.set()
-    await filled(pressed)
+    await answered(held, await admin.press(message, "Press"))
 
 
 async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
@@ -113,11 +118,7 @@ async def test_every_button_of_a_list_is_answered_while_the_database_is_held(
     messages = await stand(home, *PAGES.values())
     held.free.clear()
     pressed = [await admin.press(message, "Press") for message in messages]
-    for handle in pressed:
-        await handle.acknowledged()
-    held.free.set()
-    for handle in pressed:
-        await filled(handle)
+    await answered(held, *pressed)
 
 
 @pytest.mark.parametrize("action", SERVER_ACTIONS)
@@ -126,10 +127,7 @@ async def test_every_button_and_menu_of_a_server_is_answered_while_the_database_
 ) -> None:
     (message,) = await stand(home, server_id(action))
     held.free.clear()
-    pressed = await admin.press(message, "Press")
-    await pressed.acknowledged()
-    held.free.set()
-    await filled(pressed)
+    await answered(held, await admin.press(message, "Press"))
 
 
 async def test_every_menu_and_single_action_is_answered_while_the_database_is_held(
@@ -142,11 +140,7 @@ async def test_every_menu_and_single_action_is_answered_while_the_database_is_he
     held.free.clear()
     pressed = [await admin.choose(message, value) for message, value in menus]
     pressed += [await admin.press(message, "Press") for message in messages]
-    for handle in pressed:
-        await handle.acknowledged()
-    held.free.set()
-    for handle in pressed:
-        await filled(handle)
+    await answered(held, *pressed)
 
 
 @pytest.mark.parametrize("custom_id", [*PICTURES.values(), *PARTS.values()])
@@ -156,10 +150,7 @@ async def test_every_button_of_a_picture_is_answered_while_the_database_is_held(
     await result_of(home, admin)
     (message,) = await stand(home, custom_id)
     held.free.clear()
-    pressed = await admin.press(message, "Press")
-    await pressed.acknowledged()
-    held.free.set()
-    await filled(pressed)
+    await answered(held, await admin.press(message, "Press"))
 
 
 async def test_every_menu_of_images_is_answered_while_the_database_is_held(
@@ -170,11 +161,7 @@ async def test_every_menu_of_images_is_answered_while_the_database_is_held(
     menus = [(await stand_menu(home, *each), each[1]) for each in PICTURE_MENUS.values()]
     held.free.clear()
     pressed = [await admin.choose(message, value) for message, value in menus]
-    for handle in pressed:
-        await handle.acknowledged()
-    held.free.set()
-    for handle in pressed:
-        await filled(handle)
+    await answered(held, *pressed)
 
 
 async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
@@ -183,11 +170,7 @@ async def test_the_menu_of_a_message_is_answered_while_the_database_is_held(
     message = await result_of(home, admin)
     held.free.clear()
     picked = {name: await admin.context(message, name) for name in MESSAGE_MENU}
-    for handle in picked.values():
-        await handle.acknowledged()
-    held.free.set()
-    for handle in picked.values():
-        await filled(handle)
+    await answered(held, *picked.values())
 
 
 async def test_a_form_with_a_slow_lookup_is_offered_by_a_button(home: House, admin: Person, held: Held) -> None:
