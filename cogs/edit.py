@@ -48,6 +48,7 @@ ENGINE_OPTIONS: Mapping[Operation, tuple[str, ...]] = {
 }
 """The options of each subcommand: those that an engine has for the operation."""
 
+_AREA = locale_str("The part, as cells of a grid of 4 rows and 4 columns, such as 1,2,5 or 8x8:1-4")
 _DESCRIPTIONS = {
     "picture": locale_str("The picture to start from"),
     "image": locale_str("Or one of your images and pictures"),
@@ -152,7 +153,7 @@ class Edit(
     @edits(Operation.INPAINT)
     @app_commands.describe(
         prompt=locale_str("What should be there"),
-        area=locale_str("The part, as cells of a grid of 4 rows and 4 columns, such as 1,2,5 or 8x8:1-4"),
+        area=_AREA,
         mask=locale_str("Or a picture of the same shape, white where it should change"),
     )
     async def part(
@@ -168,7 +169,7 @@ class Edit(
     @app_commands.command(description=locale_str("Remove something from a picture; you mark it on the picture"))
     @edits(Operation.ERASE)
     @app_commands.describe(
-        area=locale_str("The part, as cells of a grid of 4 rows and 4 columns, such as 1,2,5 or 8x8:1-4"),
+        area=_AREA,
         mask=locale_str("Or a picture of the same shape, white where something should go"),
     )
     async def erase(

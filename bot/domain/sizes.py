@@ -6,9 +6,10 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd
 
-from bot.providers.base import Engine
+from bot.providers.base import Engine, SizeGrid
 from bot.providers.operations import Size
 from bot.text import Text, t
 
@@ -110,12 +111,12 @@ def nearest_size(engine: Engine, ratio: Ratio) -> Size | None:
     candidates = named or [*engine.sizes, *_grid_sizes(engine)]
 
     def distance(size: Size) -> tuple[float, Size]:
-        shape = abs(ratio_of(size).logarithm - wanted)
+        shape = abs(_shape(size) - wanted)
         pixels = abs(math.log(size.pixels / engine.default_size.pixels)) if engine.grid is not None else 0.0
         return (_RATIO_BEFORE_PIXELS * shape + pixels, size)
 
     best = min(candidates, key=distance)
-    return best if abs(ratio_of(best).logarithm - wanted) <= _NEAR_RATIO else None
+    return best if abs(_shape(best) - wanted) <= _NEAR_RATIO else None
 
 
 def closest_size(engine: Engine, shape: Size | Ratio) -> Size:
@@ -129,7 +130,7 @@ def closest_size(engine: Engine, shape: Size | Ratio) -> Size:
     pixels = shape.pixels if isinstance(shape, Size) else engine.default_size.pixels
 
     def distance(size: Size) -> tuple[float, Size]:
-        off = abs(ratio_of(size).logarithm - wanted)
+        off = abs(_shape(size) - wanted)
         return (_RATIO_BEFORE_PIXELS * off + abs(math.log(size.pixels / pixels)), size)
 
     return min([*engine.sizes, *_grid_sizes(engine)], key=distance)
@@ -182,8 +183,17 @@ def _common_ratio(size: Size) -> Ratio:
     return nearest if abs(nearest.logarithm - exact.logarithm) <= _SAME_RATIO else exact
 
 
-def _grid_sizes(engine: Engine) -> list[Size]:
-    if engine.grid is None:
-        return []
-    sides = range(engine.grid.low, engine.grid.high + 1, engine.grid.step)
-    return [Size(width, height) for width in sides for height in sides]
+def _shape(size: Size) -> float:
+    """The same as ``ratio_of(size).logarithm``, which is slower: a search compares hundreds of sizes."""
+    return math.log(size.width / size.height)
+
+
+def _grid_sizes(engine: Engine) -> tuple[Size, ...]:
+    return () if engine.grid is None else _sizes_on(engine.grid)
+
+
+@lru_cache(maxsize=16)
+def _sizes_on(grid: SizeGrid) -> tuple[Size, ...]:
+    """All sizes on a grid; for panels and price lists, they are searched for several engines at once."""
+    sides = range(grid.low, grid.high + 1, grid.step)
+    return tuple(Size(width, height) for width in sides for height in sides)
