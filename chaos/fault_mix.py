@@ -19,7 +19,7 @@ UPLOADS = "uploads"
 CALLS = ("ai-client.entry", "aithriving.basic", "aithriving.core", "aithriving.sdv3", UPLOADS)
 """The paid calls that a fault may affect: routes, and all calls with a picture."""
 ODD = ("null", "{}", '{"code": 0, "message": "success", "data": {"image": "AAAA"}}', "<h1>We are back soon</h1>")
-"""Answers to a call with a picture, from which nobody can tell what became of it."""
+"""Responses to a call with a picture that do not show whether the service carried it out."""
 # A service that carried out the request does not report a failure, but a proxy in front of it may.
 PROXY = Status(502, "<h1>502 Bad Gateway</h1>", content_type="text/html", after_doing=True)
 

@@ -35,7 +35,7 @@ PROMPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the page can do beside Discord: ``restart`` restarts the bot, ``services`` switches faults.
+    """The actions of the page that Discord does not have: ``restart`` restarts the bot, ``services`` switches faults.
 
     ``pictures`` are offered to start from; None: no picture is offered.
     """

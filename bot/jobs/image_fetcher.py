@@ -111,7 +111,7 @@ def decode_result(stored: dict[str, Any]) -> Finished:
 
 
 def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
-    """Return what a person should know of the images of a request."""
+    """Return a text if the service made the images in another shape than the request asked for."""
     if not any(image.reshaped for image in finished.images):
         return []
     return [EXTENDED_DIFFERENTLY() if request.operation is Operation.OUTPAINT else RESHAPED()]

@@ -50,7 +50,7 @@ class Sign(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """What is drawn of a node.
+    """The labels and the picture of a node.
 
     ``name`` are spellings of the first line, best first; the first one that a font can write is used. ``caption`` is
     the second line. ``picture`` is an encoded picture, or the sign to show instead. ``badge`` is a short text on the

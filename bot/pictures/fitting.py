@@ -44,7 +44,7 @@ class TooManyBytes(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a picture lies on a canvas: its size after scaling, and the place of its upper left corner.
+    """The place of a picture on a canvas: its size after scaling, and the place of its upper left corner.
 
     ``left`` and ``top`` are negative if a part of the picture is cut off, and positive if it gets a border.
     """
@@ -56,9 +56,10 @@ class Placement:
 
 
 def placed_on(canvas: Size, size: Size, fit: Fit | None) -> Placement:
-    """Compute where a picture of this size lies on a canvas: it fills it, or with Fit.PAD it lies on it as a whole.
+    """Compute where to place a picture of this size on a canvas.
 
-    A picture of almost the same shape fills it in any case. See :func:`bot.domain.edits.same_shape`.
+    It covers the canvas, or with Fit.PAD the whole picture is visible. A picture of almost the same shape
+    always covers it; see :func:`bot.domain.edits.same_shape`.
     """
     pads = fit is Fit.PAD and not same_shape(size, canvas)
     factors = (canvas.width / size.width, canvas.height / size.height)

@@ -1,4 +1,4 @@
-"""Pictures that people bring: checks what Discord says of an attachment, and downloads it after the first answer."""
+"""Pictures that people bring: checks the metadata of an attachment, and downloads it after the first answer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _UNKNOWN_SIZE = (1024, 1008)
 
 @dataclass(frozen=True, slots=True)
 class IncomingPicture:
-    """A picture that is stored only after the first answer. ``expected`` has the facts that Discord tells of it."""
+    """A picture that is stored only after the first answer. ``expected`` has the facts from the metadata."""
 
     expected: SourcePicture
     receive: Callable[[], Awaitable[SourcePicture]]

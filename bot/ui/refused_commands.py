@@ -34,7 +34,7 @@ from bot.ui.job_starter import Incoming, JobStarter
 KEPT_AT_MOST = 2000
 """The maximum number of refused commands that are kept. The oldest are dropped first."""
 KEPT_OF_EACH = 20
-"""The same of one person, so that nobody displaces the commands of others."""
+"""The maximum number for each person, so that one person cannot push out the commands of others."""
 
 FORGOTTEN = message(
     "refused.forgotten",

@@ -150,9 +150,9 @@ def _detail(picture: Field) -> Field:
 
 
 def extended(picture: Field, margins: tuple[int, int, int, int], chance: Chance, share: float = 0.2) -> Field:
-    """The picture with these margins (left, right, up, down), in which its edges go on.
+    """The picture with these margins (left, right, up, down), which continue its edges.
 
-    The margins show the picture's edge, mirrored and more and more stretched, so that its middle does not come twice.
+    The margins show the picture's edge, mirrored and stretched more with distance, so that its middle is not repeated.
     ``share`` is how much of the width is the edge.
     """
     height, width = picture.shape[:2]

@@ -68,9 +68,9 @@ def test_lines_and_numbers_can_be_seen_on_any_picture(stored: Path, side: int, s
         row, column = divmod(number, side)
         middle = picture.crop((column * cell + 4, row * cell + 4, (column + 1) * cell - 4, (row + 1) * cell - 4))
         darkest, lightest = middle.convert("L").getextrema()
-        assert lightest - darkest > 100, "white digits on a dark badge"  # type: ignore[operator]  # grey
+        assert lightest - darkest > 100, "white digits on a dark badge"  # type: ignore[operator]  # a pixel of grey is a number
     line = picture.crop((cell - 6, cell // 4, cell + 6, cell // 4 + 4)).convert("L").getextrema()
-    assert line[1] - line[0] > 60  # type: ignore[operator]  # grey
+    assert line[1] - line[0] > 60  # type: ignore[operator]  # a pixel of grey is a number
 
 
 @pytest.mark.parametrize("draw", [panel_picture, lambda file: grid_picture(grid_base(file), Area.of(4, [6]))])
@@ -78,7 +78,7 @@ def test_transparent_parts_show_a_chequerboard(stored: Path, draw: object) -> No
     stored.write_bytes(encoded(Image.new("RGBA", (600, 600)), "PNG"))
     assert callable(draw)
     shades = drawn(draw(stored)).convert("L").crop((20, 20, 120, 120)).getextrema()
-    assert shades[1] - shades[0] > 20  # type: ignore[operator]  # grey
+    assert shades[1] - shades[0] > 20  # type: ignore[operator]  # a pixel of grey is a number
 
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
@@ -91,10 +91,10 @@ def test_the_white_parts_of_a_mask_are_tinted(stored: Path, tmp_path: Path, shad
     picture = drawn(marked_picture(stored, tmp_path / "mask"))
     assert picture.size == (400, 200)
     for place, tinted in (((100, 100), True), ((300, 100), False), ((230, 190), False)):
-        off = max(abs(value - shade) for value in picture.getpixel(place))  # type: ignore[union-attr]  # an RGB pixel
+        off = max(abs(value - shade) for value in picture.getpixel(place))  # type: ignore[union-attr]  # a pixel of RGB is a tuple
         assert (off > 40) == tinted
     rim = picture.crop((190, 90, 210, 110)).convert("L").getextrema()
-    assert rim[1] - rim[0] > 60  # type: ignore[operator]  # grey
+    assert rim[1] - rim[0] > 60  # type: ignore[operator]  # a pixel of grey is a number
 
 
 def test_a_file_that_is_no_picture(stored: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_picture_is_upright(made: Made, kind: str, orientation: int) -> None
     assert stored.size == (64, 48)
     for place, colour in {(8, 8): "red", (56, 8): "lime", (8, 40): "blue", (56, 40): "white"}.items():
         wanted = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
-        assert near(stored.convert("RGB").getpixel(place), wanted, 40), (place, colour)  # type: ignore[arg-type]  # an RGB pixel
+        assert near(stored.convert("RGB").getpixel(place), wanted, 40), (place, colour)  # type: ignore[arg-type]  # a pixel of RGB is a tuple
 
 
 # --- types and pixels ---------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_every_mode_of_pixels(made: Made, mode: str) -> None:
     assert stored.mode == "RGB"
     if mode != "1":
         for row in (2, 32, 61):
-            assert near(stored.getpixel((32, row)), (grey.getpixel((32, row)),) * 3)  # type: ignore[arg-type]  # grey
+            assert near(stored.getpixel((32, row)), (grey.getpixel((32, row)),) * 3)  # type: ignore[arg-type]  # a pixel of grey is a number
 
 
 def test_colours_are_converted_to_srgb(made: Made) -> None:
@@ -169,7 +169,7 @@ def test_colours_are_converted_to_srgb(made: Made) -> None:
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = data.replace(b"rXYZ", b"tmpX").replace(b"gXYZ", b"rXYZ").replace(b"tmpX", b"gXYZ")
     _, stored, _ = made(encoded(picture, "JPEG", quality=98, icc_profile=swapped))
-    red, green, _ = stored.getpixel((9, 9))  # type: ignore[misc]  # an RGB pixel
+    red, green, _ = stored.getpixel((9, 9))  # type: ignore[misc]  # a pixel of RGB is a tuple
     assert green > 150 > 100 > red
 
 

@@ -1,4 +1,4 @@
-"""A service on loopback that takes forms with files and JSON, and answers what a test says."""
+"""A service on loopback that receives forms with files and JSON, and returns the responses that a test sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The card of a family: what is drawn of each member, and the same in words."""
+"""The card of a family: the labels of its members, and its alt text."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def many(prompt: str, sentence: str) -> JobView:
 
 
 def as_edit(shown: JobView, words: str) -> JobView:
-    """The same as edits of somebody's image, with all that can be said of them."""
+    """The same job as an edit of somebody's image, with every fact that its card can have."""
     area = "8x8:" + ",".join(map(str, range(1, 65)))
     margins = Margins(2000, 1999, 1998, 1997)
     submissions = tuple(

@@ -62,7 +62,7 @@ def foot(family: Family) -> str:
 
 
 def faces(family: Family, names: Names) -> dict[int, Face]:
-    """What is drawn of each member."""
+    """The labels and the picture of each member, by its number."""
     return {number: _face(family, number, member, names) for number, member in family.members.items()}
 
 
