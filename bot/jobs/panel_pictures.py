@@ -17,6 +17,9 @@ KEPT_AT_MOST = 100
 GRIDS_AT_MOST = 30
 """The number of pictures for grids in memory, each of about 300 KiB."""
 
+CROWD = 3
+"""The number of pictures in the making from which on another one has to wait. The pool has two threads."""
+
 
 def small_picture(file: Path) -> bytes:
     """Draw the picture of a panel as JPEG. Blocks. Raises Undecodable."""
@@ -38,6 +41,11 @@ class PanelPictures:
         self._drawing = draw
         self._most = most
         self._drawn: OrderedDict[Path, asyncio.Task[bytes | None]] = OrderedDict()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many pictures are being drawn that the next one has to wait."""
+        return sum(not task.done() for task in self._drawn.values()) >= CROWD
 
     async def of(self, file: Path) -> bytes | None:
         """Return the small picture as JPEG. None if the file is gone or cannot be decoded.

@@ -56,8 +56,9 @@ TOO_LARGE_HERE = message(
     "panel.too_large_here", "The original file has {mib} MiB; Discord takes files of up to {most} MiB here."
 )
 
-PATIENCE = 0.1
-"""The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer."""
+PATIENCE = 0.08
+"""The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer, and
+at once if several other pictures are being drawn."""
 
 _MIB = 1 << 20
 _QUESTIONS: Mapping[str, Question] = {
@@ -146,9 +147,10 @@ class PicturePanel:
 
         If drawing takes long, because many pictures are being drawn, the sheet is shown without the picture until then.
         """
+        patience = 0.0 if self._pictures.crowded else PATIENCE
         drawing = asyncio.ensure_future(self._pictures.of(file))
         try:
-            await asyncio.wait({drawing}, timeout=PATIENCE)
+            await asyncio.wait({drawing}, timeout=patience)
             drawn = drawing.done()
             message = await fill(interaction, sheet(await drawing if drawn else None))
             self._unfinished.pop(message.id, None)

@@ -85,3 +85,20 @@ async def test_others_still_get_a_picture_that_somebody_no_longer_waits_for(
     first.cancel()
     assert await second is not None
     assert drawings.files == ["1.png"]
+
+
+async def test_it_is_crowded_while_more_pictures_are_being_drawn_than_there_are_threads(
+    pools: Pools, file: Path, tmp_path: Path
+) -> None:
+    others = [tmp_path / f"{n}.png" for n in (2, 3)]
+    for n, other in enumerate(others):
+        await asyncio.to_thread(other.write_bytes, png(n))
+    pictures = PanelPictures(pools)
+    two = [asyncio.create_task(pictures.of(each)) for each in (file, others[0])]
+    await asyncio.sleep(0)
+    assert not pictures.crowded
+    three = [*two, asyncio.create_task(pictures.of(others[1]))]
+    await asyncio.sleep(0)
+    assert pictures.crowded
+    await asyncio.gather(*three)
+    assert not pictures.crowded
