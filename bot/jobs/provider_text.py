@@ -57,6 +57,15 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.CONTRADICTION: message("provider.contradiction", "{label} gives contradictory answers."),
     Reason.CANNOT_FIND: message("provider.cannot_find", "{label} can't tell if it made this."),
     Reason.BAD_HANDLE: message("provider.bad_handle", "We can't read our own record of this."),
+    Reason.CANCELLED: message("provider.cancelled", "This was stopped before it was finished."),
+    Reason.OUT_OF_MEMORY: message(
+        "provider.out_of_memory",
+        "{label} ran out of memory. A smaller size or fewer images need less.",
+    ),
+    Reason.NO_WORKER: message(
+        "provider.no_worker",
+        "Nobody at {label} offers this engine in this size right now. Try a smaller size or another engine.",
+    ),
     Reason.IMAGE_MISSING: message("provider.image_missing", "{label} sent no image."),
     Reason.IMAGE_WITHOUT_ADDRESS: message(
         "provider.image_without_address", "{label} gave no usable address for this image."

@@ -52,6 +52,7 @@ from bot.providers.base import (
     WrongSetting,
     checked_names,
 )
+from bot.providers.credentials import Credentials
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import Downloads, largest_image
 from bot.providers.hosts import image_hosts
@@ -116,8 +117,7 @@ class AiClient(Provider):
         service = Service(
             "ai-client",
             settings.url("AI_CLIENT_URL", URL),
-            secret=token,
-            scheme="Bearer",
+            credentials=Credentials.key(token, "Bearer"),
             image_hosts=image_hosts(settings),
             proxy=settings.proxy,
         )

@@ -25,6 +25,7 @@ from bot.providers.base import (
     SettingsReader,
     checked_names,
 )
+from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
@@ -82,8 +83,7 @@ class Aithriving(Provider):
         service = Service(
             "AI Thriving",
             settings.url("AITHRIVING_URL", URL),
-            secret=key,
-            scheme=settings.text("AITHRIVING_AUTH_SCHEME"),
+            credentials=Credentials.key(key, settings.text("AITHRIVING_AUTH_SCHEME")),
             proxy=settings.proxy,
         )
         return cls(

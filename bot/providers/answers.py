@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -171,10 +171,10 @@ def _inner(text: str) -> Json:
         return None
 
 
-def plain(text: str, *, secret: str = "", longest: int = LONGEST_TEXT) -> str:
-    """Reduce a service's message to one line of ``longest`` characters, without markup, control characters or key."""
+def plain(text: str, *, secrets: Sequence[str] = (), longest: int = LONGEST_TEXT) -> str:
+    """Reduce a service's message to one line of ``longest`` characters, without markup, control signs or secrets."""
     text = text[:20_000].encode("utf-8", "ignore").decode("utf-8")
-    if secret:
+    for secret in secrets:
         text = text.replace(secret, "…")
     text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

@@ -209,12 +209,16 @@ class Waiting:
 
     ``percent`` is None if the provider does not report progress. ``handle``, if set, replaces the stored handle,
     because this poll added information to it. ``charged`` is the amount that the provider reports as charged for this
-    submission so far, in its millicredits.
+    submission so far, in its millicredits. ``place`` is the place in the provider's own queue, where 1 is next, and
+    ``seconds_left`` is the provider's own estimate. ``preview`` is the unfinished image, as JPEG, PNG or WebP.
     """
 
     percent: int | None = None
     handle: Handle | None = None
     charged: int = 0
+    place: int | None = None
+    seconds_left: float | None = None
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +253,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting."""
+    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting.
+
+    ``sure``: it counts at once, because the provider has proof.
+    """
+
+    sure: bool = False
 
 
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
@@ -309,9 +318,19 @@ class Provider(ABC):
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
     """The setting that enables the provider."""
+    charges: ClassVar[bool] = True
+    """Whether requests cost money. If not, a request whose response was lost is simply sent again."""
+    learns: ClassVar[bool] = False
+    """Whether :meth:`learn` finds out what the service offers. ``engines`` may be empty until then."""
+    blocks: ClassVar[bool] = False
+    """Whether :meth:`submit` takes until the images are made, and :meth:`progress` reports on it meanwhile."""
+    cancels: ClassVar[bool] = False
+    """Whether :meth:`cancel` can stop a submission that was sent."""
     label: str
     """The display name."""
     engines: tuple[Engine, ...]
+    outdated: bool = False
+    """Whether the service has refused an engine or an option that :meth:`learn` had found, so it should be called."""
     retired: set[str]
     """The ids of engines that the service no longer has; empty at start."""
     credit_value: Decimal
@@ -357,6 +376,22 @@ class Provider(ABC):
 
         The class of the ProviderError that it raises decides what to do next.
         """
+
+    async def learn(self) -> None:
+        """Ask the service what it offers, and replace ``engines``. Raises ProviderError, and keeps them then."""
+        raise NotImplementedError
+
+    async def progress(self, handle: Handle) -> Waiting:
+        """Get the status of a submission while its :meth:`submit` is running. Raises ProviderError."""
+        return Waiting()
+
+    async def cancel(self, handle: Handle) -> None:
+        """Ask the service to stop a submission, which may be too late. Raises ProviderError.
+
+        :meth:`poll` reports the outcome, or :meth:`submit` if it ``blocks``: Failed or Refused with the reason
+        CANCELLED, or Finished with the images that were ready.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:

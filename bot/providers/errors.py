@@ -22,6 +22,12 @@ class Reason(StrEnum):
     """The service does not accept pictures of this size."""
     RETIRED = "retired"
     """The service no longer has this engine."""
+    CANCELLED = "cancelled"
+    """It was stopped by request."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The machine that makes the images has too little memory for this request."""
+    NO_WORKER = "no_worker"
+    """Nobody offers this engine, size or option at the moment."""
     # Problems of a request that were found before it was sent.
     NO_WORDS = "no_words"
     """The prompt has only flags or links, and the engine needs words."""

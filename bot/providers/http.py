@@ -22,6 +22,7 @@ from yarl import URL
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
 from bot.providers.base import Json
+from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
@@ -41,25 +42,24 @@ USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
 
 class Service:
-    """One image service: its base URL, its key and its HTTP sessions."""
+    """One image service: its base URL, its credentials and its HTTP sessions."""
 
     def __init__(
         self,
         label: str,
         base: str,
         *,
-        secret: str,
-        scheme: str = "",
+        credentials: Credentials | None = None,
         image_hosts: Sequence[str] = (),
         proxy: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.label = label
         self.base = _address(base)
-        self.judge = Judge(secret)
+        self._credentials = credentials or Credentials()
+        self.judge = Judge(self._credentials.secrets)
         self._prefix = base.rstrip("/")
         self.hosts = Hosts(self.base, image_hosts)
         self._proxy = proxy
-        self._authorization = f"{scheme} {secret}".strip()
         self._session: aiohttp.ClientSession | None = None
         self._asking: aiohttp.ClientSession | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -76,20 +76,23 @@ class Service:
 
     async def call(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "PUT", "DELETE"],
         path: str,
         *,
         paid: bool,
         form: Sequence[tuple[str, str]] | None = None,
         json: Json = None,
         multipart: Form | None = None,
-        seconds: float = FREE_SECONDS,
+        accept: str = "application/json",
+        seconds: float | None = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """Make one API request with the key and return the response, whatever its status.
+        """Make one API request with the credentials and return the response, whatever its status.
 
         ``path`` is appended to the base URL. The body is a ``form``, ``json`` or a ``multipart`` form with files.
-        ``seconds`` is the limit for all of it, including the upload. Raises Unreachable if the request certainly did
+        ``accept`` names the media types of the response. ``seconds`` is the limit for all of it, including the upload;
+        None is for a service that answers only when its work is done. ``largest`` is the size limit of the response in
+        bytes. Raises Unreachable if the request certainly did
         not arrive completely, or if it is not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was
         sent and no complete response arrived.
         """
@@ -98,7 +101,7 @@ class Service:
                 await self.in_thread(multipart.check)
             except OSError as error:
                 raise Unreachable(detail=f"{method} {path}: a file to upload: {type(error).__name__}") from None
-        headers = {"Accept": "application/json", "Authorization": self._authorization}
+        headers = {"Accept": accept, **self._credentials.headers}
         return await self._exchange(
             method,
             _address(f"{self._prefix}{path}"),
@@ -112,7 +115,7 @@ class Service:
         )
 
     async def look(self, path: str) -> Answer:
-        """Make one harmless request without the key. Returns the response without its body. Raises Unreachable."""
+        """Make one harmless request without credentials. Returns the response without its body. Raises Unreachable."""
         return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
@@ -135,14 +138,14 @@ class Service:
         form: Sequence[tuple[str, str]] | None = None,
         json: Json = None,
         multipart: Form | None = None,
-        seconds: float = FREE_SECONDS,
+        seconds: float | None = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
         call = f"{method} {url.raw_path}"
         body_to_send = _body(form, multipart, self.in_thread)
         line = SimpleNamespace(up=False, left=body_to_send.size if multipart is not None else 0)
         try:
-            session = self.session if paid or method == "POST" else self.asking
+            session = self.session if paid or method != "GET" else self.asking
             async with session.request(
                 method,
                 url,

@@ -6,7 +6,7 @@ A service may repeat the prompt, and a prompt may say "too many requests". So wo
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from bot.providers.answers import Answer, Unreadable, parse_json, plain, reason, retry_after
 from bot.providers.base import ImageRequest
@@ -116,21 +116,21 @@ def sentence(text: str) -> str:
 
 
 class Judge:
-    """Makes the errors of one service. None of them contains ``secret``."""
+    """Makes the errors of one service. None of them contains one of its ``secrets``."""
 
-    def __init__(self, secret: str, own: OwnWords | None = None) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Sequence[str] = (), own: OwnWords | None = None) -> None:
+        self._secrets = tuple(secrets)
         self._own = own
 
     def about(self, request: ImageRequest | None) -> Judge:
         """Return a judge for responses to this request. It ignores the request's own words in them."""
-        return self if request is None else Judge(self._secret, OwnWords(request))
+        return self if request is None else Judge(self._secrets, OwnWords(request))
 
     def plain(self, text: str) -> str:
         """Make a service's message safe to show: short, with gaps in place of words of the request."""
         if self._own is None:
-            return plain(text, secret=self._secret)
-        return plain(self._own.taken_out_of(plain(unescaped(text), secret=self._secret, longest=LONGEST)))
+            return plain(text, secrets=self._secrets)
+        return plain(self._own.taken_out_of(plain(unescaped(text), secrets=self._secrets, longest=LONGEST)))
 
     def reason_in(self, text: str, status: int = 200) -> Reason:
         """Find the reason for this message, among those that the status allows."""

@@ -178,7 +178,7 @@ class StandIn:
 
     async def start(self, port: int = 0, host: str = "127.0.0.1") -> None:
         """Listen. Port 0: any free one."""
-        app = web.Application(middlewares=[self._middleware], client_max_size=4_000_000)
+        app = web.Application(middlewares=[self._middleware], client_max_size=64_000_000)
         self._ai_client.add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
         if self._control:

@@ -21,6 +21,7 @@ from bot.jobs.view import JobView
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider
+from bot.providers.credentials import Credentials
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from bot.text import credits_text
@@ -64,9 +65,9 @@ def dead_address(where: str) -> Iterator[str]:
 
 def provider_at(url: str, engine: str) -> Provider:
     if engine == XL:
-        service = Service("ai-client", f"{url}/api/v1", secret=SECRET, scheme="Bearer")
+        service = Service("ai-client", f"{url}/api/v1", credentials=Credentials.key(SECRET, "Bearer"))
         return AiClient(service, Downloads(service, pause=0, largest=CAP), patience=120)
-    return Aithriving(Service("AI Thriving", url, secret=SECRET), largest=CAP)
+    return Aithriving(Service("AI Thriving", url, credentials=Credentials.key(SECRET)), largest=CAP)
 
 
 async def ask(workshop: Workshop, engine: str, **options: Any) -> int:

@@ -94,11 +94,10 @@ async def test_it_is_crowded_while_more_pictures_are_being_drawn_than_there_are_
     for n, other in enumerate(others):
         await asyncio.to_thread(other.write_bytes, png(n))
     pictures = PanelPictures(pools)
-    two = [asyncio.create_task(pictures.of(each)) for each in (file, others[0])]
-    await asyncio.sleep(0)
-    assert not pictures.crowded
-    three = [*two, asyncio.create_task(pictures.of(others[1]))]
-    await asyncio.sleep(0)
-    assert pictures.crowded
-    await asyncio.gather(*three)
-    assert not pictures.crowded
+    crowded, tasks = [], []
+    for each in (file, *others):
+        tasks.append(asyncio.create_task(pictures.of(each)))
+        await asyncio.sleep(0)
+        crowded.append(pictures.crowded)
+    await asyncio.gather(*tasks)
+    assert [*crowded, pictures.crowded] == [False, False, True, False]

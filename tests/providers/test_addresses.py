@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from bot.providers.addresses import as_written
+from bot.providers.credentials import Credentials
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from fakes.services import Picture, flat
@@ -80,7 +81,7 @@ async def recorder() -> AsyncIterator[Recorder]:
 
 async def fetch(recorder: Recorder, url: str, folder: Path) -> list[str]:
     """Fetch an image; return the targets that the server received."""
-    service = Service("Painter", f"{recorder.url}/api", secret=SECRET)
+    service = Service("Painter", f"{recorder.url}/api", credentials=Credentials.key(SECRET))
     try:
         assert (await Downloads(service, pause=0).fetch(url, folder / "x")).bytes == len(PNG)
     finally:
@@ -130,7 +131,7 @@ async def test_a_relative_redirect_keeps_the_missing_parts(
 async def test_the_configured_base_url_is_kept() -> None:
     recorder = Recorder()
     async with raw_server(recorder.talk) as url:
-        service = Service("Painter", f"{url}/%7Eme/a%2Fb%3A", secret=SECRET)
+        service = Service("Painter", f"{url}/%7Eme/a%2Fb%3A", credentials=Credentials.key(SECRET))
         await service.call("GET", "/x", paid=False)
         await service.close()
     assert recorder.targets == ["/%7Eme/a%2Fb%3A/x"]

@@ -203,7 +203,7 @@ def test_reasons(value: Any, text: str) -> None:
     ],
 )
 def test_plain_text(text: str, expected: str) -> None:
-    assert answers.plain(text, secret="sk-1") == expected
+    assert answers.plain(text, secrets=("sk-1",)) == expected
 
 
 def test_plain_text_is_short() -> None:

@@ -15,6 +15,7 @@ from bot.providers.ai_client_versions import dalle_version, midjourney_version, 
 from bot.providers.aithriving import Aithriving
 from bot.providers.answers import Answer
 from bot.providers.base import Failed, Finished, Gone, ImageRequest, Provider, Waiting
+from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
@@ -92,7 +93,7 @@ class Told(Service):
     """A service with a prepared response."""
 
     def __init__(self, status: int, body: bytes) -> None:
-        super().__init__("Painter", "http://painter.invalid", secret=SECRET)
+        super().__init__("Painter", "http://painter.invalid", credentials=Credentials.key(SECRET))
         self.answer = Answer(status, {"Content-Type": "application/json", "Retry-After": "soon"}, body, "GET /x")
 
     async def call(self, *args: Any, **kwargs: Any) -> Answer:

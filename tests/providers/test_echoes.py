@@ -26,7 +26,7 @@ def request(prompt: str, **changes: Any) -> Any:
 
 
 def about(prompt: str, **changes: Any) -> Judge:
-    return Judge(SECRET).about(request(prompt, **changes))
+    return Judge((SECRET,)).about(request(prompt, **changes))
 
 
 def answer(status: int, message: str) -> Answer:
@@ -60,7 +60,7 @@ def test_other_repeated_fields_do_not_affect_it_either(field: str) -> None:
 
 def test_prompts_of_several_parts_are_recognised_as_one() -> None:
     parts = (WeightedText("a wall that says too many"), WeightedText("requests"))
-    judge = Judge(SECRET).about(asked(CORE, prompts=parts))
+    judge = Judge((SECRET,)).about(asked(CORE, prompts=parts))
     assert judge.reason_in("Cannot draw: a wall that says too many, requests") is Reason.REFUSED
     assert judge.reason_in("Cannot draw: Too many, requests") is Reason.REFUSED
 
@@ -88,16 +88,16 @@ def test_the_status_comes_before_the_words(prompt: str) -> None:
     assert judge.by_status(answer(401, prompt), paid=True).reason is Reason.WRONG_KEY
     for status in (400, 409, 413, 422):
         for words in ("Too many requests", "Server error", "Slow down"):
-            assert concerns_this_one_alone(Judge(SECRET).by_status(answer(status, words), paid=True))
+            assert concerns_this_one_alone(Judge((SECRET,)).by_status(answer(status, words), paid=True))
 
 
 @pytest.mark.parametrize("words", ["Invalid API key", "Insufficient credits"])
 def test_words_about_a_field_do_not_concern_the_account(words: str) -> None:
-    assert concerns_this_one_alone(Judge(SECRET).by_status(answer(422, words), paid=True))
+    assert concerns_this_one_alone(Judge((SECRET,)).by_status(answer(422, words), paid=True))
 
 
 def test_a_403_with_its_own_reason_does_not_concern_the_key() -> None:
-    judge = Judge(SECRET)
+    judge = Judge((SECRET,))
     assert concerns_this_one_alone(judge.by_status(answer(403, "This prompt cannot be drawn"), paid=True))
     for bare in ("", "Forbidden", "Access denied.", "This action is unauthorized."):
         assert judge.by_status(answer(403, bare), paid=True).reason is Reason.WRONG_KEY

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import ResolveResult
 
+from bot.providers.credentials import Credentials
 from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import ATTEMPTS, Downloads, keep
 from bot.providers.http import Service
@@ -96,7 +97,7 @@ async def store() -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def service(store: Store) -> AsyncIterator[Service]:
-    service = Service("Painter", store.url, secret=SECRET, scheme="Bearer")
+    service = Service("Painter", store.url, credentials=Credentials.key(SECRET, "Bearer"))
     yield service
     await service.close()
 
@@ -291,7 +292,12 @@ async def test_a_host_with_a_port_must_be_configured_with_it(store: Store, tmp_p
     store.then(image())
     netloc = store.url.removeprefix("http://")
     host = netloc.partition(":")[0]
-    service = Service("Painter", "https://painter.example", secret=SECRET, image_hosts=(netloc if named else host,))
+    service = Service(
+        "Painter",
+        "https://painter.example",
+        credentials=Credentials.key(SECRET),
+        image_hosts=(netloc if named else host,),
+    )
     downloads = Downloads(service, pause=0)
     if named:
         assert (await downloads.fetch(f"{store.url}/x.png", tmp_path / "x")).size == SIZE
@@ -343,7 +349,7 @@ async def test_a_subdomain_that_resolves_to_a_private_network_is_not_reached(
     monkeypatch.setattr("bot.providers.http.aiohttp.ThreadedResolver", EveryNameIsHere)
     store.then(image())
     port = store.url.rpartition(":")[2]
-    service = Service("Painter", f"http://localhost:{port}", secret=SECRET)
+    service = Service("Painter", f"http://localhost:{port}", credentials=Credentials.key(SECRET))
     with nullcontext() if reached else pytest.raises(Unreachable):
         await Downloads(service, pause=0).fetch(f"http://{host}:{port}/x.png", tmp_path / "x")
     await service.close()

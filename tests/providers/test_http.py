@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, ProviderError, Unreachable
 from bot.providers.http import Service
 from fakes.services import Fault, StandIn
@@ -29,14 +30,14 @@ def lost(*, paid: bool) -> type[ProviderError]:
 
 @pytest.fixture
 async def service(stand_in: StandIn) -> AsyncIterator[Service]:
-    service = Service("Painter", stand_in.url, secret=SECRET, scheme="Bearer")
+    service = Service("Painter", stand_in.url, credentials=Credentials.key(SECRET, "Bearer"))
     yield service
     await service.close()
 
 
 async def failing(base: str, *, paid: bool, largest: int = 1 << 20) -> ProviderError:
     """The error of one POST to this address."""
-    service = Service("Painter", base, secret=SECRET, scheme="Bearer")
+    service = Service("Painter", base, credentials=Credentials.key(SECRET, "Bearer"))
     try:
         with pytest.raises(ProviderError) as caught:
             await service.call("POST", PATH, paid=paid, form=FORM, largest=largest)
@@ -158,7 +159,7 @@ async def test_a_free_call_is_not_repeated_either(service: Service, stand_in: St
 async def test_a_clear_refusal_counts_even_if_its_text_is_cut_off(status: int) -> None:
     head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
     async with raw_server(saying(head.encode() + b'{"mess')) as url:
-        service = Service("Painter", url, secret=SECRET)
+        service = Service("Painter", url, credentials=Credentials.key(SECRET))
         answer = await service.call("POST", PATH, paid=True, form=FORM)
         await service.close()
     assert (answer.status, answer.body) == (status, b"")
@@ -201,7 +202,7 @@ async def test_headers_and_form(service: Service, stand_in: StandIn) -> None:
 
 async def test_cookies_are_not_kept(stand_in: StandIn) -> None:
     # A cookie jar accepts cookies from host names only, so an IP address would prove nothing here.
-    service = Service("Painter", stand_in.url.replace("127.0.0.1", "localhost"), secret=SECRET)
+    service = Service("Painter", stand_in.url.replace("127.0.0.1", "localhost"), credentials=Credentials.key(SECRET))
     stand_in.misbehave(Fault(ROUTE, Status(200, {}, {"Set-Cookie": "session=1; Path=/"})))
     await service.call("POST", PATH, paid=False, form=FORM)
     await service.call("POST", PATH, paid=False, form=FORM)
@@ -232,7 +233,7 @@ class Keeping:
 async def test_each_call_with_side_effects_has_its_own_connection() -> None:
     server = Keeping()
     async with raw_server(server.talk) as url:
-        service = Service("Painter", url, secret=SECRET)
+        service = Service("Painter", url, credentials=Credentials.key(SECRET))
         for paid in (True, False, True, False):
             assert (await service.call("POST", "/", paid=paid, form=FORM)).status == 200
         await service.close()
@@ -242,7 +243,7 @@ async def test_each_call_with_side_effects_has_its_own_connection() -> None:
 async def test_read_only_calls_share_a_connection_and_are_not_repeated_when_it_closes() -> None:
     server = Keeping()
     async with raw_server(server.talk) as url:
-        service = Service("Painter", url, secret=SECRET)
+        service = Service("Painter", url, credentials=Credentials.key(SECRET))
         for _ in range(2):
             assert (await service.call("GET", "/", paid=False)).status == 200
         with pytest.raises(Unreachable):
@@ -254,7 +255,7 @@ async def test_read_only_calls_share_a_connection_and_are_not_repeated_when_it_c
 
 
 async def test_the_session_is_opened_on_demand_and_again_after_closing(stand_in: StandIn) -> None:
-    service = Service("Painter", stand_in.url, secret=SECRET)
+    service = Service("Painter", stand_in.url, credentials=Credentials.key(SECRET))
     await service.close()
     first, asking = service.session, service.asking
     assert (service.session, service.asking) == (first, asking)
@@ -275,7 +276,7 @@ async def test_a_cancelled_call_is_cancelled(service: Service, stand_in: StandIn
 
 
 def test_the_repr_does_not_show_the_key() -> None:
-    service = Service("Painter", "https://painter.example", secret=SECRET, scheme="Bearer")
+    service = Service("Painter", "https://painter.example", credentials=Credentials.key(SECRET, "Bearer"))
     assert SECRET not in f"{service!r} {service} {service.judge!r}"
 
 
@@ -283,14 +284,14 @@ def test_the_repr_does_not_show_the_key() -> None:
     ("scheme", "authorization"), [("", SECRET), ("Bearer", f"Bearer {SECRET}"), ("Token", f"Token {SECRET}")]
 )
 async def test_the_scheme_of_the_key(stand_in: StandIn, scheme: str, authorization: str) -> None:
-    service = Service("Painter", stand_in.url, secret=SECRET, scheme=scheme)
+    service = Service("Painter", stand_in.url, credentials=Credentials.key(SECRET, scheme))
     await service.call("POST", PATH, paid=False, form=FORM)
     await service.close()
     assert stand_in.calls[0].authorization == authorization
 
 
 async def test_a_base_address_may_end_in_a_slash(stand_in: StandIn) -> None:
-    service = Service("Painter", f"{stand_in.url}/api/v1/", secret=SECRET, scheme="Bearer")
+    service = Service("Painter", f"{stand_in.url}/api/v1/", credentials=Credentials.key(SECRET, "Bearer"))
     answer = await service.call("POST", "/threads", paid=False, form=FORM)
     await service.close()
     assert answer.ok

@@ -13,7 +13,7 @@ from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, 
 from bot.providers.refusals import Judge, reason_in
 
 SECRET = "sk-5ecret"
-JUDGE = Judge(SECRET)
+JUDGE = Judge((SECRET,))
 
 
 def answer(status: int, body: object = None, **headers: str) -> Answer:

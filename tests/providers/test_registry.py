@@ -31,6 +31,7 @@ from bot.providers.base import (
     Waiting,
     WrongSetting,
 )
+from bot.providers.credentials import Credentials
 from bot.providers.errors import ProviderError, Refused
 from bot.providers.fetching import keep
 from bot.providers.http import Service
@@ -65,7 +66,7 @@ class Easels(Provider):
     def __init__(self, key: str) -> None:
         self.key = key
         self.retired: set[str] = set()
-        self.service = Service(self.label, "https://easels.invalid", secret=key)
+        self.service = Service(self.label, "https://easels.invalid", credentials=Credentials.key(key))
         self.asked: list[ImageRequest] = []
 
     @classmethod

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.abc import AbstractStreamWriter
 
 from bot.providers.answers import Answer
+from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
 from bot.providers.uploads import FilePart, Form
@@ -27,7 +28,7 @@ def file_part(folder: Path, name: str = "image", data: bytes = b"picture") -> Fi
 
 
 async def post(url: str, form: Form, **options: Any) -> Answer:
-    service = Service("Painter", url, secret=SECRET)
+    service = Service("Painter", url, credentials=Credentials.key(SECRET))
     try:
         return await service.call("POST", "/x", paid=True, multipart=form, **options)
     finally:

@@ -13,6 +13,7 @@ from bot.config import Reader
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Finished, Handle, ImageRequest, PollResult, Waiting, WeightedText
+from bot.providers.credentials import Credentials
 from bot.providers.errors import ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
@@ -52,12 +53,12 @@ def reader(**values: str) -> Reader:
 
 def make_ai_client(base: str, **options: Any) -> AiClient:
     """ai-client at this base address, with no pause between download attempts."""
-    service = Service("ai-client", f"{base}/api/v1", secret=SECRET, scheme="Bearer")
+    service = Service("ai-client", f"{base}/api/v1", credentials=Credentials.key(SECRET, "Bearer"))
     return AiClient(service, Downloads(service, pause=0), **options)
 
 
 def make_aithriving(base: str, **options: Any) -> Aithriving:
-    return Aithriving(Service("AI Thriving", base, secret=SECRET), **options)
+    return Aithriving(Service("AI Thriving", base, credentials=Credentials.key(SECRET)), **options)
 
 
 async def sent(provider: AiClient, request: ImageRequest | None = None) -> Handle:

@@ -13,6 +13,7 @@ from bot import config, doctor
 from bot.app import assembled
 from bot.discord_checks import DISCORD_AWAY
 from bot.findings import Level
+from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
 from bot.run import logged_in
@@ -104,7 +105,9 @@ async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy
     """The paid request was certainly not sent, so it is no unknown outcome."""
     for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
         through = {"https://elsewhere.invalid/paint": wrong}.get
-        service = Service("Painter", "https://elsewhere.invalid", secret="made-up-secret", proxy=through)
+        service = Service(
+            "Painter", "https://elsewhere.invalid", credentials=Credentials.key("made-up-secret"), proxy=through
+        )
         with pytest.raises(Unreachable):
             await service.call("POST", "/paint", paid=True)
         await service.close()
@@ -114,14 +117,21 @@ async def test_a_request_lost_behind_a_proxy_may_have_been_executed(proxy: Forwa
     """The proxy forwarded the request, and no response arrives."""
     proxy.cutting = True
     through = f"http://localhost:{proxy.port}"
-    service = Service("Painter", f"http://{SERVICES}", secret="made-up-secret", proxy=lambda _: through)
+    service = Service(
+        "Painter", f"http://{SERVICES}", credentials=Credentials.key("made-up-secret"), proxy=lambda _: through
+    )
     with pytest.raises(OutcomeUnknown):
         await service.call("POST", "/paint", paid=True)
     await service.close()
 
 
 async def test_a_proxy_gives_no_images_and_hides_no_private_names() -> None:
-    service = Service("Painter", "https://api.example", secret="made-up-secret", proxy=lambda _: "http://proxy.lan:1")
+    service = Service(
+        "Painter",
+        "https://api.example",
+        credentials=Credentials.key("made-up-secret"),
+        proxy=lambda _: "http://proxy.lan:1",
+    )
     assert service.proxy_for(service.base) == "http://proxy.lan:1"
     assert service.hosts.names("proxy.lan")
     assert not service.hosts.allow(service.base.with_host("proxy.lan"))
