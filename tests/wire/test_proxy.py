@@ -27,6 +27,8 @@ from tests.wire.house import ADDRESSES, CORE, CORE_ROUTE, PROMPT, HouseClock
 # Names that only the proxy can resolve.
 DISCORD, SERVICES = "discord.invalid", "services.invalid"
 
+KEY = Credentials.key("made-up-secret")
+
 
 @pytest.fixture
 async def services() -> AsyncIterator[StandIn]:
@@ -105,9 +107,7 @@ async def test_an_unreachable_or_refusing_proxy_sent_nothing(proxy: ForwardProxy
     """The paid request was certainly not sent, so it is no unknown outcome."""
     for wrong in ("http://localhost:1", f"http://localhost:{proxy.port}"):
         through = {"https://elsewhere.invalid/paint": wrong}.get
-        service = Service(
-            "Painter", "https://elsewhere.invalid", credentials=Credentials.key("made-up-secret"), proxy=through
-        )
+        service = Service("Painter", "https://elsewhere.invalid", credentials=KEY, proxy=through)
         with pytest.raises(Unreachable):
             await service.call("POST", "/paint", paid=True)
         await service.close()
@@ -117,9 +117,7 @@ async def test_a_request_lost_behind_a_proxy_may_have_been_executed(proxy: Forwa
     """The proxy forwarded the request, and no response arrives."""
     proxy.cutting = True
     through = f"http://localhost:{proxy.port}"
-    service = Service(
-        "Painter", f"http://{SERVICES}", credentials=Credentials.key("made-up-secret"), proxy=lambda _: through
-    )
+    service = Service("Painter", f"http://{SERVICES}", credentials=KEY, proxy=lambda _: through)
     with pytest.raises(OutcomeUnknown):
         await service.call("POST", "/paint", paid=True)
     await service.close()
@@ -129,7 +127,7 @@ async def test_a_proxy_gives_no_images_and_hides_no_private_names() -> None:
     service = Service(
         "Painter",
         "https://api.example",
-        credentials=Credentials.key("made-up-secret"),
+        credentials=KEY,
         proxy=lambda _: "http://proxy.lan:1",
     )
     assert service.proxy_for(service.base) == "http://proxy.lan:1"
