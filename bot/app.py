@@ -38,6 +38,7 @@ from bot.clock import Clock, ReferenceClock, SystemClock
 from bot.config import BACKUPS, Settings
 from bot.domain.periods import milliseconds
 from bot.errors import SettingsError
+from bot.jobs.engine_refresh import EngineRefresh
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import Limits
 from bot.jobs.lineage import Lineage
@@ -148,6 +149,9 @@ class Runtime:
             asyncio.create_task(retention, name="retention"),
         ]
         try:
+            engines = EngineRefresh(self.jobs, self.clock)
+            await engines.start()
+            beside.append(asyncio.create_task(engines.run(), name="engines"))
             late = await self.notifier.take_up()
             beside.append(asyncio.create_task(self.cards.notify_all(late), name="notifications"))
             await self.worker.start(changed=self.cards.changed, deliver=self.watch.deliver)
@@ -199,7 +203,10 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         sources = Sources(jobs, files, clock)
         worker = Worker(jobs=jobs, files=files, sources=sources, clock=clock)
         from_words = partial(jobs.engines_doing, Operation.TEXT_TO_IMAGE)
-        default_engine = settings.default_engine or next(iter(from_words()))
+
+        def default_engine() -> str:
+            return settings.default_engine or next(iter(from_words()), "")
+
         personal = UserSettingsStore(database, from_words, default_engine, clock)
         await personal.load()
         servers = Servers(database, limits, clock, place=partial(place_of, client))
@@ -213,7 +220,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             clock=clock,
             servers=servers,
             defaults=lambda origin: servers.layers(
-                origin, personal.of(origin.user_id), list(from_words()), default_engine
+                origin, personal.of(origin.user_id), list(from_words()), default_engine()
             ),
             ask_above=lambda user_id: personal.of(user_id).ask_above,
             default_engine=default_engine,

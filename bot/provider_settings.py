@@ -56,8 +56,9 @@ def read_providers(settings: Settings) -> ConfiguredProviders:
         if engine.doing(Operation.TEXT_TO_IMAGE) is not None
     ]
     default = settings.default_engine
-    # The engines of a provider with an invalid setting may be others.
-    perhaps = default is None or default in engines or default.partition("/")[0] in {*invalid, *wrong_keys}
+    # The engines of a provider with an invalid setting may be others, and some are only learnt later.
+    learning = {name for name, provider in providers.items() if provider.learns}
+    perhaps = default is None or default in engines or default.partition("/")[0] in {*invalid, *wrong_keys, *learning}
     if engines and not perhaps:
         problems[NO_SUCH_DEFAULT_ENGINE(engines=engines)] = None
     return ConfiguredProviders(providers, invalid, frozenset(wrong_keys), tuple(problems))

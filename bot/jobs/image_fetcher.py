@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 from bot.clock import Clock
-from bot.jobs.polling import Doubt
+from bot.jobs.polling import Doubt, alarm
+from bot.jobs.provider_text import provider_text
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from bot.providers.operations import Operation, Size
@@ -162,3 +163,11 @@ async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, as
                     raise
         await clock.sleep(wait)
     raise AssertionError("the waits never end")
+
+
+def lost_images(provider: Provider, fetched: Fetched) -> list[Text]:
+    """Log the images that could not be fetched, and return the reasons for their author, each once."""
+    for error in fetched.lost:
+        log.warning("image.lost", provider=provider.name, reason=error.reason.value, detail=error.detail)
+        alarm(provider, error)
+    return list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost))

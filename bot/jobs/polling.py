@@ -15,7 +15,9 @@ The distribution comes from the latest such jobs (:mod:`bot.jobs.durations`) and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -26,8 +28,9 @@ from bot.clock import Clock, Elapsed
 from bot.jobs.durations import OVERDUE_PART, DurationDistribution, DurationModel
 from bot.jobs.provider_text import provider_text
 from bot.jobs.rate import Rate, at_once
-from bot.providers.base import Failed, Handle, Provider, Waiting
+from bot.providers.base import Failed, Finished, Gone, Handle, ImageRequest, PollResult, Provider, Waiting
 from bot.providers.errors import Busy, ProviderError, Reason, Refused
+from bot.providers.operations import Pictures
 from bot.text import Text, message
 
 log = structlog.get_logger(__name__)
@@ -214,6 +217,10 @@ class PollSchedule:
         return self._combined[1]
 
 
+PROGRESS_EVERY = 1.5
+"""The seconds between two questions for the progress of a submit that takes until the images are made."""
+
+
 class Doubt:
     """A response that may be temporary: while a service is being deployed, it may not find what it found before.
 
@@ -240,14 +247,69 @@ class Doubt:
 class PollStatus:
     """The latest response about one submission (``said``), and the error that calls currently have."""
 
-    def __init__(self, provider: Provider, rate: Rate, clock: Clock) -> None:
+    def __init__(self, provider: Provider, rate: Rate, clock: Clock, changed: Callable[[], None]) -> None:
+        """``changed`` is called when a response has anything new for the card."""
         self.said = Waiting()
+        self._changed = changed
         self._provider = provider
         self._rate = rate
         self._clock = clock
         # The current error of calls, and when it began (seconds by the monotonic clock).
         self._trouble: tuple[ProviderError | Failed, float] | None = None
         self._doubt = Doubt(clock)
+
+    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None) -> Handle | Finished:
+        """Send the request once. If the response comes with the images, ask for the progress meanwhile.
+
+        Raises ProviderError.
+        """
+        if not self._provider.blocks:
+            return await self._provider.submit(handle, request, pictures)
+        watching = asyncio.create_task(self._watch(handle), name="progress")
+        try:
+            return await self._provider.submit(handle, request, pictures)
+        finally:
+            watching.cancel()
+
+    async def _watch(self, handle: Handle) -> None:
+        while True:
+            await self._clock.sleep(PROGRESS_EVERY)
+            await self._rate.turn()
+            try:
+                self.heard(await self._provider.progress(handle))
+            except ProviderError as error:
+                log.debug("progress.failed", provider=self._provider.name, detail=error.detail)
+            except Exception:
+                # A bug in the progress must not cost the image that is being made.
+                log.exception("progress.crashed", provider=self._provider.name)
+                return
+
+    async def poll(self, schedule: PollSchedule, handle: Handle, request: ImageRequest) -> PollResult:
+        """Poll once. If the response does not count, return the latest result that did."""
+        try:
+            result = await self._provider.poll(handle, request)
+        except ProviderError as error:
+            self.failed(error)
+            schedule.failed()
+            return replace(self.said, handle=None)
+        if isinstance(result, Gone | Finished | Failed) and not result.sure:
+            if self.doubted():
+                return result
+            schedule.failed()
+            return replace(self.said, handle=None)
+        self.answered()
+        if isinstance(result, Waiting):
+            schedule.still_waiting(result)
+            self.heard(result)
+        return result
+
+    async def cancel(self, handle: Handle) -> None:
+        """Ask the provider to stop it. If that fails, it goes on."""
+        try:
+            await self._rate.turn()
+            await self._provider.cancel(handle)
+        except ProviderError as error:
+            log.info("cancel.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
 
     def answered(self) -> None:
         """Record a call with a valid response."""
@@ -262,10 +324,11 @@ class PollStatus:
         log.info("poll.doubted", provider=self._provider.name, looks=self._doubt.looks)
         return believed
 
-    def waiting(self, said: Waiting) -> bool:
-        """Record a call that found it open. Returns whether the response has anything new."""
+    def heard(self, said: Waiting) -> None:
+        """Record a report that it is not finished yet."""
         before, self.said = self.said, said
-        return said != before
+        if said != before:
+            self._changed()
 
     def failed(self, error: ProviderError) -> None:
         """Record a failed call. Nothing is lost: the call is retried, perhaps after a pause."""

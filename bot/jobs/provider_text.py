@@ -1,4 +1,4 @@
-"""The texts for errors of image services: one message for each :class:`~bot.providers.base.Reason`."""
+"""The texts for requests that failed: one message for each :class:`~bot.providers.base.Reason`, and for each end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from typing import Any
 from bot.providers.base import Failed, Takes, WrongSetting
 from bot.providers.errors import ProviderError, Reason
 from bot.text import Message, Text, message, read_stored, stored
+
+UNKNOWN = message(
+    "submission.unknown",
+    "We lost contact with the image service and can't tell if it finished. Press Again to retry.",
+)
+INTERRUPTED = message(
+    "submission.interrupted", "I was restarted while sending this, and can't tell if it was made. Press Again to retry."
+)
+NOT_OFFERED = message("submission.not_offered", "This engine is no longer available here.")
+STOPPED = message("submission.stopped", "Cancelled while it was being made.")
+QUEUED_TOO_LONG = message(
+    "submission.queued_too_long",
+    "The image service was busy or out of reach for an hour, so nothing was sent.",
+)
+MISSING_IMAGES = message(
+    "submission.missing_images", "{count} of {asked} images is missing.", "{count} of {asked} images are missing."
+)
 
 TEXTS: Mapping[Reason, Message] = {
     Reason.NO_ANSWER: message("provider.no_answer", "{label} got the request but didn't answer."),

@@ -60,6 +60,10 @@ PARTLY_CANCELLED = message(
 ALREADY_SENT = message(
     "jobs.cancel.already_sent", "Too late to cancel: it's already being made. You'll see the result, and it's charged."
 )
+STOPPING = message(
+    "jobs.cancel.stopping",
+    "It's already being made. I've asked the image service to stop; the card shows whether it did.",
+)
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
 
@@ -68,15 +72,19 @@ NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in
 class Cancellation:
     """The result of a cancellation: the number of requests that it ended, and of those that continue after being sent.
 
-    ``job`` is the job before the cancellation. A proposal has no requests yet and counts as one.
+    ``job`` is the job before the cancellation. A proposal has no requests yet and counts as one. ``stopping`` is the
+    number of those that continue whose services were asked to stop.
     """
 
     job: Job
     dropped: int
     going_on: int
+    stopping: int = 0
 
     @property
     def text(self) -> Text:
+        if self.stopping and self.stopping >= self.going_on:
+            return STOPPING()
         if not self.dropped:
             return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
         if not self.going_on:
@@ -103,11 +111,11 @@ class JobService:
         servers: ServerRules,
         defaults: Callable[[Origin], Sequence[Defaults]],
         ask_above: Callable[[int], int | None],
-        default_engine: str,
+        default_engine: Callable[[], str],
     ) -> None:
         self.all_engines: dict[str, Engine] = store.engines
         """All engines by id, each for its first operation, including those that their services no longer have."""
-        self.default_engine = default_engine
+        self._default_engine = default_engine
         self._store = store
         self._new_jobs = new_jobs
         self._worker = worker
@@ -278,7 +286,7 @@ class JobService:
         dropped, going_on = await self._store.cancel(job.id)
         if dropped:
             self._worker.wake(ready=None if going_on else job.id)
-        return Cancellation(job, dropped, going_on)
+        return Cancellation(job, dropped, going_on, self._worker.cancel(job.id) if going_on else 0)
 
     async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> Job:
         """Store the fresh token from the author's button press on the card. An undelivered result is then delivered.
@@ -358,8 +366,9 @@ class JobService:
         If no engine has the operation, it is the bot's default.
         """
         able = self.engines_doing(operation)
-        if self.default_engine in able or not able:
-            return self.default_engine
+        default = self._default_engine()
+        if default in able or not able:
+            return default
         return min(able, key=lambda engine: self.price(engine, operation).high)
 
     def engine_by_default(self, origin: Origin, operation: Operation = Operation.TEXT_TO_IMAGE) -> str:

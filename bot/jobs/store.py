@@ -6,7 +6,7 @@ means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
@@ -69,21 +69,12 @@ class TakenUp(NamedTuple):
 class JobStore:
     """All changes of existing jobs and submissions. ``NewJobs`` adds new ones."""
 
-    def __init__(
-        self,
-        database: Database,
-        providers: Mapping[str, Provider],
-        clock: Clock,
-        *,
-        kept_days: int,
-    ) -> None:
+    def __init__(self, database: Database, providers: Mapping[str, Provider], clock: Clock, *, kept_days: int) -> None:
         """``kept_days`` is for how many days the images of an undelivered job are kept after its end."""
         self.database = database
         self.providers = providers
-        self.engines: dict[str, Engine] = {
-            engine.id: engine for provider in providers.values() for engine in provider.engines
-        }
-        """All engines by id, each for its first operation."""
+        self.engines: dict[str, Engine] = {}
+        """All engines by id, each for its first operation, including those that their services no longer have."""
         self._clock = clock
         self._kept_days = kept_days
         self.durations = Durations(database)
@@ -92,12 +83,19 @@ class JobStore:
         self.next_attempts: dict[int, float] = {}
         """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
+        for provider in providers.values():
+            self.add_engines(provider.engines)
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and are not retired, for this operation, by id."""
-        able = (engine.doing(operation) for engine in self.engines.values())
-        offered = (each for each in able if each is not None and not self.providers[each.provider].has_retired(each))
-        return {engine.id: engine for engine in offered}
+        every = (
+            (provider, engine.doing(operation)) for provider in self.providers.values() for engine in provider.engines
+        )
+        return {each.id: each for provider, each in every if each is not None and not provider.has_retired(each)}
+
+    def add_engines(self, engines: Iterable[Engine]) -> None:
+        """Take over what a service says that it has."""
+        self.engines.update((engine.id, engine) for engine in engines)
 
     # --- the steps of a submission ------------------------------------------------------------------------------
 

@@ -11,18 +11,26 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, remarks
+from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, remarks
 from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost, waited_enough
-from bot.jobs.provider_text import as_stored, provider_text
+from bot.jobs.provider_text import (
+    INTERRUPTED,
+    MISSING_IMAGES,
+    QUEUED_TOO_LONG,
+    STOPPED,
+    UNKNOWN,
+    as_stored,
+    provider_text,
+)
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
 from bot.jobs.store import JobStore
-from bot.providers.base import Failed, Finished, Gone, Handle, PollResult, Provider, Waiting
+from bot.providers.base import Failed, Finished, Gone, Handle, Provider, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Pictures
-from bot.text import Text, message
+from bot.text import Text
 from storage.images import ImageFiles
-from storage.records import ENDED, EventReason, Submission, SubmissionStatus
+from storage.records import ENDED, ON_THEIR_WAY, EventReason, Submission, SubmissionStatus
 
 log = structlog.get_logger(__name__)
 
@@ -31,27 +39,10 @@ log = structlog.get_logger(__name__)
 QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
 # Seconds before a submission that certainly did not arrive is sent again; the last value is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
-# The card shows that images are being fetched only after this many seconds. Most results are shown sooner, and the
-# update would delay them.
+# The card shows only after this many seconds that images are being fetched: an update would delay most results.
 FETCHING_TOLD_AFTER = 1.0
-# A request without a response is sent again if the provider does not find it: this many paid calls in total.
-MOST_SENDINGS = 2
-
-UNKNOWN = message(
-    "submission.unknown",
-    "We lost contact with the image service and can't tell if it finished. Press Again to retry.",
-)
-INTERRUPTED = message(
-    "submission.interrupted", "I was restarted while sending this, and can't tell if it was made. Press Again to retry."
-)
-NOT_OFFERED = message("submission.not_offered", "This engine is no longer available here.")
-QUEUED_TOO_LONG = message(
-    "submission.queued_too_long",
-    "The image service was busy or out of reach for an hour, so nothing was sent.",
-)
-MISSING_IMAGES = message(
-    "submission.missing_images", "{count} of {asked} images is missing.", "{count} of {asked} images are missing."
-)
+# A request without a response is sent again if the provider does not find it: this many calls in total.
+MOST_SENDINGS, MOST_FREE_SENDINGS = 2, 5
 
 
 class SubmissionRun:
@@ -78,7 +69,7 @@ class SubmissionRun:
     ) -> None:
         """``waited`` is how long it has been queued. ``not_found`` outlives this run: see :meth:`_not_sent`."""
         self.submission = submission
-        self.polls = PollStatus(provider, rate, clock)
+        self.polls = PollStatus(provider, rate, clock, lambda: changed(submission.job_id))
         self.fetching = False
         self.stopping = False
         self._calling = False
@@ -108,13 +99,14 @@ class SubmissionRun:
     @property
     def paying(self) -> bool:
         """Whether a paid call is in progress or its response is not stored yet. Then shutdown should wait for it."""
-        return self._calling or self._answer is not None
+        return (self._calling and self._provider.charges) or self._answer is not None
 
     @property
     def resumable(self) -> bool:
         """Whether it can continue after a bug: its outcome is known or can be looked up free of charge."""
         known = self._answer is not None or self.submission.status is SubmissionStatus.RENDERING
-        return known or (self.submission.sendings > 0 and self._provider.finds_lost_submits)
+        free = self._provider.finds_lost_submits or not self._provider.charges
+        return known or (self.submission.sendings > 0 and free)
 
     async def run(self) -> None:
         """Run until the submission has ended or was postponed, or the program stops. Raises StorageError."""
@@ -145,7 +137,7 @@ class SubmissionRun:
                 handle = await self._provider.prepare(self._request)
                 # If the next step fails, this handle is reused.
                 self.submission = replace(submission, handle=handle)
-            elif self._lost and await self._arrived_late(handle):
+            elif self._lost and self._provider.finds_lost_submits and await self._arrived_late(handle):
                 return
             async with self._sources.prepared(self._request, submission.id) as pictures:
                 await self._rate.turn()
@@ -171,7 +163,7 @@ class SubmissionRun:
     async def _pay(self, handle: Handle, pictures: Pictures | None, sent: Elapsed) -> None:
         answer: Handle | Finished | ProviderError
         try:
-            answer = await self._provider.submit(handle, self._request, pictures)
+            answer = await self.polls.submit(handle, self._request, pictures)
         except OutcomeUnknown as error:
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
             self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
@@ -205,6 +197,9 @@ class SubmissionRun:
         if not isinstance(error, NotFound):
             self._not_found.over()
         if isinstance(error, Refused) and not passing:
+            if error.reason is Reason.CANCELLED:
+                await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
+                return
             alarm(self._provider, error)
             problem = provider_text(self._provider.label, error)
             if self._lost:
@@ -227,14 +222,17 @@ class SubmissionRun:
     # --- a submit whose response was lost -----------------------------------------------------------------------
 
     async def _find_or_give_up(self) -> None:
-        """Look for it. If it certainly did not arrive, send it once more, unless it was resent already or cannot be."""
+        """Look for it. If it certainly did not arrive, or is free, send it again, unless it was resent too often."""
         # The database already knows that it was sent, so nothing is lost if this is interrupted.
         self._calling, self._answer = False, None
         handle = self.submission.handle
+        last = not self._may_send_again
         if not self._provider.finds_lost_submits or handle is None:
-            await self._end_unknown(EventReason.NO_ANSWER)
+            if last or self._provider.charges:
+                await self._end_unknown(EventReason.NO_ANSWER)
+            else:
+                await self._send_again(EventReason.NO_ANSWER)
             return
-        last = self._no_retry is not None or self.submission.sendings >= MOST_SENDINGS
         found = await find_lost(
             self._provider, handle, self._rate, self._clock, self.polls, last=last, stopping=lambda: self.stopping
         )
@@ -242,14 +240,24 @@ class SubmissionRun:
             case LostSubmit.ABSENT if last:
                 await self._end_unknown(EventReason.LOST_TWICE)
             case LostSubmit.ABSENT:
-                if await self._jobs.postpone(self.submission, seconds=0, why=EventReason.NOT_ARRIVED, lost=True):
-                    self._moved(SubmissionStatus.QUEUED)
+                await self._send_again(EventReason.NOT_ARRIVED)
             case LostSubmit.NOT_SEARCHED:
                 await self._end_unknown(EventReason.NOT_LOOKED_FOR)
             case LostSubmit.STOPPED:
                 return
             case _:
                 await self._take(found)
+
+    @property
+    def _may_send_again(self) -> bool:
+        most = MOST_SENDINGS if self._provider.charges else MOST_FREE_SENDINGS
+        return self._no_retry is None and self.submission.sendings < most
+
+    async def _send_again(self, why: EventReason) -> None:
+        """Queue it once more: at once if it costs money and surely did not arrive, else after a pause."""
+        pause = 0.0 if self._provider.charges else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
+        if await self._jobs.postpone(self.submission, seconds=pause, why=why, lost=True):
+            self._moved(SubmissionStatus.QUEUED)
 
     async def _end_unknown(self, why: EventReason) -> None:
         """End it as unknown: for the reason why it could not be sent again if there is one, else for ``why``."""
@@ -295,21 +303,16 @@ class SubmissionRun:
         with PollSchedule(model, self._rate, self._clock, sent=sent, shortest=shortest, at_once=at_once) as schedule:
             while not self.stopping:
                 await schedule.turn()
-                result = await self._poll(schedule, handle)
+                result = await self.polls.poll(schedule, handle, self._request)
                 match result:
                     case Finished():
                         await self._keep(result, self._took(schedule, sent), schedule)
                         return
                     case Failed():
-                        told = provider_text(self._provider.label, result)
-                        if result.charged:
-                            # The service made the images, or withheld them after a check: that is not a failure.
-                            await self._end_charged(EventReason.NOTHING_MADE, told, charged=result.charged, fault=False)
-                        else:
-                            await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
+                        await self._failed(result)
                         return
                     case Gone():
-                        await self._give_up(EventReason.GONE, UNKNOWN())
+                        await self._gone()
                         return
                     case Waiting():
                         polls += 1
@@ -324,46 +327,44 @@ class SubmissionRun:
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
+    async def _failed(self, failed: Failed) -> None:
+        told = provider_text(self._provider.label, failed)
+        if failed.charged:
+            # The service made the images, or withheld them after a check: that is not a failure.
+            await self._end_charged(EventReason.NOTHING_MADE, told, charged=failed.charged, fault=False)
+        elif failed.reason is Reason.CANCELLED:
+            await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
+        else:
+            await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
+
+    async def _gone(self) -> None:
+        if not self._provider.charges and self._may_send_again:
+            await self._send_again(EventReason.GONE)
+        else:
+            await self._give_up(EventReason.GONE, UNKNOWN())
+
     def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
         """Return the seconds it took, or None if they depend on a guess that cannot be right."""
         seconds = schedule.estimated_duration()
         return seconds if not sent.guessed or seconds <= self._provider.patience else None
 
-    async def _poll(self, schedule: PollSchedule, handle: Handle) -> PollResult:
-        """Poll once. If the response does not count, return the latest result that did."""
-        try:
-            result = await self._provider.poll(handle, self._request)
-        except ProviderError as error:
-            self.polls.failed(error)
-            schedule.failed()
-            return replace(self.polls.said, handle=None)
-        if isinstance(result, Gone) or (isinstance(result, Finished | Failed) and not result.sure):
-            if self.polls.doubted():
-                return result
-            schedule.failed()
-            return replace(self.polls.said, handle=None)
-        self.polls.answered()
-        if isinstance(result, Waiting):
-            schedule.still_waiting(result)
-            if self.polls.waiting(result):
-                self._changed(self.submission.job_id)
-        return result
+    async def cancel(self) -> None:
+        """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome."""
+        if self.submission.status in ON_THEIR_WAY:
+            await self.polls.cancel(self.submission.handle or {})
 
     # --- the images ---------------------------------------------------------------------------------------------
 
     async def _keep(self, finished: Finished, seconds: float | None, schedule: PollSchedule | None = None) -> None:
         """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
-        submission, label = self.submission, self._provider.label
+        submission = self.submission
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
             stem = f"{submission.job_id}-{submission.position}"
             fetched = await fetch_images(self._provider, self._files, self._clock, finished.images, stem)
         finally:
             telling.cancel()
-        for error in fetched.lost:
-            log.warning("image.lost", provider=self._provider.name, reason=error.reason.value, detail=error.detail)
-            alarm(self._provider, error)
-        problems = list(dict.fromkeys(provider_text(label, error) for error in fetched.lost))
+        problems = lost_images(self._provider, fetched)
         if not fetched.kept:
             fixable = fetched.fixable
             result = encode_result(finished, why=fixable.detail if fixable else "") or submission.result

@@ -13,12 +13,12 @@ import structlog
 from bot.clock import Clock, wait_at_most
 from bot.errors import Undelivered
 from bot.jobs.circuit_breaker import CircuitBreaker, Outage
-from bot.jobs.provider_text import as_stored
+from bot.jobs.provider_text import NOT_OFFERED, as_stored
 from bot.jobs.queue import Queue
 from bot.jobs.rate import Rate
 from bot.jobs.sources import Sources
 from bot.jobs.store import JobStore
-from bot.jobs.submission import NOT_OFFERED, SubmissionRun
+from bot.jobs.submission import SubmissionRun
 from bot.jobs.view import Progress
 from bot.providers.base import Provider
 from storage import jobs as rows
@@ -135,6 +135,14 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def cancel(self, job_id: int) -> int:
+        """Let the providers that can stop a submission stop those of this job. Returns their number."""
+        runs = [run for slot in self._slots.values() if slot.provider.cancels for run in slot.running.values()]
+        own = [run for run in runs if run.submission.job_id == job_id]
+        for run in own:
+            self._spawn(run.cancel(), lambda: False)
+        return len(own)
 
     def outages(self, user_id: int | None = None) -> list[Outage]:
         """Return the current outages of providers: those for everybody, or those that affect this person."""

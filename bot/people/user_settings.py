@@ -89,7 +89,11 @@ class UserSettingsStore:
     """Everybody's settings, kept in memory as well as in the database."""
 
     def __init__(
-        self, database: Database, engines: Callable[[], Mapping[str, Engine]], default_engine: str, clock: Clock
+        self,
+        database: Database,
+        engines: Callable[[], Mapping[str, Engine]],
+        default_engine: Callable[[], str],
+        clock: Clock,
     ) -> None:
         """``engines`` returns the engines that make images from words now, by id."""
         self._database = database
@@ -144,7 +148,7 @@ class UserSettingsStore:
 
     def _engine(self, settings: UserSettings) -> Engine | None:
         engines = self._engines()
-        return engines.get(settings.engine or "") or engines.get(self._default_engine)
+        return engines.get(settings.engine or "") or engines.get(self._default_engine())
 
     async def _change(self, user_id: int, changes: Mapping[str, Any]) -> UserSettings:
         async with self._turn:

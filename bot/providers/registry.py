@@ -28,7 +28,7 @@ def configure(settings: SettingsReader, providers: Sequence[type[Provider]] = PR
         if provider.name in configured:
             raise ValueError(f"two providers are named {provider.name}")
         strange = [engine.id for engine in provider.engines if engine.provider != provider.name]
-        if strange or not provider.engines:
+        if strange or not (provider.engines or provider.learns):
             raise ValueError(f"engines of {provider.name} with the ids {strange}")
         configured[provider.name] = provider
     return configured

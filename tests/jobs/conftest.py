@@ -92,7 +92,7 @@ class Workshop:
             servers=self.servers,
             defaults=lambda _: (),
             ask_above=lambda _: None,
-            default_engine=next(iter(self.jobs.engines)),
+            default_engine=lambda: next(iter(self.jobs.engines)),
         )
         self.results = Results(
             store=self.jobs,

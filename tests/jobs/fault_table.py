@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from bot.jobs.polling import TIMED_OUT
-from bot.jobs.provider_text import SAYING, TEXTS
-from bot.jobs.submission import MISSING_IMAGES, QUEUED_TOO_LONG
-from bot.jobs.submission import UNKNOWN as UNKNOWN_OUTCOME
+from bot.jobs.provider_text import MISSING_IMAGES, QUEUED_TOO_LONG, SAYING, TEXTS
+from bot.jobs.provider_text import UNKNOWN as UNKNOWN_OUTCOME
 from bot.providers.errors import Reason
 from bot.text import Message, Text
 from fakes.services import Fate, Fault

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.jobs.provider_text import as_stored, provider_text
-from bot.jobs.submission import QUEUED_TOO_LONG
+from bot.jobs.provider_text import QUEUED_TOO_LONG, as_stored, provider_text
 from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, Unreachable
 from storage import reconcile, reports

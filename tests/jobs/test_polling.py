@@ -186,13 +186,20 @@ def clock() -> SkippingClock:
 
 
 @pytest.fixture
-def status(clock: SkippingClock) -> PollStatus:
-    return PollStatus(ScriptedProvider(), Rate(10, clock), clock)
+def news() -> list[str]:
+    """Grows with each response that has anything new."""
+    return []
 
 
-def test_an_error_does_not_change_the_latest_answer(status: PollStatus) -> None:
-    assert status.waiting(Waiting(percent=40))
-    assert not status.waiting(Waiting(percent=40))
+@pytest.fixture
+def status(clock: SkippingClock, news: list[str]) -> PollStatus:
+    return PollStatus(ScriptedProvider(), Rate(10, clock), clock, lambda: news.append("new"))
+
+
+def test_an_error_does_not_change_the_latest_answer(status: PollStatus, news: list[str]) -> None:
+    status.heard(Waiting(percent=40))
+    status.heard(Waiting(percent=40))
+    assert len(news) == 1
     status.failed(Unreachable())
     assert status.said == Waiting(percent=40)
 

@@ -15,9 +15,8 @@ from structlog.testing import capture_logs
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
 from bot.jobs.polling import NOT_HEARD
-from bot.jobs.provider_text import as_stored
+from bot.jobs.provider_text import INTERRUPTED, NOT_OFFERED, UNKNOWN, as_stored
 from bot.jobs.service import CANCELLED
-from bot.jobs.submission import INTERRUPTED, NOT_OFFERED, UNKNOWN
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from storage import jobs as rows
 from storage import ledger, reconcile, submissions

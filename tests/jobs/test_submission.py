@@ -9,8 +9,7 @@ import pytest
 
 from bot.jobs.image_fetcher import EXTENDED_DIFFERENTLY, RESHAPED, remarks
 from bot.jobs.polling import DOUBTED_FOR, DOUBTED_LOOKS
-from bot.jobs.provider_text import SAYING
-from bot.jobs.submission import MISSING_IMAGES
+from bot.jobs.provider_text import MISSING_IMAGES, SAYING
 from bot.providers.base import Cost, Failed, Finished, Gone, PollResult, Waiting
 from bot.providers.errors import Busy, NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation

@@ -16,9 +16,8 @@ import pytest
 from bot.domain.periods import Period
 from bot.domain.rules import Privacy, Rules
 from bot.jobs.polling import NOT_HEARD
-from bot.jobs.provider_text import SAYING, TEXTS, as_texts
+from bot.jobs.provider_text import MISSING_IMAGES, SAYING, TEXTS, as_texts
 from bot.jobs.store import CANCELLED
-from bot.jobs.submission import MISSING_IMAGES
 from bot.providers.errors import Reason
 from bot.text import CATALOGUE, VERBATIM, Text
 from storage import threads

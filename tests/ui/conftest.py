@@ -223,9 +223,9 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
         servers=Servers(database, limits, clock, place=anywhere),
         defaults=lambda _: (),
         ask_above=lambda _: None,
-        default_engine=engine,
+        default_engine=lambda: engine,
     )
-    personal = UserSettingsStore(database, lambda: jobs.engines, engine, clock)
+    personal = UserSettingsStore(database, lambda: jobs.engines, lambda: engine, clock)
     notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
     delivery = JobCards(
         jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.money import Price
+from bot.jobs.provider_text import MISSING_IMAGES
 from bot.jobs.results import JobDetails
 from bot.jobs.store import CANCELLED
-from bot.jobs.submission import MISSING_IMAGES
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.providers.base import WeightedText
 from bot.text import Text
