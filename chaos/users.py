@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.ui.cards.layout import RESULT
-from bot.ui.interactions import NOT_STARTED
 from chaos.photos import photo
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Upload
 from fakes.discord.people import NotOfferedError, Person
 from fakes.discord.seen import Seen, look_at
-from tests.doubles.texts import shows
 
 AI_CLIENT = "ai-client/stable-diffusion-xl-1024-v0-9"
 BASIC = "aithriving/sd-1.6"
@@ -257,9 +255,8 @@ class Crowd:
             fate = chance.random()
             if card is None or card.loading or ask.unconfirmed:
                 continue
-            # A refusal is private even if its command is not, and belongs to no job. A notice that nothing was started
-            # precedes one for a moment.
-            if fate < 0.03 and not card.private and not shows(card.text, NOT_STARTED):
+            # Only a job's card shows the prompt. A refusal or an apology belongs to no job, and deleting it loses none.
+            if fate < 0.03 and not card.private and f"{ask.number:0{NUMBER}d}" in card.text:
                 ask.deleted = True
                 self._discord.delete(card)
             elif fate < 0.10:
