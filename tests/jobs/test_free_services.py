@@ -243,7 +243,7 @@ async def test_engines_of_a_service_that_is_away_are_learnt_later(make_workshop:
     await refresh.start()
     assert workshop.jobs.engines_doing(Operation.TEXT_TO_IMAGE) == {}
     running = asyncio.create_task(refresh.run())
-    while not provider.engines:
+    while provider.calls("learn") < 3:
         await asyncio.sleep(0)
     await asyncio.sleep(0)
     running.cancel()
