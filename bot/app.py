@@ -230,7 +230,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            notifier=notifier,
+            preview=worker.preview if settings.live_previews else lambda _: None,
         )
         previews = Previews(database, files)
         runtime = Runtime(

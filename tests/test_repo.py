@@ -16,10 +16,11 @@ from dotenv import dotenv_values
 
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
-from bot.config import KNOWN, load
+from bot.config import load
 from bot.discord_checks import PERMISSIONS
 from bot.findings import spending_problem
 from bot.providers.registry import configure
+from bot.setting_names import KNOWN
 from storage.sqlite.connection import trustworthy
 from tests.doubles.provider import ScriptedProvider
 
