@@ -191,6 +191,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             server_monthly=settings.server_monthly_credits,
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
+            free_images=settings.free_images_per_user if any(not each.charges for each in providers.values()) else None,
         )
         reference = ReferenceClock(clock)
         client = _client(settings, reference)

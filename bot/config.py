@@ -65,7 +65,7 @@ KNOWN = frozenset(
     AITHRIVING_URL AITHRIVING_AUTH_SCHEME AITHRIVING_STYLES AITHRIVING_PRICES AITHRIVING_SD3_PATHS
     AITHRIVING_RATE AITHRIVING_JOBS
     IMAGE_HOSTS IMAGE_MAX_MIB DEFAULT_ENGINE DEMO_PROVIDER
-    USER_DAILY_CREDITS SERVER_MONTHLY_CREDITS BOT_DAILY_CREDITS JOBS_PER_USER
+    USER_DAILY_CREDITS SERVER_MONTHLY_CREDITS BOT_DAILY_CREDITS JOBS_PER_USER FREE_IMAGES_PER_USER
     AI_CLIENT_CREDIT_VALUE AITHRIVING_CREDIT_VALUE AI_CLIENT_CREDITS_PER_IMAGE
     AI_CLIENT_MIDJOURNEY_CREDITS AI_CLIENT_DALLE_CREDITS
     DATA_DIR DATABASE_URL IMAGE_DAYS PREVIEW_DAYS JOB_DAYS
@@ -277,6 +277,7 @@ class Settings:
     server_monthly_credits: int | None
     bot_daily_credits: int | None
     jobs_per_user: int
+    free_images_per_user: int
     allowed_guilds: frozenset[int]
     open_to_all: bool
     command_guilds: tuple[int, ...]
@@ -345,6 +346,7 @@ def read(
         server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS"), None),
         bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS"), None),
         jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000), 5),
+        free_images_per_user=checked(lambda: reader.whole("FREE_IMAGES_PER_USER", 100, low=0, high=100_000), 100),
         allowed_guilds=allowed[0],
         open_to_all=allowed[1],
         command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS"), ()),

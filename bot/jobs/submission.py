@@ -202,7 +202,7 @@ class SubmissionRun:
                 return
             alarm(self._provider, error)
             problem = provider_text(self._provider.label, error)
-            if self._lost:
+            if self._lost and self._provider.charges:
                 # An earlier call may have arrived.
                 self._no_retry = EventReason.REFUSED, problem
                 await self._find_or_give_up()

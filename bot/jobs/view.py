@@ -19,7 +19,17 @@ from storage import hints, threads
 from storage import images as image_rows
 from storage import submissions as submission_rows
 from storage.database import AsyncConnection
-from storage.records import ENDED, Costs, Job, JobStatus, ShareState, StoredImage, Submission, SubmissionStatus
+from storage.records import (
+    ENDED,
+    ON_THEIR_WAY,
+    Costs,
+    Job,
+    JobStatus,
+    ShareState,
+    StoredImage,
+    Submission,
+    SubmissionStatus,
+)
 
 PLANNED = "planned"
 """The key under which a proposed job stores its requests, next to the typed options."""
@@ -70,13 +80,16 @@ class PreviewedImage:
 class Progress:
     """The progress of a job at the time ``at``. All times are Unix milliseconds (UTC). None: unknown.
 
-    ``queue_position`` is 1 for the next submission to be sent. Nothing is sent before ``outage_until``. The submissions
+    ``queue_position`` is 1 for the next submission to be sent, and ``service_position`` for the next one that the
+    service makes; it expects that to take ``seconds_left``. Nothing is sent before ``outage_until``. The submissions
     on their way were sent from ``started_at`` on; they usually take ``usual_seconds`` altogether, and longer than usual
     from ``overdue_at`` on.
     """
 
     queue_position: int | None = None
     percent: int | None = None
+    service_position: int | None = None
+    seconds_left: float | None = None
     fetching: bool = False
     outage_until: int | None = None
     at: int = 0
@@ -104,6 +117,10 @@ class SubmissionView:
     """The reasons why it failed, or what is missing."""
     provider_missing: bool = False
     """Whether it waits for its provider to be configured again."""
+    charges: bool = True
+    """Whether its provider charges."""
+    stoppable: bool = False
+    """Whether it was sent to a provider that can stop it."""
 
     @property
     def seconds(self) -> float | None:
@@ -190,11 +207,16 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether any of its submissions is unsent, or waits for a provider that is no longer configured."""
+        """Whether any of its submissions is unsent, can be stopped, or waits for a provider that is not configured."""
         return any(
-            submission.provider_missing or submission.record.status is SubmissionStatus.QUEUED
-            for submission in self.submissions
+            each.provider_missing or each.stoppable or each.record.status is SubmissionStatus.QUEUED
+            for each in self.submissions
         )
+
+    @property
+    def free(self) -> bool:
+        """Whether none of its requests costs anything."""
+        return bool(self.submissions) and not any(each.charges for each in self.submissions)
 
 
 async def load(connection: AsyncConnection, job: Job, providers: Mapping[str, Provider], progress: Progress) -> JobView:
@@ -237,6 +259,7 @@ def _view(
     exactly = True
     for submission, costs in submissions:
         request = decode_request(submission.request)
+        provider = providers.get(submission.provider)
         views.append(
             SubmissionView(
                 record=submission,
@@ -246,10 +269,11 @@ def _view(
                 captured=costs.captured,
                 exact=costs.exact,
                 problems=as_texts(submission.problems),
-                provider_missing=submission.status not in ENDED and submission.provider not in providers,
+                provider_missing=submission.status not in ENDED and provider is None,
+                charges=provider is None or provider.charges,
+                stoppable=submission.status in ON_THEIR_WAY and provider is not None and provider.cancels,
             )
         )
-        provider = providers.get(submission.provider)
         exactly = exactly and provider is not None and provider.quote(request).exact
     engines = {engine.id: engine for provider in providers.values() for engine in provider.engines}
     planned = () if submissions else planned_requests(job)

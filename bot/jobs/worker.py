@@ -156,10 +156,13 @@ class Worker:
         runs = [
             run for slot in self._slots.values() for run in slot.running.values() if run.submission.job_id == job_id
         ]
-        percents = [run.polls.said.percent for run in runs if run.polls.said.percent is not None]
+        said = [run.polls.said for run in runs]
+        percents = [each.percent for each in said if each.percent is not None]
         progress = Progress(
             queue_position=position,
             percent=sum(percents) // len(percents) if percents else None,
+            service_position=min((each.place for each in said if each.place is not None), default=None),
+            seconds_left=max((each.seconds_left for each in said if each.seconds_left is not None), default=None),
             fetching=any(run.fetching for run in runs),
             outage_until=self._outage_until(job_id),
         )

@@ -49,6 +49,9 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     ("status", "progress", "words"),
     [
         (SubmissionStatus.QUEUED, Progress(queue_position=1), waiting.NEXT_IN_QUEUE()),
+        (SubmissionStatus.RENDERING, Progress(service_position=1), waiting.NEXT_AT_SERVICE()),
+        (SubmissionStatus.RENDERING, Progress(service_position=7), waiting.QUEUED_AT_SERVICE(position=7)),
+        (SubmissionStatus.RENDERING, Progress(seconds_left=12.4, usual_seconds=3.6), waiting.LEFT(time=10)),
         (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),
         (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
         (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),

@@ -57,6 +57,7 @@ SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
 
 CANCELLED = message("card.cancelled", "Cancelled.")
 NOT_MADE = message("card.not_made", "Couldn't make this image.")
+FREE = message("card.free", "free")
 NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
 CHARGED = message("card.charged", "This cost {price:credits}.")
 NO_REASON = message("card.no_reason", "The image service gave no reason.")
@@ -220,7 +221,7 @@ def cost_text(view: JobView) -> str:
     """The cost of the job: the amount spent, marked if it is an estimate, and the amount still held."""
     held = t("{held:credits} on hold", held=view.held) if view.held else None
     if not view.captured:
-        return str(held or t("not charged"))
+        return str(held or (FREE if view.free else t("not charged")))
     estimate = t("about {spent:credits} (estimate)", spent=view.captured)
     spent = credits_text(view.captured) if view.exact else str(estimate)
     return f"{spent}, {held}" if held else spent

@@ -18,6 +18,7 @@ from bot.ui.cards.buttons import CANCEL, REFRESH, job_rows
 from bot.ui.cards.job import (
     COMPARISON_AT_MOST,
     FAILED,
+    FREE,
     SUBMISSION_STATUS,
     ShownImage,
     comparison_lines,
@@ -47,6 +48,9 @@ RETRY = message("card.retry", "the image service is busy or not responding, next
 RETRY_NOW = message("card.retry_now", "the image service is busy or not responding, retrying now")
 NEXT_IN_QUEUE = message("card.next_in_queue", "next in the queue")
 IN_QUEUE = message("card.in_queue", "number {position} in the queue")
+NEXT_AT_SERVICE = message("card.next_at_service", "next at the image service")
+QUEUED_AT_SERVICE = message("card.queued_at_service", "number {position} in the image service's queue")
+LEFT = message("card.left", "about {time:duration} left")
 DONE_OF = message("card.done_of", "{done} of {all} done")
 EXACT_HOLD = message("card.exact_hold", "{held:credits} on hold")
 ESTIMATED_HOLD = message("card.estimated_hold", "up to {held:credits} on hold")
@@ -100,7 +104,9 @@ def _times(progress: Progress) -> Iterator[Words]:
     """Since when the job is on its way, and how long such jobs take."""
     if progress.started_at is not None:
         yield STARTED(when=moment(progress.started_at))
-    if progress.overdue:
+    if progress.seconds_left:
+        yield LEFT(time=_rounded(progress.seconds_left))
+    elif progress.overdue:
         yield OVERDUE
     elif progress.usual_seconds is not None:
         yield USUALLY(time=_rounded(progress.usual_seconds))
@@ -133,6 +139,9 @@ def _place(view: JobView, progress: Progress) -> Words | None:
     if retry_at is not None:
         return RETRY(when=moment(retry_at)) if retry_at > soon else RETRY_NOW
     position = progress.queue_position
+    if position is None and progress.service_position is not None:
+        at = progress.service_position
+        return NEXT_AT_SERVICE if at == 1 else QUEUED_AT_SERVICE(position=at)
     if position is None:
         return None
     return NEXT_IN_QUEUE if position == 1 else IN_QUEUE(position=position)
@@ -169,5 +178,7 @@ def _rounded(seconds: float) -> int:
 
 
 def _price(view: JobView) -> str:
+    if view.free:
+        return facts(for_author(view), FREE)
     held = (EXACT_HOLD if view.quoted_exactly else ESTIMATED_HOLD)(held=view.held)
     return facts(for_author(view), t("{spent:amount} spent", spent=view.captured) if view.captured else None, held)
