@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 
 from bot.providers.a1111_answers import MOST_MODELS, Made, read_made, refusal
 from bot.providers.a1111_requests import MOST_STEPS, NAME, SEED, STEPS, Wanted, engine_of
-from bot.providers.a1111_servers import Kind, Server
+from bot.providers.a1111_servers import Server
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
@@ -139,7 +139,7 @@ class A1111(Provider):
     def _known_engines(self) -> tuple[Engine, ...]:
         checkpoints = {name: each for server in self._servers for name, each in server.checkpoints.items()}
         return tuple(
-            engine_of(checkpoint, self._samplers(name), self._steps)
+            engine_of(checkpoint, self._samplers(name), self._steps, self._images(name))
             for name, checkpoint in list(checkpoints.items())[:MOST_MODELS]
         )
 
@@ -147,6 +147,10 @@ class A1111(Provider):
         """The samplers of all servers with this model."""
         first, *others = (server.samplers for server in self._servers if model in server.checkpoints)
         return tuple(name for name in first if all(name in each for each in others))
+
+    def _images(self, model: str) -> int:
+        """How many images all servers with this model can make for one request."""
+        return min(server.most_images for server in self._servers if model in server.checkpoints)
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Choose the task's id and the seed. If the engine is unknown, ask the servers first. Raises Refused."""
@@ -197,9 +201,9 @@ class A1111(Provider):
             task,
             seed,
             self._steps,
-            loras=() if server.kind is Kind.SD_CPP else self._loras,
+            loras=self._loras,
             restore=self._restore,
-            distilled=server.kind is not Kind.SD_NEXT,
+            kind=server.kind,
         )
         running = self._running[task] = _Running(server)
         server.running += 1
@@ -227,8 +231,9 @@ class A1111(Provider):
         except OSError as error:
             raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
         size, count = wanted.request.size, wanted.request.images
-        # The images may come twice, because a grid of them all may be the first.
-        expected = 2 * count * (size.pixels * _BYTES_PER_PIXEL + _REPORT_BYTES)
+        # The images may come twice, because a grid of them all may be the first. The request may come back as well.
+        sent = sum(each.bytes * 4 // 3 for each in (pictures.source, pictures.mask) if each) if pictures else 0
+        expected = 2 * count * (size.pixels * _BYTES_PER_PIXEL + _REPORT_BYTES) + sent
         return await server.service.call(
             "POST",
             wanted.path,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bot.providers.a1111_answers import Checkpoint
+from bot.providers.a1111_servers import MOST_IMAGES, Kind
 from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Json, Quote, SizeGrid, WeightedText
 from bot.providers.operations import Operation, PictureFile, PictureRules, Pictures, Size
 
 NAME = "a1111"
 STEPS = 25
 MOST_STEPS = 150
-MOST_IMAGES = 4
 SEED = Bounds(0, 2**32 - 1 - MOST_IMAGES)
 ALL_LORAS = "all"
 """In place of names: prompts may use every LoRA."""
@@ -40,6 +41,9 @@ _TO_REPAINT = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS)
 
 _BRACKETS = re.compile(r"([\\()\[\]])")
 _NETWORK = re.compile(r"<\s*(\w+)\s*:([^<>]*)>")
+# The beginning of a tag, which another part of the prompt could complete. The second one is stable-diffusion.cpp's: it
+# sets any parameter, even one that names a file of the server.
+_TAG = re.compile(r"<(?=\s*\w+\s*:)|</?\s*sd_cpp_extra_args", re.IGNORECASE)
 # In capitals these divide a prompt. In a person's text they are words.
 _KEYWORDS = re.compile(r"\b(AND|BREAK)\b")
 _FLUX = re.compile(r"flux|chroma", re.IGNORECASE)
@@ -47,8 +51,8 @@ _OF_2022 = re.compile(r"(?<!\d)(1[._-]?[45]|sd[._ -]?1)(?!\d)", re.IGNORECASE)
 _NOT_OF_2022 = re.compile(r"xl|flux|pony|illustrious|noob|sd[._ -]?3", re.IGNORECASE)
 
 
-def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int) -> Engine:
-    """The engine for a checkpoint: from words, and from a picture as a whole or in part."""
+def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int, images: int = MOST_IMAGES) -> Engine:
+    """The engine for a checkpoint: from words, and from a picture as a whole or in part. Makes ``images`` at a time."""
     abilities = {Ability.NEGATIVE, Ability.WEIGHTS, Ability.STEPS, Ability.SEED, Ability.GUIDANCE}
     sizes = _SMALL if _is_of_2022(checkpoint.name) else _LARGE
     free = Quote(0, 0, 0, exact=True)
@@ -58,7 +62,7 @@ def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int) -> 
         abilities=frozenset(abilities | ({Ability.SAMPLER} if samplers else set())),
         sizes=sizes,
         default_size=sizes[0],
-        images_per_submission=MOST_IMAGES,
+        images_per_submission=images,
         prompt_limit=_PROMPT_LIMIT,
         grid=_GRID,
         samplers=samplers,
@@ -112,9 +116,16 @@ def _joined(parts: Sequence[WeightedText]) -> str:
 
 def escaped(text: str) -> str:
     """The text without a meaning of its brackets and capitals, and without tags of extra networks."""
-    text = _NETWORK.sub(" ", text)
+    text = _without_tags(text)
+    if _without_tags(text) != text:
+        # What is left of nested tags is a tag again, which nobody writes by mistake.
+        text = text.replace("<", " ")
     text = _KEYWORDS.sub(lambda found: found[0].lower(), text)
     return " ".join(_BRACKETS.sub(r"\\\1", text).split())
+
+
+def _without_tags(text: str) -> str:
+    return _TAG.sub(" ", _NETWORK.sub(" ", text))
 
 
 def _allowed(text: str, loras: Collection[str]) -> list[str]:
@@ -130,8 +141,7 @@ def _allowed(text: str, loras: Collection[str]) -> list[str]:
 class Wanted:
     """A request for one server: what it asks for, the checkpoint, the ``task`` id, and the seed of the first image.
 
-    ``restore``: the server loads its owner's model again afterwards. ``distilled``: it knows the field for the
-    guidance of Flux.
+    ``restore``: the server loads its owner's model again afterwards. ``kind`` is the program that the server runs.
     """
 
     request: ImageRequest
@@ -141,7 +151,7 @@ class Wanted:
     steps: int
     loras: Collection[str] = ()
     restore: bool = False
-    distilled: bool = False
+    kind: Kind | None = None
 
     @property
     def path(self) -> str:
@@ -151,7 +161,7 @@ class Wanted:
     def body(self, pictures: Pictures | None = None) -> dict[str, Json]:
         """The JSON of the request, with the pictures. Reads files. Raises OSError."""
         request = self.request
-        prompt, negative = prompts(request, self.loras)
+        prompt, negative = prompts(request, () if self.kind is Kind.SD_CPP else self.loras)
         body: dict[str, Json] = {
             "prompt": prompt,
             "negative_prompt": negative,
@@ -159,27 +169,32 @@ class Wanted:
             "steps": request.steps or self.steps,
             "width": request.size.width // 8 * 8,
             "height": request.size.height // 8 * 8,
-            "batch_size": 1,
-            # One after another: together they need more memory.
-            "n_iter": request.images,
+            # One after another, because together they need more memory. One program does that with a batch.
+            "batch_size": request.images if self.kind is Kind.SD_CPP else 1,
+            "n_iter": 1 if self.kind is Kind.SD_CPP else request.images,
             "send_images": True,
             "save_images": False,
             "override_settings": {"sd_model_checkpoint": self.checkpoint.title},
             "override_settings_restore_afterwards": self.restore,
             "force_task_id": self.task,
         }
-        body |= self._guidance()
+        body |= self._guidance(prompt)
         if request.sampler is not None:
             body["sampler_name"] = request.sampler
         if pictures is not None:
             body |= _pictures(request, pictures)
         return body
 
-    def _guidance(self) -> dict[str, Json]:
+    def _guidance(self, prompt: str) -> dict[str, Json]:
+        """The guidance of Flux is another one than that of the older models, in a place of its own."""
         told = self.request.guidance
-        if self.distilled and is_flux(self.checkpoint):
-            return {"cfg_scale": 1, "distilled_cfg_scale": _DISTILLED_GUIDANCE.default if told is None else told}
-        return {} if told is None else {"cfg_scale": told}
+        if not is_flux(self.checkpoint) or self.kind is Kind.SD_NEXT:
+            return {} if told is None else {"cfg_scale": told}
+        distilled = _DISTILLED_GUIDANCE.default if told is None else told
+        if self.kind is not Kind.SD_CPP:
+            return {"cfg_scale": 1, "distilled_cfg_scale": distilled}
+        more = json.dumps({"sample_params": {"guidance": {"distilled_guidance": distilled}}})
+        return {"cfg_scale": 1, "prompt": f"{prompt}<sd_cpp_extra_args>{more}</sd_cpp_extra_args>"}
 
 
 def _pictures(request: ImageRequest, pictures: Pictures) -> dict[str, Json]:

@@ -20,6 +20,8 @@ from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
 
+MOST_IMAGES = 4
+"""How many images one request asks for at most."""
 RESTED_FOR = 30.0
 """Seconds for which a server that was away is asked only if no other one can do it."""
 _NOBODYS_TASK = "easel-nobody"
@@ -64,6 +66,11 @@ class Server:
         self.slots = asyncio.Semaphore(slots)
         self._tells_progress = False
         self._away_until = 0.0
+
+    @property
+    def most_images(self) -> int:
+        """How many images it makes for one request."""
+        return 1 if self.kind is Kind.KOBOLD else MOST_IMAGES
 
     @property
     def resting(self) -> bool:

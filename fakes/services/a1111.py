@@ -249,6 +249,8 @@ class A1111:
         sampler = body.get("sampler_name") or "Euler"
         if sampler not in self.samplers and self.kind in _WITH_QUEUE:
             return self._error(404 if self.kind is Kind.SD_NEXT else 400, "HTTPException", "Sampler not found")
+        if self.kind is Kind.SD_CPP and not body.get("prompt"):
+            return self._error(400, "HTTPException", "prompt required")
         pictures = self._pictures(body, edit)
         guid = self._services.renderings.new_guid()
         task = str(body.get("force_task_id") or f"task({guid})")
@@ -293,7 +295,8 @@ class A1111:
             "sampler_name": body.get("sampler_name"),
         }
         told = "" if self.kind in {Kind.SD_CPP, Kind.KOBOLD} or not self.info else json.dumps(info)
-        return web.json_response({"images": encoded, "parameters": {}, "info": told})
+        echo = dict(body) if self.kind is Kind.SD_CPP else {}
+        return web.json_response({"images": encoded, "parameters": echo, "info": told})
 
     def _load(self, overrides: Json) -> None:
         """Load another model for one job. An unknown one is ignored, and the present one stays."""
@@ -311,7 +314,9 @@ class A1111:
     def _pictures(self, body: Mapping[str, Json], edit: Edit | None) -> tuple[Picture, ...]:
         seed = _whole(body, "seed", -1)
         seed = self._services.renderings.new_seed() if seed < 0 else seed
-        count = _whole(body, "batch_size", 1) * _whole(body, "n_iter", 1)
+        in_parallel, in_turn = _whole(body, "batch_size", 1), _whole(body, "n_iter", 1)
+        # These two know fewer of the fields.
+        count = {Kind.SD_CPP: in_parallel, Kind.KOBOLD: 1}.get(self.kind, in_parallel * in_turn)
         return tuple(
             Picture(
                 prompt=str(body.get("prompt") or ""),

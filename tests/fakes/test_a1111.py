@@ -62,6 +62,7 @@ async def test_several_images_have_seeds_in_a_row_and_sizes_are_rounded(
         (Kind.FORGE, {"sampler_name": "gone"}, 400),
         (Kind.SD_NEXT, {"sampler_name": "gone"}, 404),
         (Kind.SD_CPP, {"sampler_name": "gone"}, 200),
+        (Kind.SD_CPP, {"prompt": ""}, 400),
         (Kind.A1111, {"steps": "many"}, 422),
         (Kind.A1111, {"prompt": 5}, 422),
     ],
@@ -70,7 +71,7 @@ async def test_wrong_requests_are_refused(
     stand_in: StandIn, http: aiohttp.ClientSession, kind: Kind, fields: dict[str, Any], status: int
 ) -> None:
     stand_in.a1111.kind = kind
-    assert (await post(http, stand_in, "/sdapi/v1/txt2img", **fields))[0] == status
+    assert (await post(http, stand_in, "/sdapi/v1/txt2img", **({"prompt": "x"} | fields)))[0] == status
 
 
 @pytest.mark.parametrize(("images", "status"), [([], 404), (["*"], 500), (["eA=="], 500)])

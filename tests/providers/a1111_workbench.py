@@ -87,5 +87,5 @@ def _file(path: Path, size: Size) -> PictureFile:
     return PictureFile(path, "image/png", size, len(data))
 
 
-def varied(**changes: Any) -> ImageRequest:
-    return asked(DREAM, **({"operation": Operation.IMAGE_TO_IMAGE, "source": 1, "size": SQUARE} | changes))
+def varied(engine: str = DREAM, **changes: Any) -> ImageRequest:
+    return asked(engine, **({"operation": Operation.IMAGE_TO_IMAGE, "source": 1, "size": SQUARE} | changes))

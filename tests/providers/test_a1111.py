@@ -52,13 +52,15 @@ EVERY_KIND = pytest.mark.parametrize("kind", list(Kind))
 async def test_images_from_the_call_to_the_files(stand_in: StandIn, tmp_path: Path, kind: Kind) -> None:
     stand_in.a1111.kind = kind
     async with a1111_at(stand_in) as provider:
-        result = await made(provider, asked(DREAM, size=Size(768, 512), seed=41, images=3))
+        count = provider.engines[0].images_per_submission
+        assert count == (1 if kind is Kind.KOBOLD else 4)
+        result = await made(provider, asked(DREAM, size=Size(768, 512), seed=41, images=count))
         assert result.cost == Cost(0, exact=True)
-        assert [image.seed for image in result.images] == [41, 42, 43]
+        assert [image.seed for image in result.images] == [41, 42, 43, 44][:count]
         for image in result.images:
             fetched = await provider.fetch(image, tmp_path / "x")
             assert (fetched.media_type, fetched.size) == ("image/png", Size(768, 512))
-        assert len({image.data for image in result.images}) == 3
+        assert len({image.data for image in result.images}) == count
     assert not stand_in.bills
 
 

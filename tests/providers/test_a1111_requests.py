@@ -6,6 +6,7 @@ import pytest
 
 from bot.providers.a1111_answers import Checkpoint, read_models
 from bot.providers.a1111_requests import Wanted, engine_of, escaped, prompts
+from bot.providers.a1111_servers import Kind
 from bot.providers.base import ImageRequest, Json, WeightedText
 from bot.providers.operations import Size
 from tests.providers.workbench import asked
@@ -22,9 +23,9 @@ def checkpoint(title: str, name: str | None = None, digest: str | None = None) -
     return found[0]
 
 
-def body_for(name: str, *, distilled: bool = True, restore: bool = False, **changes: object) -> dict[str, Json]:
+def body_for(name: str, *, kind: Kind = Kind.FORGE, restore: bool = False, **changes: object) -> dict[str, Json]:
     request = request_for("x", **changes)
-    wanted = Wanted(request, checkpoint(name), "easel-1", 1, 25, restore=restore, distilled=distilled)
+    wanted = Wanted(request, checkpoint(name), "easel-1", 1, 25, restore=restore, kind=kind)
     return wanted.body()
 
 
@@ -42,11 +43,32 @@ def body_for(name: str, *, distilled: bool = True, restore: bool = False, **chan
         ("a <lora:x:2> b", "a b"),
         ("a <hypernet:x:1> <lyco:y> < lora : z > b", "a b"),
         ("1 < 2 > 0", "1 < 2 > 0"),
-        ("<lora:<lora:x:1>:1>", "<lora: :1>"),
+        ("<lora:na<lora:x:1>me:1>", "lora:na me:1>"),
+        ("<<lora:x:1>lora:y:1>", "lora:y:1>"),
+        ("<<<lora:x:1 < 2", "lora:x:1 2"),
+        ("half a <lora:x and", "half a lora:x and"),
+        ('a <sd_cpp_extra_args>{"lora": 1}</sd_cpp_extra_args> b', 'a >{"lora": 1} > b'),
+        ("a <SD_cpp_<sd_cpp_extra_args>extra_args>", "a <SD_cpp_ >extra_args>"),
     ],
 )
 def test_syntax_in_a_persons_text_has_no_meaning(text: str, sent: str) -> None:
     assert escaped(text) == sent
+
+
+def test_a_tag_cannot_be_put_together_from_two_parts() -> None:
+    assert prompts(request_for("<lora:x", "y:1>"), ("all",))[0] == "lora:x, y:1>"
+
+
+def test_only_one_program_makes_several_images_as_a_batch() -> None:
+    for kind in Kind:
+        body = body_for("x", kind=kind, images=3)
+        assert (body["batch_size"], body["n_iter"]) == ((3, 1) if kind is Kind.SD_CPP else (1, 3))
+
+
+def test_one_program_takes_no_loras_in_the_prompt() -> None:
+    request = request_for("x <lora:ink:1>")
+    for kind, sent in ((Kind.A1111, "x <lora:ink:1>"), (Kind.SD_CPP, "x")):
+        assert Wanted(request, checkpoint("m"), "t", 1, 25, loras=("ink",), kind=kind).body()["prompt"] == sent
 
 
 def test_weights_are_written_as_these_servers_read_them() -> None:
@@ -84,9 +106,12 @@ def test_flux_gets_its_guidance_in_the_field_of_its_own() -> None:
     assert body_for("flux1-dev")["distilled_cfg_scale"] == 3.5
     body = body_for("flux1-dev", guidance=2.0)
     assert (body["cfg_scale"], body["distilled_cfg_scale"]) == (1, 2.0)
-    other = body_for("flux1-dev", distilled=False, guidance=2.0)
+    other = body_for("flux1-dev", kind=Kind.SD_NEXT, guidance=2.0)
     assert other["cfg_scale"] == 2.0
     assert "distilled_cfg_scale" not in other
+    inside = body_for("flux1-dev", kind=Kind.SD_CPP, guidance=2.0)
+    assert inside["cfg_scale"] == 1
+    assert str(inside["prompt"]).startswith('x<sd_cpp_extra_args>{"sample_params"')
 
 
 def test_the_owner_decides_whether_the_model_is_restored() -> None:
