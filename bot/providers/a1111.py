@@ -178,18 +178,14 @@ class A1111(Provider):
             raise Refused(Reason.NO_PICTURE)
         if request.operation.has_mask and (pictures is None or pictures.mask is None):
             raise Refused(Reason.NOTHING_MARKED)
-        having = self._having(request)
         problem: ProviderError = Refused(Reason.RETIRED, detail="a model that no server has")
-        try:
-            for server in having:
-                try:
-                    return await self._wait_and_send(server, task, seed, request, pictures)
-                except (Unreachable, Busy) as error:
-                    server.rest()
-                    problem = error
-            raise problem
-        finally:
-            self._stopped.discard(task)
+        for server in self._having(request):
+            try:
+                return await self._wait_and_send(server, task, seed, request, pictures)
+            except (Unreachable, Busy) as error:
+                server.rest()
+                problem = error
+        raise problem
 
     async def _wait_and_send(
         self, server: Server, task: str, seed: int, request: ImageRequest, pictures: Pictures | None
@@ -222,7 +218,9 @@ class A1111(Provider):
         return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
 
     def _check_stopped(self, task: str) -> None:
+        """Raise Refused if it was cancelled. If its response was lost, that is when it would be sent again."""
         if task in self._stopped:
+            self._stopped.discard(task)
             raise Refused(Reason.CANCELLED)
 
     async def _sent(self, server: Server, wanted: Wanted, pictures: Pictures | None) -> Answer:

@@ -274,6 +274,17 @@ async def test_cancel_after_a_restart_stops_the_running_task(slow_stand_in: Stan
         assert (await refusal(provider.submit(handle, request))).reason is Reason.CANCELLED
 
 
+async def test_a_cancelled_request_whose_response_was_lost_is_not_sent_again(slow_stand_in: StandIn) -> None:
+    slow = slow_stand_in
+    slow.misbehave(Fault(TXT2IMG, Reset(after_doing=True)))
+    async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, submit):
+        await provider.cancel(handle)
+        assert isinstance(await refusal(submit), OutcomeUnknown)
+        assert await provider.find(handle) is None
+        assert (await refusal(provider.submit(handle, asked(DREAM)))).reason is Reason.CANCELLED
+    assert len(slow.calls_to(TXT2IMG)) == 1
+
+
 @pytest.mark.parametrize("kind", [Kind.SD_NEXT, Kind.SD_CPP, Kind.KOBOLD])
 async def test_a_server_that_tells_no_tasks_has_no_search(stand_in: StandIn, kind: Kind) -> None:
     stand_in.a1111.kind = kind
