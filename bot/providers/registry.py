@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider, SettingsReader
+from bot.providers.comfyui import Comfyui
 
 PROVIDERS: tuple[type[Provider], ...] = (
     AiClient,
     Aithriving,
+    Comfyui,
 )
 
 

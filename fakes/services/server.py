@@ -20,6 +20,7 @@ from fakes.services import aithriving
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
 from fakes.services.call_log import Bill, Call, Json, KeptUploads, drop_oldest
+from fakes.services.comfyui import Comfyui
 from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
@@ -87,6 +88,7 @@ class StandIn:
         renderings.balance = balance
         self._services = Services(renderings, gallery, self._executor, chance, fate or Fate(), remember=remember)
         self._ai_client = AiClient(self._services)
+        self.comfyui = Comfyui(self._services)
         self.latency = latency
         self.rate = rate
         self.keys = keys
@@ -181,6 +183,7 @@ class StandIn:
         app = web.Application(middlewares=[self._middleware], client_max_size=64_000_000)
         self._ai_client.add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
+        self.comfyui.add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -248,7 +251,7 @@ class StandIn:
         form: dict[str, str] = {}
         body: Json = None
         multipart: Form | None = None
-        if route.startswith("aithriving.") and request.content_type == MULTIPART:
+        if route.startswith(("aithriving.", "comfyui.")) and request.content_type == MULTIPART:
             multipart = await read_form(request)
             body = dict(multipart.fields)
         elif route.startswith("ai-client.") and request.content_type in FORMS:
@@ -323,6 +326,8 @@ class StandIn:
         return web.json_response({"message": "Too Many Attempts."}, status=429, headers=headers)
 
     def _has_key(self, call: Call) -> bool:
+        if call.provider == "comfyui":
+            return self.keys is None or not self.keys.isdisjoint(call.headers.values())
         if call.provider == "ai-client":
             scheme, _, key = (call.authorization or "").partition(" ")
             key = key if scheme == "Bearer" else ""
