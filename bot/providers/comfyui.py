@@ -221,8 +221,8 @@ class Comfyui(Provider):
             await self._events.forget(prompt_id)
             raise
         if answered != prompt_id:
-            await self._events.forget(prompt_id)
             self._events.follow(answered)
+            await self._events.forget(prompt_id)
         return {**handle, "id": answered, "output": output}
 
     async def _queue_up(self, prompt_id: str, graph: Graph, request: ImageRequest, output: str) -> str:

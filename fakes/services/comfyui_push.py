@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+from contextlib import suppress
 
 from aiohttp import WSMsgType, web
 
@@ -23,9 +24,18 @@ class Push:
         self.connections: list[web.Request] = []
         self.flags: dict[str, Json] = {}
         """What each client sent as its first message, by its id."""
+        self.refuse = False
+        """Whether no socket is accepted."""
+        self.redirect = ""
+        """Where sockets are redirected to, if anywhere."""
         self._news = asyncio.Event()
 
-    async def connect(self, request: web.Request) -> web.WebSocketResponse:
+    async def connect(self, request: web.Request) -> web.StreamResponse:
+        if self.refuse or self.redirect:
+            self.connections.append(request)
+            self._tell()
+            headers = {"Location": self.redirect} if self.redirect else None
+            return web.Response(status=302 if self.redirect else 403, headers=headers)
         client = request.query.get("clientId", "")
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -60,7 +70,8 @@ class Push:
         """Send an event of a prompt to its client, if it is connected."""
         socket = self.sockets.get(client)
         if socket is not None and not socket.closed:
-            await socket.send_json({"type": event, "data": {"prompt_id": prompt_id, **data}})
+            with suppress(ConnectionError):  # It may be closing.
+                await socket.send_json({"type": event, "data": {"prompt_id": prompt_id, **data}})
 
     async def say(self, client: str, text: str) -> None:
         """Send this text as it is."""
