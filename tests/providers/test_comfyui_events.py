@@ -78,7 +78,7 @@ async def test_progress_never_goes_back(slow: Comfyui, slow_stand_in: StandIn) -
         "b": 7,
         "c": {"state": "finished", "value": 1, "max": 1},
     }
-    await push.send(client, "progress_state", str(handle["id"]), nodes=nodes)  # type: ignore[arg-type]  # plain JSON
+    await push.send(client, "progress_state", str(handle["id"]), nodes=nodes)
     assert (await shown(slow, handle, lambda waiting: waiting.percent == 90)).percent == 90
 
 

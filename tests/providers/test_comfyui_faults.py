@@ -170,7 +170,7 @@ async def test_other_responses(
 async def test_an_accepted_graph_whose_output_is_bad_is_stopped(slow_stand_in: StandIn) -> None:
     def broken(answer: Json) -> Json:
         assert isinstance(answer, dict)
-        errors = {"sampler": {"class_type": "KSampler", "errors": [], "dependent_outputs": ["output"]}}
+        errors: Json = {"sampler": {"class_type": "KSampler", "errors": [], "dependent_outputs": ["output"]}}
         return answer | {"node_errors": errors}
 
     slow_stand_in.misbehave(Fault(PROMPT, Rewrite(broken)))

@@ -52,15 +52,18 @@ ALL = (
 )
 
 
+def mine(folder: Path, table: str, graph: object = GRAPH) -> None:
+    write_workflow(folder, "mine", graph if isinstance(graph, str) else json.dumps(graph), table)
+
+
 def found(folder: Path, table: str, graph: object = GRAPH) -> list[tuple[WorkflowProblem, dict[str, str | int]]]:
-    text = graph if isinstance(graph, str) else json.dumps(graph)
-    write_workflow(folder, "mine", text, table)
+    mine(folder, table, graph)
     return [(code, {**values}) for code, values in problems_of_workflows(folder)]
 
 
 async def test_a_workflow_is_an_engine(stand_in: StandIn, tmp_path: Path) -> None:
     table = f'name = "My Flux"\n{SIZED}{ALL}guidance = "5.cfg"\n[bounds]\nsteps = [2, 40]\n'
-    assert found(tmp_path, table) == []
+    mine(tmp_path, table)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         engine = provider.engines[0]
         assert (engine.id, engine.name, engine.operation) == ("comfyui/mine", "My Flux", Operation.TEXT_TO_IMAGE)
@@ -78,7 +81,7 @@ async def test_a_workflow_is_an_engine(stand_in: StandIn, tmp_path: Path) -> Non
 
 
 async def test_what_a_request_leaves_open_stays_as_the_operator_made_it(stand_in: StandIn, tmp_path: Path) -> None:
-    assert found(tmp_path, ALL) == []
+    mine(tmp_path, ALL)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         for _ in range(2):
             await finished(provider, stand_in, wanted("comfyui/mine"))
@@ -89,7 +92,7 @@ async def test_what_a_request_leaves_open_stays_as_the_operator_made_it(stand_in
 
 async def test_a_workflow_with_a_picture(stand_in: StandIn, tmp_path: Path) -> None:
     table = f'{INPUTS}picture = "8.image"\nstrength = "5.denoise"\n'
-    assert found(tmp_path, table, FROM_PICTURE) == []
+    mine(tmp_path, table, FROM_PICTURE)
     picture = Pictures(picture_file(tmp_path, size=Size(64, 64)))
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         engine = provider.engines[0]
@@ -107,7 +110,7 @@ async def test_a_workflow_with_a_picture(stand_in: StandIn, tmp_path: Path) -> N
 
 async def test_a_class_that_the_server_does_not_have_is_named(stand_in: StandIn, tmp_path: Path) -> None:
     odd = GRAPH | {"6": {"class_type": "FancyDecode", "inputs": {}}}
-    assert found(tmp_path, ALL, odd) == []
+    mine(tmp_path, ALL, odd)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         error = await refusal(queued(provider, wanted("comfyui/mine")))
         assert isinstance(error, Refused)
@@ -119,7 +122,7 @@ async def test_a_wrong_workflow_is_not_offered_and_the_others_are(stand_in: Stan
     write_workflow(tmp_path, "bad", "{", ALL)
     write_workflow(tmp_path, "good", json.dumps(GRAPH), ALL)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
-        assert [engine.id for engine in provider.engines][0] == "comfyui/good"
+        assert provider.engines[0].id == "comfyui/good"
         assert len(provider.engines) == 3
 
 
