@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run playground demo doctor test slow chaos bench check lint types format messages lock clean
+.PHONY: help run playground demo doctor test slow live chaos bench check lint types format messages lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,13 @@ doctor: $(VENV)/.playground ## check the settings and say what is missing
 	@$(PY) -m bot doctor || [ $$? = 1 ]
 
 test: $(VENV)/.dev ## the tests, without the slow ones
-	@$(PY) -m pytest -n auto --dist worksteal -m "not slow"
+	@$(PY) -m pytest -n auto --dist worksteal -m "not slow and not live"
 
 slow: $(VENV)/.dev ## only the slow tests
 	@$(PY) -m pytest -n auto --dist worksteal -m slow
+
+live: $(VENV)/.dev ## the tests against a real image server, which is built first: about five minutes, once
+	@$(PY) -m live --build && $(PY) -m pytest -m live tests/live
 
 chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; see CHAOS="--help"
 	@$(PY) -m chaos $(CHAOS)

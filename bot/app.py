@@ -104,7 +104,8 @@ GRACE_SECONDS = 130.0
 
 NO_PROVIDER = message(
     "app.no_provider",
-    "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or DEMO_PROVIDER=1 for painted images.",
+    "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or A1111_URL to the address of your own Stable "
+    "Diffusion server, or DEMO_PROVIDER=1 for painted images.",
 )
 
 
@@ -191,6 +192,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             server_monthly=settings.server_monthly_credits,
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
+            free_images=settings.free_images_per_user if any(not each.charges for each in providers.values()) else None,
         )
         reference = ReferenceClock(clock)
         client = _client(settings, reference)
@@ -229,7 +231,13 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         stack.push_async_callback(charts.close)
         notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
         cards = JobCards(
-            jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+            jobs=jobs,
+            files=files,
+            clock=clock,
+            view=service.view,
+            settings_of=personal.of,
+            notifier=notifier,
+            preview=worker.preview if settings.live_previews else lambda _: None,
         )
         previews = Previews(database, files)
         runtime = Runtime(

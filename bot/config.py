@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from dotenv.parser import parse_stream
 
 from bot.errors import SettingsError
+from bot.setting_names import KNOWN
 from bot.text import Message, Text, message
 
 T = TypeVar("T")
@@ -57,23 +58,6 @@ EVERY_SERVER = "all"
 """The value of ALLOWED_GUILDS that allows every server."""
 BACKUPS = "backups"
 """The folder for copies of the database, in the data folder."""
-KNOWN = frozenset(
-    """
-    DISCORD_TOKEN DISCORD_API_URL ALLOWED_GUILDS COMMAND_GUILDS
-    AI_CLIENT_TOKEN AITHRIVING_KEY
-    AI_CLIENT_URL AI_CLIENT_VERSIONS AI_CLIENT_VERSION_CODE AI_CLIENT_ENGINES AI_CLIENT_STYLES AI_CLIENT_RATE
-    AI_CLIENT_JOBS AI_CLIENT_PATIENCE AI_CLIENT_LOST_AFTER
-    AITHRIVING_URL AITHRIVING_AUTH_SCHEME AITHRIVING_STYLES AITHRIVING_PRICES AITHRIVING_SD3_PATHS
-    AITHRIVING_RATE AITHRIVING_JOBS
-    IMAGE_HOSTS IMAGE_MAX_MIB DEFAULT_ENGINE DEMO_PROVIDER
-    USER_DAILY_CREDITS SERVER_MONTHLY_CREDITS BOT_DAILY_CREDITS JOBS_PER_USER
-    AI_CLIENT_CREDIT_VALUE AITHRIVING_CREDIT_VALUE AI_CLIENT_CREDITS_PER_IMAGE
-    AI_CLIENT_MIDJOURNEY_CREDITS AI_CLIENT_DALLE_CREDITS
-    DATA_DIR DATABASE_URL IMAGE_DAYS PREVIEW_DAYS JOB_DAYS
-    LOG_LEVEL LOG_FORMAT HTTPS_PROXY HTTP_PROXY NO_PROXY
-    """.split()
-)
-"""The names of all settings."""
 
 # How similar a name must be to the name of a setting to count as a misspelling. The file should hold settings only; the
 # environment is full of other programs' names.
@@ -287,10 +271,12 @@ class Settings:
     preview_days: int
     default_engine: str | None
     demo_provider: bool
+    live_previews: bool
     user_daily_credits: int | None
     server_monthly_credits: int | None
     bot_daily_credits: int | None
     jobs_per_user: int
+    free_images_per_user: int
     allowed_guilds: frozenset[int]
     open_to_all: bool
     command_guilds: tuple[int, ...]
@@ -355,10 +341,12 @@ def read(
         preview_days=checked(lambda: reader.whole("PREVIEW_DAYS", 90, low=1, high=36_500), 90),
         default_engine=checked(lambda: reader.text("DEFAULT_ENGINE"), "") or None,
         demo_provider=checked(lambda: reader.flag("DEMO_PROVIDER"), default=False),
+        live_previews=checked(lambda: reader.flag("LIVE_PREVIEWS", default=True), default=True),
         user_daily_credits=checked(lambda: reader.credits("USER_DAILY_CREDITS"), None),
         server_monthly_credits=checked(lambda: reader.credits("SERVER_MONTHLY_CREDITS"), None),
         bot_daily_credits=checked(lambda: reader.credits("BOT_DAILY_CREDITS"), None),
         jobs_per_user=checked(lambda: reader.whole("JOBS_PER_USER", 5, low=1, high=1000), 5),
+        free_images_per_user=checked(lambda: reader.whole("FREE_IMAGES_PER_USER", 100, low=0, high=100_000), 100),
         allowed_guilds=allowed[0],
         open_to_all=allowed[1],
         command_guilds=checked(lambda: reader.ids("COMMAND_GUILDS"), ()),

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -27,6 +27,7 @@ from storage.records import (
     LapseReason,
     NotificationState,
     ShareState,
+    SubmissionStatus,
     job_of,
 )
 from storage.tables import settable
@@ -62,6 +63,15 @@ _UPDATE_JOB = update(tables.jobs).where(_JOBS.id == bindparam("of"))
 _RUNNING = and_(_JOBS.user_id == bindparam("user"), _JOBS.status == JobStatus.WORKING.value)
 _THERE = _JOBS.server_id == bindparam("server")
 _COUNT_RUNNING = select(func.count()).where(_RUNNING)
+# What was cancelled or failed without images does not count.
+_IMAGES_ASKED = select(
+    func.coalesce(func.sum(func.json_extract(tables.submissions.c.request, "$.images").cast(Integer)), 0)
+).where(
+    tables.submissions.c.user_id == bindparam("user"),
+    tables.submissions.c.created_at >= bindparam("since"),
+    tables.submissions.c.provider.in_(bindparam("providers", expanding=True)),
+    tables.submissions.c.status.not_in([SubmissionStatus.FAILED.value, SubmissionStatus.CANCELLED.value]),
+)
 _COUNT_RUNNING_THERE = _COUNT_RUNNING.where(_THERE)
 _LIST_RUNNING = select(tables.jobs).where(_RUNNING).order_by(_JOBS.id).limit(bindparam("most"))
 _LIST_RUNNING_THERE = _LIST_RUNNING.where(_THERE)
@@ -210,6 +220,12 @@ async def count_running(conn: AsyncConnection, user_id: int, *, server_id: int |
     """Count the user's jobs that are working: everywhere, or in the server."""
     statement = _COUNT_RUNNING if server_id is None else _COUNT_RUNNING_THERE
     return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
+
+
+async def images_asked(conn: AsyncConnection, user_id: int, *, since: int, providers: Collection[str]) -> int:
+    """Return the number of images that the person asked these providers for, without failed and cancelled requests."""
+    asked = await conn.execute(_IMAGES_ASKED, {"user": user_id, "since": since, "providers": list(providers)})
+    return int(asked.scalar_one())
 
 
 async def running_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None, limit: int) -> list[Job]:

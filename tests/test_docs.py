@@ -23,7 +23,8 @@ import pytest
 import bot.run  # noqa: F401 - its messages are quoted
 from bot.__main__ import COMMANDS, _parser
 from bot.app import GRACE_SECONDS
-from bot.config import KNOWN, load
+from bot.config import load
+from bot.setting_names import KNOWN
 from storage.errors import SENTENCES
 from tests.doubles.texts import every_message
 

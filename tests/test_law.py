@@ -16,7 +16,7 @@ from bot.text import Message
 from bot.ui.client import Easel
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("bot", "cogs", "storage", "fakes", "playground", "benchmarks", "chaos")
+ROOMS = ("bot", "cogs", "storage", "fakes", "playground", "benchmarks", "chaos", "live")
 FILES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 OURS = {*ROOMS, "tests"}
 ORDER = ({"providers"}, {"domain"}, {"pictures"}, {"jobs"}, {"people", "servers"}, {"ui"})

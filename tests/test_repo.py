@@ -16,10 +16,11 @@ from dotenv import dotenv_values
 
 from bot.__main__ import COMMANDS
 from bot.app import GRACE_SECONDS
-from bot.config import KNOWN, load
+from bot.config import load
 from bot.discord_checks import PERMISSIONS
 from bot.findings import spending_problem
 from bot.providers.registry import configure
+from bot.setting_names import KNOWN
 from storage.sqlite.connection import trustworthy
 from tests.doubles.provider import ScriptedProvider
 
@@ -112,7 +113,8 @@ def table_under(text: str, heading: str) -> list[list[str]]:
 
 
 def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
-    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"})
+    own = dict.fromkeys(("A1111_URL", "COMFYUI_URL"), "http://127.0.0.1:1")
+    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"} | own)
     configure(load(keys, env_file=None).reader)
     # Proxies also have lower-case names.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN

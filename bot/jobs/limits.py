@@ -42,15 +42,35 @@ TOO_MANY_JOBS_HERE = message(
     "cancel one. Server managers can change this with /quota.",
 )
 
+TOO_MANY_FREE_IMAGES = message(
+    "limits.free_images",
+    "You can make {count} image a day with free engines; {left} are left. This resets {resets:relative}. The bot's "
+    "operator sets it.",
+    "You can make {count} images a day with free engines; {left} are left. This resets {resets:relative}. The bot's "
+    "operator sets it.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The operator's limits, in millicredits; None: no limit. They apply in servers, DMs and user installs alike."""
+    """The operator's limits, in millicredits; None: no limit. They apply in servers, DMs and user installs alike.
+
+    ``free_images`` is the number of images that one person may make a day with engines that do not charge.
+    """
 
     user_daily: int | None = None
     server_monthly: int | None = None
     bot_daily: int | None = None
     jobs_per_user: int = 5
+    free_images: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FreeImages:
+    """The images of a job that cost nothing, and the names of all ``providers`` that do not charge."""
+
+    images: int
+    providers: Collection[str]
 
 
 class LimitKind(StrEnum):
@@ -231,6 +251,7 @@ async def check(
     *,
     hold: int,
     images: int,
+    free: FreeImages | None = None,
     now: int,
     running: bool = True,
     counted_already: int = 0,
@@ -244,6 +265,8 @@ async def check(
     limits = await _stored(tx, operator, origin)
     problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
     problems += too_many_images(limits, images)
+    if free is not None:
+        problems += await _too_many_free_images(tx, operator, origin.user_id, free, now)
     granted = 0
     for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
         beyond = use.used + hold - use.limit.credits
@@ -336,6 +359,20 @@ async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, c
         if here >= limits.server_jobs:
             problems.append(TOO_MANY_JOBS_HERE(count=here, most=limits.server_jobs))
     return problems
+
+
+async def _too_many_free_images(
+    tx: AsyncConnection, operator: Limits, user_id: int, free: FreeImages, now: int
+) -> list[Text]:
+    """Return the problem with so many more free images today, if there is one."""
+    most = operator.free_images
+    if most is None or not free.images:
+        return []
+    start, renews = current(Period.DAY, now)
+    made = await job_rows.images_asked(tx, user_id, since=milliseconds(start), providers=free.providers)
+    if made + free.images <= most:
+        return []
+    return [TOO_MANY_FREE_IMAGES(count=most, left=max(0, most - made), resets=milliseconds(renews))]
 
 
 def _least(*limits: int | None) -> int | None:

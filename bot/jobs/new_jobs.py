@@ -82,7 +82,14 @@ class NewJobs:
             options[ASKED_PRICE] = price_of(plan.requests, self._store.providers).high
         async with listing_running(self._store, origin), self._database.write() as tx:
             granted = await limits.check(
-                tx, self._limits, origin, hold=sum(holds), images=plan.images, now=now, running=not proposed
+                tx,
+                self._limits,
+                origin,
+                hold=sum(holds),
+                images=plan.images,
+                free=self._free(plan.requests),
+                now=now,
+                running=not proposed,
             )
             thread_id, opened = await self._thread(tx, origin, plan, now)
             if plan.options.thread is not None:
@@ -119,10 +126,11 @@ class NewJobs:
         self, origin: Origin, requests: Sequence[ImageRequest], images: int
     ) -> tuple[Problem, ...]:
         """Return the limits that these requests would exceed now. Raises StorageError."""
-        hold = sum(self._holds(requests))
+        hold, free = sum(self._holds(requests)), self._free(requests)
         async with self._database.read() as connection:
             try:
-                await limits.check(connection, self._limits, origin, hold=hold, images=images, now=self._clock.now())
+                now = self._clock.now()
+                await limits.check(connection, self._limits, origin, hold=hold, images=images, free=free, now=now)
             except UserError as error:
                 return error.problems
         return ()
@@ -163,7 +171,14 @@ class NewJobs:
             if moved:
                 images = sum(request.images for request in requests)
                 granted = await limits.check(
-                    tx, self._limits, origin, hold=sum(holds), images=images, now=now, counted_already=1
+                    tx,
+                    self._limits,
+                    origin,
+                    hold=sum(holds),
+                    images=images,
+                    free=self._free(requests),
+                    now=now,
+                    counted_already=1,
                 )
                 await self._add_submissions(tx, job.id, origin, requests, holds, granted, now)
         return moved
@@ -216,6 +231,12 @@ class NewJobs:
             converted(provider.quote(request).hold, provider.credit_value)
             for request, provider in zip(requests, providers, strict=True)
         ]
+
+    def _free(self, requests: Sequence[ImageRequest]) -> limits.FreeImages:
+        """The part of the requests that costs nothing."""
+        free = {name for name, provider in self._store.providers.items() if not provider.charges}
+        images = sum(each.images for each in requests if self._store.engines[each.engine].provider in free)
+        return limits.FreeImages(images, free)
 
     async def _add_submissions(
         self,

@@ -83,6 +83,11 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.out_of_memory",
         "{label} ran out of memory. A smaller size or fewer images need less.",
     ),
+    Reason.NOT_A_NUMBER: message(
+        "provider.not_a_number",
+        "{label} made a broken image with this engine. The operator of that server has to give the model a higher "
+        "precision, or another VAE.",
+    ),
     Reason.NO_WORKER: message(
         "provider.no_worker",
         "Nobody at {label} offers this engine in this size right now. Try a smaller size or another engine.",
@@ -135,6 +140,10 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "settings.takes_hosts",
         "{name} takes host names such as images.example.com, or cdn.lan:9000 where a port is needed, separated by "
         "commas.",
+    ),
+    Takes.ADDRESSES: message(
+        "settings.takes_addresses",
+        "{name} takes addresses that begin with http:// or https://, separated by commas.",
     ),
     Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
     Takes.PRICES: message(

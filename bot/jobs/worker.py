@@ -168,6 +168,12 @@ class Worker:
         )
         return progress, [run.submission for run in runs]
 
+    def preview(self, job_id: int) -> bytes | None:
+        """Return the unfinished image of one of the job's submissions, if its service sent one."""
+        runs = (run for slot in self._slots.values() for run in slot.running.values())
+        found = (run.polls.said.preview for run in runs if run.submission.job_id == job_id)
+        return next((preview for preview in found if preview is not None), None)
+
     def age(self, submission: Submission) -> float | None:
         """Return the seconds since it was sent, if it is on its way."""
         run = self._slots[submission.provider].running.get(submission.id)

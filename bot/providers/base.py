@@ -269,6 +269,7 @@ class Takes(StrEnum):
 
     NAMES = "names"
     HOSTS = "hosts"
+    ADDRESSES = "addresses"
     VERSIONS = "versions"
     PRICES = "prices"
 

@@ -134,9 +134,9 @@ class Comfyui(Provider):
         if not settings.text("COMFYUI_URL"):
             return None
         credentials = Credentials()
-        password = settings.secret("COMFYUI_PASSWORD")
+        user, password = settings.text("COMFYUI_USER"), settings.secret("COMFYUI_PASSWORD")
         if password is not None:
-            credentials = Credentials.basic(settings.text("COMFYUI_USER"), password)
+            credentials = Credentials.basic(user, password)
         header = settings.header("COMFYUI_HEADER")
         if header is not None:
             credentials = credentials.also({header[0]: header[1]}, secret=True)

@@ -26,6 +26,8 @@ class Reason(StrEnum):
     """It was stopped by request."""
     OUT_OF_MEMORY = "out_of_memory"
     """The machine that makes the images has too little memory for this request."""
+    NOT_A_NUMBER = "not_a_number"
+    """The model calculates with too little precision, so its images are broken. Only its operator can change that."""
     NO_WORKER = "no_worker"
     """Nobody offers this engine, size or option at the moment."""
     # Problems of a request that were found before it was sent.

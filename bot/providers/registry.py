@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.providers.a1111 import A1111
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider, SettingsReader
@@ -12,6 +13,7 @@ from bot.providers.comfyui import Comfyui
 PROVIDERS: tuple[type[Provider], ...] = (
     AiClient,
     Aithriving,
+    A1111,
     Comfyui,
 )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from fakes.services.call_log import Json
+from fakes.services.call_log import Call, Json
 from fakes.services.comfyui_graph import Refused, lists, picture_of, validated
 from fakes.services.comfyui_push import Push
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
@@ -80,6 +80,12 @@ class Comfyui:
             router.add_route(method, f"{PREFIX}{path}", handler, name=f"comfyui.{name}")
         # Without a name, it is no call of the log: a websocket is no response that a fault could replace.
         router.add_get(f"{PREFIX}/ws", self.push.connect)
+
+    def refusal(self, call: Call, keys: frozenset[str] | None) -> web.Response | None:
+        """The refusal of the proxy in front of it, which looks for one of these values in any header. None: any."""
+        if keys is None or not keys.isdisjoint(call.headers.values()):
+            return None
+        return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})
 
     async def ended(self, prompt_id: Json, *, within: float = 10.0) -> None:
         """Wait until a prompt is in the history. Raises TimeoutError after ``within`` seconds."""

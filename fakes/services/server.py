@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from fakes.services import aithriving
+from fakes.services.a1111 import A1111
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
 from fakes.services.call_log import Bill, Call, Json, KeptUploads, drop_oldest
@@ -55,7 +56,7 @@ def host_of(request: web.Request) -> str | None:
 
 
 class StandIn:
-    """All three image services on one loopback port.
+    """All the image services on one loopback port.
 
     ``seconds`` is the range of durations of a picture, drawn with ``seed``; (0, 0): no time at all; None: until
     :meth:`finish` or :meth:`finish_all` is called. ``latency`` is the range of response times in seconds. ``rate`` is
@@ -88,6 +89,7 @@ class StandIn:
         renderings.balance = balance
         self._services = Services(renderings, gallery, self._executor, chance, fate or Fate(), remember=remember)
         self._ai_client = AiClient(self._services)
+        self.a1111 = A1111(self._services)
         self.comfyui = Comfyui(self._services)
         self.latency = latency
         self.rate = rate
@@ -183,6 +185,7 @@ class StandIn:
         app = web.Application(middlewares=[self._middleware], client_max_size=64_000_000)
         self._ai_client.add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
+        self.a1111.add_routes(app.router)
         self.comfyui.add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)
@@ -304,6 +307,10 @@ class StandIn:
         """The reason why a service refuses this request unread: no key, or too many requests."""
         if call.route in FREE_ROUTES:
             return None
+        if call.provider == "a1111":
+            return self.a1111.refusal(call)
+        if call.provider == "comfyui":
+            return self.comfyui.refusal(call, self.keys)
         if not self._has_key(call):
             if call.provider == "aithriving":
                 return aithriving.refuse(request, "Invalid API key.", status=401)
@@ -326,8 +333,6 @@ class StandIn:
         return web.json_response({"message": "Too Many Attempts."}, status=429, headers=headers)
 
     def _has_key(self, call: Call) -> bool:
-        if call.provider == "comfyui":
-            return self.keys is None or not self.keys.isdisjoint(call.headers.values())
         if call.provider == "ai-client":
             scheme, _, key = (call.authorization or "").partition(" ")
             key = key if scheme == "Bearer" else ""

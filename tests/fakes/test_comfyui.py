@@ -55,7 +55,8 @@ async def test_an_identical_graph_names_the_old_file(http: aiohttp.ClientSession
 
 async def test_the_smallest_number_runs_first(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None) as stand_in:
-        for number, (name, more) in enumerate({"a": {}, "b": {}, "c": {"front": True}, "d": {"number": 1.5}}.items()):
+        prompts: dict[str, dict[str, Any]] = {"a": {}, "b": {}, "c": {"front": True}, "d": {"number": 1.5}}
+        for number, (name, more) in enumerate(prompts.items()):
             await post(http, stand_in, "/prompt", {"prompt": graph(number), "prompt_id": name, **more})
             if name == "a":
                 await stand_in.comfyui.started("a")

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.errors import UserError
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
+from bot.jobs.limits import TOO_MANY_FREE_IMAGES, Limits
 from bot.jobs.service import STOPPING
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from bot.providers.base import Failed, Finished, Gone, Handle, ImageRequest, Waiting
@@ -15,7 +17,7 @@ from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
-from tests.jobs.conftest import ADA, MakeWorkshop
+from tests.jobs.conftest import ADA, BEN, MakeWorkshop
 
 
 class FreeProvider(ScriptedProvider):
@@ -259,3 +261,27 @@ async def test_a_refusal_after_a_lost_answer_is_shown(make_workshop: MakeWorksho
     await workshop.finish()
     assert provider.calls("submit") == 2
     assert (await workshop.submission(job_id)).status is SubmissionStatus.FAILED
+
+
+async def test_free_images_are_limited_by_number(make_workshop: MakeWorkshop) -> None:
+    provider = FreeProvider()
+    workshop = await make_workshop(provider, limits=Limits(free_images=3))
+    provider.enqueue("submit", Refused(Reason.MODERATED))
+    await workshop.imagine(images=2)  # It fails, so it does not count.
+    await workshop.finish()
+    await workshop.imagine(images=2)
+    with pytest.raises(UserError) as refused:
+        await workshop.imagine(images=2)
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.values["count"], problem.values["left"]) == (TOO_MANY_FREE_IMAGES.code, 3, 1)
+    await workshop.imagine(images=1)
+    await workshop.imagine(BEN, images=2)
+    workshop.clock.advance(86_400)
+    await workshop.imagine(images=3)
+
+
+async def test_paid_images_do_not_count_as_free(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(), limits=Limits(free_images=1))
+    await workshop.imagine(images=2)
+    await workshop.finish()
+    assert workshop.provider.calls("submit") == 1

@@ -178,6 +178,9 @@ async def test_nothing_expires_by_an_unconfirmed_clock(
     # It never ends, or its token would be erased with its delivery.
     workshop.provider.enqueue("submit", asyncio.Event())
     other = await workshop.imagine()
+    # The clock is set only once it is on its way: it must not look as if it had been queued for years.
+    while workshop.provider.calls("submit") < 2:
+        await asyncio.sleep(0)
     reference = ReferenceClock(workshop.clock)
     if heard:
         reference.record(workshop.clock.now())

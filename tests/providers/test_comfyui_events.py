@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from bot.providers.base import Finished, Handle, Waiting
+from bot.providers.base import Finished, Handle, Json, Waiting
 from bot.providers.comfyui import Comfyui
 from bot.providers.comfyui_events import IDLE_SECONDS
 from fakes.services import StandIn
@@ -73,7 +73,7 @@ async def test_progress_never_goes_back(slow: Comfyui, slow_stand_in: StandIn) -
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     for value in (15, 3):
         await push.send(client, "progress", str(handle["id"]), value=value, max=20)
-    nodes = {
+    nodes: Json = {
         "a": {"state": "running", "value": 18, "max": 20},
         "b": 7,
         "c": {"state": "finished", "value": 1, "max": 1},
@@ -89,8 +89,9 @@ async def test_odd_messages_do_no_harm(slow: Comfyui, slow_stand_in: StandIn) ->
         await push.say(client, text)
     for frame in (b"", b"\0" * 7, b"\0\0\0\4\xff\xff\xff\xff", b"\0\0\0\4\0\0\0\1{", b"\0\0\0\1\0\0\0\1<html>"):
         await push.sockets[client].send_bytes(frame)
-    for value, most in ((None, 20), (1, 0), ("x", "y"), ([], {})):
-        await push.send(client, "progress", str(handle["id"]), value=value, max=most)  # type: ignore[arg-type]  # JSON
+    odd: tuple[tuple[Json, Json], ...] = ((None, 20), (1, 0), ("x", "y"), ([], {}))
+    for value, most in odd:
+        await push.send(client, "progress", str(handle["id"]), value=value, max=most)
     await push.send(client, "progress", str(handle["id"]), value=99, max=20)
     result = await shown(slow, handle, lambda waiting: waiting.percent is not None)
     assert (result.percent, result.preview) == (99, None)

@@ -28,7 +28,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.servers.settings import Servers
 from bot.ui.cards.layout import Card
 from bot.ui.delivery import progress as delivery_module
-from bot.ui.delivery.attachments import Upload
+from bot.ui.delivery.attachments import Attachment, Upload
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.notifier import Notifier
 from bot.ui.delivery.progress import JobCards
@@ -59,7 +59,7 @@ class Sent:
     job: Job
     card: Card | str
     """The card, or the text of a message without one."""
-    uploads: Sequence[Upload]
+    uploads: Sequence[Attachment]
     kept: Sequence[str] = ()
 
     @property
@@ -84,7 +84,7 @@ class Answers(Messages):
     def enqueue(self, way: str, *answers: Any) -> None:
         self.answers[way].extend(answers)
 
-    def _standing(self, uploads: Sequence[Upload], kept: Collection[int]) -> dict[str, int]:
+    def _standing(self, uploads: Sequence[Attachment], kept: Collection[int]) -> dict[str, int]:
         self.files = {name: number for name, number in self.files.items() if number in kept}
         self.files |= {upload.name: next(self.numbers) for upload in uploads}
         return self.files
@@ -94,7 +94,7 @@ class Answers(Messages):
         way: str,
         job: Job,
         card: Card | str | None = None,
-        uploads: Sequence[Upload] = (),
+        uploads: Sequence[Attachment] = (),
         kept: Collection[int] = (),
     ) -> None:
         self.tried.append(way)
@@ -112,13 +112,13 @@ class Answers(Messages):
             )
 
     async def edit_by_token(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Attachment] = (), kept: Collection[int] = ()
     ) -> dict[str, int]:
         await self._answer("token", job, card, uploads, kept)
         return self._standing(uploads, kept)
 
     async def edit_by_bot(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), kept: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Attachment] = (), kept: Collection[int] = ()
     ) -> dict[str, int]:
         await self._answer("bot", job, card, uploads, kept)
         return self._standing(uploads, kept)
@@ -228,7 +228,13 @@ async def post(migrated: Path, tmp_path: Path, pools: Pools, monkeypatch: pytest
     personal = UserSettingsStore(database, lambda: jobs.engines, lambda: engine, clock)
     notifier = Notifier(Notifications(database, clock), view=service.view, settings_of=personal.of)
     delivery = JobCards(
-        jobs=jobs, files=files, clock=clock, view=service.view, settings_of=personal.of, notifier=notifier
+        jobs=jobs,
+        files=files,
+        clock=clock,
+        view=service.view,
+        settings_of=personal.of,
+        notifier=notifier,
+        preview=worker.preview,
     )
     delivery.attach(cast("discord.Client", SimpleNamespace()))
     made = Post(database, files, clock, provider, answers, jobs, worker, service, delivery, notifier, personal)

@@ -14,7 +14,8 @@ from bot.providers.base import Finished, Handle, ImageRequest, Waiting
 from bot.providers.errors import Unreachable
 from bot.providers.operations import Pictures
 from bot.ui.cards.waiting import OUTAGE, OVERDUE, RESUMED, RETRY, RETRY_NOW, STARTED, USUALLY
-from bot.ui.delivery.attachments import REQUEST_LIMIT
+from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload
+from bot.ui.delivery.partial_images import PREVIEW_AT_MOST, LivePreview
 from bot.ui.delivery.progress import EDIT_EVERY
 from storage.records import JobStatus
 from tests.doubles.provider import finished
@@ -260,4 +261,58 @@ async def test_each_image_is_limited_to_its_share(post: Post, monkeypatch: pytes
     job_id, ends = await growing(post, monkeypatch, number=10)
     await ended(post, job_id, ends[0])
     (sent,) = [sent for sent in post.discord.taken if sent.uploads]
-    assert sent.uploads[0].size <= REQUEST_LIMIT // 10
+    (upload,) = sent.uploads
+    assert isinstance(upload, Upload)
+    assert upload.size <= REQUEST_LIMIT // 10
+
+
+def jpeg(shade: int) -> bytes:
+    return b"\xff\xd8\xff" + bytes([shade]) * 100
+
+
+def previews(post: Post) -> list[bytes]:
+    every = (upload for sent in post.discord.taken for upload in sent.uploads)
+    return [upload.data for upload in every if isinstance(upload, LivePreview)]
+
+
+async def test_an_unfinished_image_is_shown_and_gives_way_to_the_result(post: Post) -> None:
+    post.run()
+    gate = asyncio.Event()
+    post.provider.enqueue("poll", Waiting(preview=jpeg(1)), Waiting(preview=jpeg(1)), Waiting(preview=jpeg(2)), gate)
+    job_id = await post.imagine()
+    await post.start()
+    while len(previews(post)) < 2:
+        await asyncio.sleep(0)
+    assert previews(post) == [jpeg(1), jpeg(2)], "the same one is not sent twice"
+    gate.set()
+    await post.worker.idle()
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED
+    assert "preview.jpg" not in post.discord.files
+
+
+@pytest.mark.parametrize("preview", [b"<svg/>", b"", jpeg(1) + bytes(PREVIEW_AT_MOST)])
+async def test_what_is_no_small_picture_is_not_shown(post: Post, preview: bytes) -> None:
+    post.run()
+    post.provider.enqueue("poll", Waiting(percent=10, preview=preview))
+    await post.imagine()
+    await worked(post)
+    assert not previews(post)
+
+
+async def test_a_refused_preview_is_not_sent_again(post: Post) -> None:
+    post.run()
+    first, gate = asyncio.Event(), asyncio.Event()
+    post.provider.enqueue("poll", first, Waiting(preview=jpeg(1)), Waiting(percent=50, preview=jpeg(2)), gate)
+    job_id = await post.imagine()
+    await post.start()
+    while not post.discord.taken:
+        await asyncio.sleep(0)
+    before = len(post.discord.taken)
+    post.discord.enqueue("token", refused(413, 40005))
+    first.set()
+    while len(post.discord.taken) == before:
+        await asyncio.sleep(0)
+    gate.set()
+    await post.worker.idle()
+    assert not previews(post)
+    assert (await post.job(job_id)).status is JobStatus.DELIVERED

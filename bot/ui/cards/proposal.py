@@ -52,13 +52,15 @@ LAPSED: Mapping[LapseReason, Message] = {
 }
 
 
-def unfinished_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
+def unfinished_card(
+    view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None, preview: str | None = None
+) -> Card:
     """The card of a job in any of these states."""
     if view.job.status is JobStatus.PROPOSED:
         return proposal_card(view)
     if view.job.status is JobStatus.LAPSED:
         return lapsed_card(view)
-    return waiting_card(view, shown, ending=ending)
+    return waiting_card(view, shown, ending=ending, preview=preview)
 
 
 def proposal_card(view: JobView) -> Card:

@@ -237,6 +237,15 @@ def _operators(limits: Limits) -> list[ui.Item[Any]]:
         lines.append(t("{credits:credits} a server a month", credits=limits.server_monthly))
     if limits.bot_daily is not None:
         lines.append(t("{credits:credits} for everyone together a day", credits=limits.bot_daily))
+    if limits.free_images is not None:
+        free = limits.free_images
+        lines.append(
+            plural(
+                "{count} image a person a day with free engines",
+                "{count} images a person a day with free engines",
+                free,
+            )
+        )
     return [rule(), text(t("**The bot operator's limits** also apply"), *lines)]
 
 

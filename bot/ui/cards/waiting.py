@@ -48,6 +48,7 @@ RETRY = message("card.retry", "the image service is busy or not responding, next
 RETRY_NOW = message("card.retry_now", "the image service is busy or not responding, retrying now")
 NEXT_IN_QUEUE = message("card.next_in_queue", "next in the queue")
 IN_QUEUE = message("card.in_queue", "number {position} in the queue")
+UNFINISHED = message("card.unfinished", "The image so far, still being made")
 NEXT_AT_SERVICE = message("card.next_at_service", "next at the image service")
 QUEUED_AT_SERVICE = message("card.queued_at_service", "number {position} in the image service's queue")
 LEFT = message("card.left", "about {time:duration} left")
@@ -62,13 +63,19 @@ _BAR = 12
 _FREE = (*FAILED, SubmissionStatus.CANCELLED)
 
 
-def waiting_card(view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None) -> Card:
+def waiting_card(
+    view: JobView, shown: Sequence[ShownImage] = (), *, ending: Words | None = None, preview: str | None = None
+) -> Card:
     """The card of a job in progress: progress, price, the images so far, and Cancel while that is possible.
 
-    ``ending`` says that the interaction's token is about to expire; with it, the card offers Refresh.
+    ``ending`` says that the interaction's token is about to expire; with it, the card offers Refresh. ``preview`` is
+    the name of an attached file with the unfinished image.
     """
     parts: list[ui.Item[Any]] = heading(view)
-    parts += [gallery(view, shown)] if shown else [rule()]
+    pictures = gallery(view, shown)
+    if preview is not None:
+        pictures.add_item(media=f"attachment://{preview}", description=str(UNFINISHED), spoiler=view.job.spoiler)
+    parts += [pictures] if pictures.items else [rule()]
     parts.append(text(*_happening(view), quiet(_price(view))))
     if view.job.resumed_at is not None:
         parts.append(text(quiet(RESUMED)))

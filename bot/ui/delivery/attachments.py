@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import discord
 import structlog
@@ -60,6 +60,15 @@ class Labelled:
     image: StoredImage
     stem: str
     text: str | None = None
+
+
+class Attachment(Protocol):
+    """A file that can be attached to a message."""
+
+    @property
+    def name(self) -> str: ...
+
+    def file(self) -> discord.File: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

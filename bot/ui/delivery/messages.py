@@ -14,7 +14,7 @@ import discord
 
 from bot.ui.cards.buttons import custom_id
 from bot.ui.cards.layout import CARD, RESULT, Card
-from bot.ui.delivery.attachments import Upload
+from bot.ui.delivery.attachments import Attachment, Upload
 from storage.records import Job
 
 # The number of recent messages that are searched for a message that may have been sent.
@@ -63,7 +63,7 @@ class Messages:
         self._client = client
 
     async def edit_by_token(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Attachment] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
         """Edit the job's message with the interaction's token. Attachments with ids in ``retained`` remain.
 
@@ -79,7 +79,7 @@ class Messages:
         return _attachments(message)
 
     async def edit_by_bot(
-        self, job: Job, card: Card, uploads: Sequence[Upload] = (), retained: Collection[int] = ()
+        self, job: Job, card: Card, uploads: Sequence[Attachment] = (), retained: Collection[int] = ()
     ) -> dict[str, int]:
         """Edit the job's message like ``edit_by_token``, but with the bot's own token."""
         if job.message_id is None:

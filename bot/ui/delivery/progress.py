@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -19,16 +19,16 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView
 from bot.people.user_settings import UserSettings
 from bot.text import Text, message
-from bot.ui.cards.job import ShownImage
 from bot.ui.cards.layout import Card
 from bot.ui.cards.proposal import unfinished_card
 from bot.ui.cards.waiting import changes_at
 from bot.ui.cards.wording import moment
 from bot.ui.delivery import methods
-from bot.ui.delivery.attachments import REQUEST_LIMIT, Upload, pack
+from bot.ui.delivery.attachments import Attachment
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, TOKEN
 from bot.ui.delivery.notifier import Notifier
+from bot.ui.delivery.partial_images import LivePreview, PartialImages
 from bot.ui.delivery.result import ResultDelivery
 from storage.errors import StorageError
 from storage.hints import Hint
@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 EDIT_EVERY = 2.0
 """Minimum seconds between two progress edits of one card."""
+PREVIEW_EVERY = 3.0
+"""The same for a card that shows the unfinished image."""
 PATIENCE = 60.0
 """Seconds for which a button waits for Discord's answer to an edit of the same card."""
 EDITS_AT_ONCE = 32
@@ -58,60 +60,6 @@ REFRESH_OR_HISTORY = message(
 
 
 @dataclass(slots=True)
-class PartialImages:
-    """The images that a waiting card shows already. Each edit must retain the ids of their attachments.
-
-    After one refused edit, every edit uploads all images again. After a second one, the card shows only text until the
-    result is delivered.
-    """
-
-    _shown: dict[int, tuple[ShownImage, int]] = field(default_factory=dict)
-    _upload_all: bool = False
-    _text_only: bool = False
-
-    @property
-    def retained(self) -> Collection[int]:
-        """The ids of the message's attachments that must remain."""
-        return [attachment for _, attachment in self._shown.values()]
-
-    async def new(self, view: JobView, files: ImageFiles, *, with_text: bool) -> tuple[Upload, ...]:
-        """The images that are ready and not in the card yet. Empty for a job with a single request."""
-        new = [image for image in view.images if image.id not in self._shown]
-        if self._text_only or not new or len(view.submissions) == 1:
-            return ()
-        # At the end one message contains all images, so each is limited to its share.
-        share = REQUEST_LIMIT // sum(request.images for request in view.requests)
-        packed = await pack(
-            view,
-            files,
-            file_limit=min(view.job.file_limit, share),
-            with_text=with_text,
-            without=self._shown.keys(),
-        )
-        return packed.ready
-
-    def shown(self, view: JobView, uploads: Iterable[Upload]) -> list[ShownImage]:
-        """The card's images including these uploads, in the job's order."""
-        order = {image.id: place for place, image in enumerate(view.images)}
-        every: list[ShownImage] = [shown for shown, _ in self._shown.values()]
-        return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
-
-    def add(self, attachments: Mapping[str, int], uploads: Iterable[Upload]) -> None:
-        """Record a successful edit. ``attachments`` are the ids of the message's attachments by their names."""
-        for upload in uploads:
-            if upload.name in attachments and not self._upload_all:
-                # Do not keep the bytes in memory.
-                shown = ShownImage(upload.image, upload.name, upload.reencoded)
-                self._shown[upload.image.id] = (shown, attachments[upload.name])
-
-    def refused(self) -> None:
-        """Record a refused edit. The images may be the reason."""
-        self._text_only = self._upload_all or not self._shown
-        self._upload_all = True
-        self._shown.clear()
-
-
-@dataclass(slots=True)
 class _Followed:
     """The state of a changing card: its content, its last edit, and whether it can still be edited."""
 
@@ -119,6 +67,7 @@ class _Followed:
     message_id: int | None = None
     """The message that the state is about."""
     says: str | None = None
+    preview: LivePreview | None = None
     edited_at: float | None = None
     unreachable: bool = False
     token: str | None = field(default=None, repr=False)
@@ -129,7 +78,7 @@ class _Followed:
     def moved_to(self, message_id: int | None) -> None:
         """Start afresh with another message as the card."""
         self.message_id = message_id
-        self.says, self.edited_at, self.unreachable = None, None, False
+        self.says, self.preview, self.edited_at, self.unreachable = None, None, None, False
         self.images = PartialImages()
 
 
@@ -137,7 +86,8 @@ class JobCards:
     """Edits cards. The worker calls ``changed`` and ``deliver``; :meth:`run` must run at the same time.
 
     ``view`` returns the current state of a job, ``settings_of`` a person's settings. Nothing is sent before
-    :meth:`attach`, so the worker may start before the bot has logged in.
+    :meth:`attach`, so the worker may start before the bot has logged in. ``preview`` returns the unfinished image of a
+    job, if there is one to be shown.
     """
 
     def __init__(
@@ -149,6 +99,7 @@ class JobCards:
         view: Callable[[int], Awaitable[JobView]],
         settings_of: Callable[[int], UserSettings],
         notifier: Notifier,
+        preview: Callable[[int], bytes | None] = lambda _: None,
     ) -> None:
         self._jobs = jobs
         self._files = files
@@ -156,6 +107,7 @@ class JobCards:
         self._view = view
         self._settings_of = settings_of
         self._notifier = notifier
+        self._preview = preview
         self._client: discord.Client | None = None
         self._attached = asyncio.Event()
         self._followed: dict[int, _Followed] = {}
@@ -205,7 +157,8 @@ class JobCards:
         try:
             followed = self._followed.get(job_id)
             if followed is not None and followed.edited_at is not None:
-                await self._clock.sleep(followed.edited_at + EDIT_EVERY - self._clock.monotonic())
+                every = EDIT_EVERY if followed.preview is None else PREVIEW_EVERY
+                await self._clock.sleep(followed.edited_at + every - self._clock.monotonic())
             async with self._room:
                 if job_id not in self._stale:
                     return  # It has been delivered meanwhile.
@@ -250,12 +203,16 @@ class JobCards:
         with_text = self._settings_of(view.job.user_id).writes_png_text
         uploads = await followed.images.new(view, self._files, with_text=with_text)
         ending = self._ending(followed, view.job)
-        card = unfinished_card(view, followed.images.shown(view, uploads), ending=ending)
-        if card.content != followed.says:
-            await self._edit(followed, view.job, card, Messages(client), uploads)
+        preview = followed.images.preview(self._preview(view.job.id))
+        shown = followed.images.shown(view, uploads)
+        card = unfinished_card(view, shown, ending=ending, preview=None if preview is None else preview.name)
+        if card.content != followed.says or preview != followed.preview:
+            attached: tuple[Attachment, ...] = uploads if preview is None else (*uploads, preview)
+            followed.preview = preview
+            await self._edit(followed, view.job, card, Messages(client), attached)
 
     async def _edit(
-        self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Upload] = ()
+        self, followed: _Followed, job: Job, card: Card, messages: Messages, uploads: Sequence[Attachment] = ()
     ) -> None:
         method = TOKEN if methods.unavailable(TOKEN, job) is None else BOT_EDIT
         if method is BOT_EDIT and (job.only_author_sees or methods.unavailable(method, job) is not None):
@@ -268,7 +225,7 @@ class JobCards:
         except discord.HTTPException as error:
             reason = methods.reason_of(method, error)
             if reason in methods.WORDS_MAY_DO and (uploads or retained):
-                followed.images.refused()
+                followed.images.refused(preview=followed.preview is not None)
                 self.changed(job.id)
                 return
             # The job continues. Its result has other delivery methods.

@@ -1,0 +1,364 @@
+"""The provider for A1111-compatible servers: AUTOMATIC1111, Forge, SD.Next, stable-diffusion.cpp, KoboldCpp.
+
+They belong to the bot's operator and cost nothing. A request takes until its images are made, and contains them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar, Self
+
+from bot.providers.a1111_answers import MOST_MODELS, Made, read_made, refusal
+from bot.providers.a1111_requests import MOST_STEPS, NAME, SEED, STEPS, Wanted, engine_of
+from bot.providers.a1111_servers import Server
+from bot.providers.addresses import as_written
+from bot.providers.answers import Answer, Unreadable
+from bot.providers.base import (
+    Cost,
+    Engine,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Gone,
+    Handle,
+    ImageRequest,
+    PollResult,
+    Provider,
+    Quote,
+    SettingsReader,
+    Takes,
+    Waiting,
+    WrongSetting,
+)
+from bot.providers.credentials import Credentials
+from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
+from bot.providers.http import Service
+from bot.providers.operations import Pictures
+
+LABEL = "Stable Diffusion"
+LARGEST_ANSWER = 256 << 20
+"""The size limit of any response, in bytes."""
+_REPORT_BYTES = 1 << 20
+# A PNG of noise has three bytes for each pixel, and base64 makes four of them.
+_BYTES_PER_PIXEL = 4
+
+
+@dataclass(slots=True)
+class _Running:
+    """A submission on its way. ``interrupted``: the server was told to stop it."""
+
+    server: Server
+    sent: bool = False
+    interrupted: bool = False
+
+
+class A1111(Provider):
+    """The provider. Each checkpoint of its servers is an engine, and a request goes to a server that has it."""
+
+    name: ClassVar[str] = NAME
+    key_setting: ClassVar[str] = "A1111_URL"
+    charges: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
+    blocks: ClassVar[bool] = True
+    cancels: ClassVar[bool] = True
+    # A server knows a task as soon as it has read the request.
+    lost_after = 5.0
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        rate: float = 10.0,
+        jobs: int = 1,
+        steps: int = STEPS,
+        patience: float = 600.0,
+        loras: tuple[str, ...] = (),
+        restore: bool = False,
+        largest: int = LARGEST_IMAGE,
+    ) -> None:
+        """``jobs`` is for each server. ``largest`` is the maximum size of an image in bytes."""
+        self.label = LABEL
+        self.credit_value = Decimal(1)
+        self.rate = rate
+        self.jobs = jobs * len(services)
+        self.patience = patience
+        self.engines: tuple[Engine, ...] = ()
+        self.retired: set[str] = set()
+        self._servers = [Server(service, jobs) for service in services]
+        self._steps = steps
+        self._loras = loras
+        self._restore = restore
+        self._largest = largest
+        self._running: dict[str, _Running] = {}
+        # The tasks that are to be stopped.
+        self._stopped: set[str] = set()
+
+    @classmethod
+    def configure(cls, settings: SettingsReader) -> Self | None:
+        addresses = _addresses(settings)
+        if not addresses:
+            return None
+        user, password = settings.text("A1111_USER"), settings.secret("A1111_PASSWORD")
+        credentials = Credentials.basic(user, password or "") if user else Credentials()
+        return cls(
+            [Service(LABEL, address, credentials=credentials, proxy=settings.proxy) for address in addresses],
+            rate=float(settings.number("A1111_RATE", 10, low=0.01, high=1000)),
+            jobs=int(settings.number("A1111_JOBS", 1, low=1, high=100)),
+            steps=int(settings.number("A1111_STEPS", STEPS, low=1, high=MOST_STEPS)),
+            patience=float(settings.number("A1111_PATIENCE", 600, low=10, high=86_400)),
+            loras=settings.names("A1111_LORAS"),
+            restore=bool(settings.number("A1111_RESTORE", 0, low=0, high=1)),
+            largest=largest_image(settings),
+        )
+
+    def quote(self, request: ImageRequest) -> Quote:
+        return Quote(0, 0, 0, exact=True)
+
+    async def learn(self) -> None:
+        """Ask each server for its models. Raises the first server's error if none answers."""
+        problems = []
+        for server in self._servers:
+            try:
+                await server.learn()
+            except ProviderError as error:
+                problems.append(error)
+                server.rest()
+        if len(problems) == len(self._servers):
+            raise problems[0]
+        self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
+        kinds = {server.kind for server in self._servers if server.kind is not None}
+        self.label = kinds.pop().value if len(kinds) == 1 else LABEL
+        self.engines = self._known_engines()
+        self.outdated = False
+
+    def _known_engines(self) -> tuple[Engine, ...]:
+        checkpoints = {name: each for server in self._servers for name, each in server.checkpoints.items()}
+        return tuple(
+            engine_of(checkpoint, self._samplers(name), self._steps, self._images(name))
+            for name, checkpoint in list(checkpoints.items())[:MOST_MODELS]
+        )
+
+    def _samplers(self, model: str) -> tuple[str, ...]:
+        """The samplers of all servers with this model."""
+        first, *others = (server.samplers for server in self._servers if model in server.checkpoints)
+        return tuple(name for name in first if all(name in each for each in others))
+
+    def _images(self, model: str) -> int:
+        """How many images all servers with this model can make for one request."""
+        return min(server.most_images for server in self._servers if model in server.checkpoints)
+
+    async def prepare(self, request: ImageRequest) -> Handle:
+        """Choose the task's id and the seed. If the engine is unknown, ask the servers first. Raises Refused."""
+        if not self._having(request):
+            await self.learn()
+        if not self._having(request):
+            raise Refused(Reason.RETIRED, detail="a model that no server has")
+        # Not every server reports the seed that it used, so it always gets one.
+        seed = request.seed or secrets.randbelow(int(SEED.high)) + 1
+        return {"task": f"easel-{secrets.token_hex(12)}", "seed": seed}
+
+    def _having(self, request: ImageRequest) -> list[Server]:
+        """The servers with the model of this request, the best one first: idle, and with the model loaded."""
+        model = request.engine.partition("/")[2]
+        having = [server for server in self._servers if model in server.checkpoints]
+        return sorted(having, key=lambda server: (server.resting, server.running, server.loaded != model))
+
+    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
+        """Send the request, and wait for its images. A server that is away or busy passes it on to the next one.
+
+        Raises Refused if no server has the model, and if it was cancelled.
+        """
+        task, seed = _ticket(handle)
+        if request.operation.has_source and pictures is None:
+            raise Refused(Reason.NO_PICTURE)
+        if request.operation.has_mask and (pictures is None or pictures.mask is None):
+            raise Refused(Reason.NOTHING_MARKED)
+        problem: ProviderError = Refused(Reason.RETIRED, detail="a model that no server has")
+        for server in self._having(request):
+            try:
+                return await self._wait_and_send(server, task, seed, request, pictures)
+            except (Unreachable, Busy) as error:
+                server.rest()
+                problem = error
+        raise problem
+
+    async def _wait_and_send(
+        self, server: Server, task: str, seed: int, request: ImageRequest, pictures: Pictures | None
+    ) -> Finished:
+        model = request.engine.partition("/")[2]
+        wanted = Wanted(
+            request,
+            server.checkpoints[model],
+            task,
+            seed,
+            self._steps,
+            loras=self._loras,
+            restore=self._restore,
+            kind=server.kind,
+        )
+        running = self._running[task] = _Running(server)
+        server.running += 1
+        try:
+            async with server.slots:
+                self._check_stopped(task)
+                running.sent = True
+                answer = await self._sent(server, wanted, pictures)
+        finally:
+            server.running -= 1
+            del self._running[task]
+        # An interrupted server sends what it has so far, which is no image that anybody wants.
+        self._check_stopped(task)
+        made = await self._read(server, wanted, answer)
+        server.loaded = model
+        return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
+
+    def _check_stopped(self, task: str) -> None:
+        """Raise Refused if it was cancelled. If its response was lost, that is when it would be sent again."""
+        if task in self._stopped:
+            self._stopped.discard(task)
+            raise Refused(Reason.CANCELLED)
+
+    async def _sent(self, server: Server, wanted: Wanted, pictures: Pictures | None) -> Answer:
+        try:
+            body = await server.service.in_thread(wanted.body, pictures)
+        except OSError as error:
+            raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
+        size, count = wanted.request.size, wanted.request.images
+        # The images may come twice, because a grid of them all may be the first. The request may come back as well.
+        sent = sum(each.bytes * 4 // 3 for each in (pictures.source, pictures.mask) if each) if pictures else 0
+        expected = 2 * count * (size.pixels * _BYTES_PER_PIXEL + _REPORT_BYTES) + sent
+        return await server.service.call(
+            "POST",
+            wanted.path,
+            paid=True,
+            json=body,
+            seconds=self.patience,
+            largest=min(LARGEST_ANSWER, _REPORT_BYTES + expected),
+        )
+
+    async def _read(self, server: Server, wanted: Wanted, answer: Answer) -> Made:
+        """The images of a response. Raises ProviderError."""
+        try:
+            value = await answer.json() if answer.ok else None
+        except Unreadable:
+            value = None
+        made = read_made(value, wanted.request.images, wanted.seed)
+        if made is None:
+            # It may have refused a model or a sampler that it no longer has.
+            self.outdated = self.outdated or answer.status in {400, 404, 422}
+            raise refusal(answer, server.service.judge.about(wanted.request))
+        if not wanted.checkpoint.is_called(made.model, made.digest):
+            # An unknown model is no error for these servers: they use the one that is loaded.
+            self.outdated = True
+            raise Refused(Reason.RETIRED, detail=f"{answer.detail}, another model", operator=True)
+        if not made.images:
+            raise Refused(Reason.NOTHING_MADE, detail=answer.detail, fault=True)
+        return made
+
+    async def progress(self, handle: Handle) -> Waiting:
+        task, _ = _ticket(handle)
+        running = self._running.get(task)
+        if running is None or not running.sent:
+            return Waiting()
+        waiting, active = await running.server.progress(task)
+        if active and task in self._stopped:
+            await self._interrupt(running)
+        return waiting
+
+    async def cancel(self, handle: Handle) -> None:
+        """Stop it if it is the running one, because a server can only stop what is running, whoever sent it.
+
+        A queued one is stopped as soon as it runs. Where the server does not tell which one runs, it is finished, and
+        its images are dropped.
+        """
+        task, _ = _ticket(handle)
+        self._stopped.add(task)
+        running = self._running.get(task)
+        # After a restart of the bot it is not known which server has it.
+        asked = [_Running(server, sent=True) for server in self._servers] if running is None else [running]
+        for each in asked:
+            if each.sent:
+                _, active = await each.server.progress(task)
+                if active:
+                    await self._interrupt(each)
+
+    async def _interrupt(self, running: _Running) -> None:
+        if not running.interrupted:
+            running.interrupted = True
+            await running.server.interrupt()
+
+    async def find(self, handle: Handle) -> Handle | None:
+        """Return None if no server works on it: the images are lost with the response, so it has to be sent again.
+
+        Raises Unreachable while a server works on it, because a second request would only wait behind the first one,
+        and if no server answers.
+        """
+        task, _ = _ticket(handle)
+        problems: list[ProviderError] = []
+        telling = [server for server in self._servers if server.tells_tasks]
+        for server in telling:
+            try:
+                at_work = await server.works_on(task)
+            except ProviderError as error:
+                problems.append(error)
+                continue
+            if at_work:
+                raise Unreachable(Reason.BUSY, detail="still at work")
+        if problems and len(problems) == len(telling):
+            raise problems[0]
+        return None
+
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        return Gone()
+
+    async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
+        if image.data is None:
+            raise Refused(Reason.IMAGE_MISSING)
+        return await keep(self._servers[0].service, image.data, path, largest=self._largest)
+
+    async def check(self) -> ProviderError | None:
+        """Return the first server's problem if no server can be used."""
+        first: ProviderError | None = None
+        for server in self._servers:
+            problem = await server.check()
+            if problem is None:
+                return None
+            first = first or problem
+        return first
+
+    async def close(self) -> None:
+        for server in self._servers:
+            await server.service.close()
+
+
+def _addresses(settings: SettingsReader) -> tuple[str, ...]:
+    """The addresses of the servers. Raises WrongSetting."""
+    one = settings.url("A1111_URL", "") if settings.text("A1111_URL") else ""
+    several = settings.names("A1111_URLS")
+    for text in several:
+        address = as_written(text)
+        if address is None or "?" in text or "#" in text:
+            raise WrongSetting("A1111_URLS", Takes.ADDRESSES)
+    found = (one, *(text.rstrip("/") for text in several))
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _ticket(handle: Handle) -> tuple[str, int]:
+    """The task's id and the seed in a handle. Raises Refused."""
+    task, seed = handle.get("task"), handle.get("seed")
+    if not isinstance(task, str) or not task or not isinstance(seed, int) or isinstance(seed, bool):
+        raise Refused(Reason.BAD_HANDLE)
+    return task, seed
+
+
+def _images(made: Made) -> tuple[GeneratedImage, ...]:
+    """Decode the images. Raises OutcomeUnknown if one is no base64."""
+    try:
+        return tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
+    except ValueError:
+        raise OutcomeUnknown(Reason.IMAGE_BROKEN) from None

@@ -1,0 +1,217 @@
+"""Writes the requests for A1111-compatible servers: prompts, bodies, and the engine for a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from bot.providers.a1111_answers import Checkpoint
+from bot.providers.a1111_servers import MOST_IMAGES, Kind
+from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Json, Quote, SizeGrid, WeightedText
+from bot.providers.operations import Operation, PictureFile, PictureRules, Pictures, Size
+
+NAME = "a1111"
+STEPS = 25
+MOST_STEPS = 150
+SEED = Bounds(0, 2**32 - 1 - MOST_IMAGES)
+ALL_LORAS = "all"
+"""In place of names: prompts may use every LoRA."""
+
+_GUIDANCE = Bounds(1, 30, default=7)
+_DISTILLED_GUIDANCE = Bounds(1, 30, default=3.5)
+_WEIGHTS = Bounds(-2, 2, default=1)
+_STRENGTH = Bounds(0, 100, default=75)
+_REPAINTED = 80
+"""How much of a marked part may change, in percent."""
+_GRID = SizeGrid(low=64, high=2048, step=8)
+_PROMPT_LIMIT = 4_000
+_LONGEST_LABEL = 60
+_LARGE = tuple(
+    Size(*sides)
+    for sides in ((1024, 1024), (1152, 896), (896, 1152), (1216, 832), (832, 1216), (1344, 768), (768, 1344))
+)
+_SMALL = tuple(Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (640, 512), (512, 640), (768, 768)))
+# One of the imitators reads no WebP.
+_FORMATS = ("image/png", "image/jpeg")
+_TO_VARY = PictureRules(exact=True, ratio=None, formats=_FORMATS)
+_TO_REPAINT = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS)
+
+_BRACKETS = re.compile(r"([\\()\[\]])")
+_NETWORK = re.compile(r"<\s*(\w+)\s*:([^<>]*)>")
+# The beginning of a tag, which another part of the prompt could complete. The second one is stable-diffusion.cpp's: it
+# sets any parameter, even one that names a file of the server.
+_TAG = re.compile(r"<(?=\s*\w+\s*:)|</?\s*sd_cpp_extra_args", re.IGNORECASE)
+# In capitals these divide a prompt. In a person's text they are words.
+_KEYWORDS = re.compile(r"\b(AND|BREAK)\b")
+_FLUX = re.compile(r"flux|chroma", re.IGNORECASE)
+_OF_2022 = re.compile(r"(?<!\d)(1[._-]?[45]|sd[._ -]?1)(?!\d)", re.IGNORECASE)
+_NOT_OF_2022 = re.compile(r"xl|flux|pony|illustrious|noob|sd[._ -]?3", re.IGNORECASE)
+
+
+def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int, images: int = MOST_IMAGES) -> Engine:
+    """The engine for a checkpoint: from words, and from a picture as a whole or in part. Makes ``images`` at a time."""
+    abilities = {Ability.NEGATIVE, Ability.WEIGHTS, Ability.STEPS, Ability.SEED, Ability.GUIDANCE}
+    sizes = _SMALL if _is_of_2022(checkpoint.name) else _LARGE
+    free = Quote(0, 0, 0, exact=True)
+    first = Engine(
+        id=f"{NAME}/{checkpoint.model}",
+        name=checkpoint.name[:_LONGEST_LABEL],
+        abilities=frozenset(abilities | ({Ability.SAMPLER} if samplers else set())),
+        sizes=sizes,
+        default_size=sizes[0],
+        images_per_submission=images,
+        prompt_limit=_PROMPT_LIMIT,
+        grid=_GRID,
+        samplers=samplers,
+        steps=Bounds(1, MOST_STEPS, default=steps),
+        guidance=_DISTILLED_GUIDANCE if is_flux(checkpoint) else _GUIDANCE,
+        seed=SEED,
+        weights=_WEIGHTS,
+        price=free,
+    )
+    varying = replace(
+        first,
+        operation=Operation.IMAGE_TO_IMAGE,
+        abilities=first.abilities | {Ability.STRENGTH},
+        strength=_STRENGTH,
+        picture=_TO_VARY,
+    )
+    repainting = replace(first, operation=Operation.INPAINT, sizes=(), grid=None, picture=_TO_REPAINT)
+    return replace(first, others=(varying, repainting))
+
+
+def _is_of_2022(name: str) -> bool:
+    """Whether a model of this name is probably trained for images of 512 pixels. The servers do not tell."""
+    return _OF_2022.search(name) is not None and _NOT_OF_2022.search(name) is None
+
+
+def is_flux(checkpoint: Checkpoint) -> bool:
+    """Whether this model takes its guidance as a value of its own, and no negative prompt."""
+    return _FLUX.search(checkpoint.name) is not None
+
+
+# --- prompts --------------------------------------------------------------------------------------------------------
+
+
+def prompts(request: ImageRequest, loras: Collection[str]) -> tuple[str, str]:
+    """The prompt and the negative prompt. Parts with a negative weight go into the latter.
+
+    The syntax of these servers in a person's text is made harmless, except the LoRAs with these names.
+    """
+    wanted = [part for part in request.prompts if part.weight >= 0]
+    avoided = [replace(part, weight=-part.weight) for part in request.prompts if part.weight < 0]
+    networks = [tag for part in wanted for tag in _allowed(part.text, loras)]
+    negative = [request.negative] if request.negative else []
+    avoid = [*map(WeightedText, negative), *avoided]
+    return " ".join((_joined(wanted), *networks)).strip(), _joined(avoid)
+
+
+def _joined(parts: Sequence[WeightedText]) -> str:
+    texts = ((escaped(part.text), part.weight) for part in parts)
+    return ", ".join(text if weight == 1 else f"({text}:{weight:g})" for text, weight in texts if text)
+
+
+def escaped(text: str) -> str:
+    """The text without a meaning of its brackets and capitals, and without tags of extra networks."""
+    text = _without_tags(text)
+    if _without_tags(text) != text:
+        # What is left of nested tags is a tag again, which nobody writes by mistake.
+        text = text.replace("<", " ")
+    text = _KEYWORDS.sub(lambda found: found[0].lower(), text)
+    return " ".join(_BRACKETS.sub(r"\\\1", text).split())
+
+
+def _without_tags(text: str) -> str:
+    return _TAG.sub(" ", _NETWORK.sub(" ", text))
+
+
+def _allowed(text: str, loras: Collection[str]) -> list[str]:
+    found = [(kind.lower(), rest.strip()) for kind, rest in _NETWORK.findall(text)]
+    every = ALL_LORAS in loras
+    return [f"<lora:{rest}>" for kind, rest in found if kind == "lora" and (every or rest.split(":")[0] in loras)]
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A request for one server: what it asks for, the checkpoint, the ``task`` id, and the seed of the first image.
+
+    ``restore``: the server loads its owner's model again afterwards. ``kind`` is the program that the server runs.
+    """
+
+    request: ImageRequest
+    checkpoint: Checkpoint
+    task: str
+    seed: int
+    steps: int
+    loras: Collection[str] = ()
+    restore: bool = False
+    kind: Kind | None = None
+
+    @property
+    def path(self) -> str:
+        made_from = self.request.operation.has_source
+        return "/sdapi/v1/img2img" if made_from else "/sdapi/v1/txt2img"
+
+    def body(self, pictures: Pictures | None = None) -> dict[str, Json]:
+        """The JSON of the request, with the pictures. Reads files. Raises OSError."""
+        request = self.request
+        prompt, negative = prompts(request, () if self.kind is Kind.SD_CPP else self.loras)
+        body: dict[str, Json] = {
+            "prompt": prompt,
+            "negative_prompt": negative,
+            "seed": self.seed,
+            "steps": request.steps or self.steps,
+            "width": request.size.width // 8 * 8,
+            "height": request.size.height // 8 * 8,
+            # One after another, because together they need more memory. One program does that with a batch.
+            "batch_size": request.images if self.kind is Kind.SD_CPP else 1,
+            "n_iter": 1 if self.kind is Kind.SD_CPP else request.images,
+            "send_images": True,
+            "save_images": False,
+            "override_settings": {"sd_model_checkpoint": self.checkpoint.title},
+            "override_settings_restore_afterwards": self.restore,
+            "force_task_id": self.task,
+        }
+        body |= self._guidance(prompt)
+        if request.sampler is not None:
+            body["sampler_name"] = request.sampler
+        if pictures is not None:
+            body |= _pictures(request, pictures)
+        return body
+
+    def _guidance(self, prompt: str) -> dict[str, Json]:
+        """The guidance of Flux is another one than that of the older models, in a place of its own."""
+        told = self.request.guidance
+        if not is_flux(self.checkpoint) or self.kind is Kind.SD_NEXT:
+            return {} if told is None else {"cfg_scale": told}
+        distilled = _DISTILLED_GUIDANCE.default if told is None else told
+        if self.kind is not Kind.SD_CPP:
+            return {"cfg_scale": 1, "distilled_cfg_scale": distilled}
+        more = json.dumps({"sample_params": {"guidance": {"distilled_guidance": distilled}}})
+        return {"cfg_scale": 1, "prompt": f"{prompt}<sd_cpp_extra_args>{more}</sd_cpp_extra_args>"}
+
+
+def _pictures(request: ImageRequest, pictures: Pictures) -> dict[str, Json]:
+    percent = request.strength
+    fields: dict[str, Json] = {"init_images": [_base64(pictures.source)], "include_init_images": False}
+    if pictures.mask is None:
+        fields["denoising_strength"] = (75 if percent is None else percent) / 100
+        return fields
+    return fields | {
+        "denoising_strength": (_REPAINTED if percent is None else percent) / 100,
+        "mask": _base64(pictures.mask),
+        "mask_blur": 4,
+        "inpainting_fill": 1,
+        "inpaint_full_res": False,
+        "inpainting_mask_invert": 0,
+    }
+
+
+def _base64(picture: PictureFile) -> str:
+    return b64encode(picture.path.read_bytes()).decode("ascii")

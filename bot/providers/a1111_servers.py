@@ -1,0 +1,167 @@
+"""One A1111-compatible server: what kind it is, what it has, what it is doing, and whether it is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import StrEnum
+
+from bot.providers.a1111_answers import (
+    Checkpoint,
+    Progress,
+    loaded_model,
+    read_global_progress,
+    read_models,
+    read_progress,
+    read_samplers,
+)
+from bot.providers.answers import Answer, Unreadable
+from bot.providers.base import Json, Waiting
+from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.providers.http import Service
+
+MOST_IMAGES = 4
+"""How many images one request asks for at most."""
+RESTED_FOR = 30.0
+"""Seconds for which a server that was away is asked only if no other one can do it."""
+_NOBODYS_TASK = "easel-nobody"
+_PROGRESS = "/internal/progress"
+_GLOBAL_PROGRESS = "/sdapi/v1/progress?skip_current_image=true"
+
+
+class Kind(StrEnum):
+    """The program that a server runs. The value is its own name for itself."""
+
+    A1111 = "AUTOMATIC1111"
+    FORGE = "Forge"
+    SD_NEXT = "SD.Next"
+    SD_CPP = "stable-diffusion.cpp"
+    KOBOLD = "KoboldCpp"
+
+
+# A path that only this kind has.
+_TELLING: Sequence[tuple[str, Kind]] = (
+    ("/sdapi/v1/sd-modules", Kind.FORGE),
+    ("/sdcpp/v1/capabilities", Kind.SD_CPP),
+    ("/api/extra/version", Kind.KOBOLD),
+    ("/sdapi/v1/version", Kind.SD_NEXT),
+)
+
+
+class Server:
+    """A server. ``slots`` is how many jobs it gets at the same time; the others wait for their turn."""
+
+    def __init__(self, service: Service, slots: int = 1) -> None:
+        self.service = service
+        self.kind: Kind | None = None
+        self.checkpoints: dict[str, Checkpoint] = {}
+        """Its models by their names in engine ids."""
+        self.samplers: tuple[str, ...] = ()
+        self.loaded: str | None = None
+        """The name of the model in its memory, as far as it is known."""
+        self.tells_tasks = False
+        """Whether it reports the status of a single task."""
+        self.running = 0
+        """The jobs that it has or that wait for it."""
+        self.slots = asyncio.Semaphore(slots)
+        self._tells_progress = False
+        self._away_until = 0.0
+
+    @property
+    def most_images(self) -> int:
+        """How many images it makes for one request."""
+        return 1 if self.kind is Kind.KOBOLD else MOST_IMAGES
+
+    @property
+    def resting(self) -> bool:
+        return asyncio.get_running_loop().time() < self._away_until
+
+    def rest(self) -> None:
+        """Record that it was away."""
+        self._away_until = asyncio.get_running_loop().time() + RESTED_FOR
+
+    async def learn(self) -> None:
+        """Ask what it has and what it is. Raises ProviderError, and keeps what is known then."""
+        models = read_models(await self._json("/sdapi/v1/sd-models"))
+        if models is None:
+            raise Unreachable(Reason.ODD_ANSWER)
+        samplers = read_samplers(await self._if_any("/sdapi/v1/samplers"))
+        loaded = loaded_model(await self._if_any("/sdapi/v1/options"))
+        kind = await self._kind()
+        tells_tasks = await self._status(_NOBODYS_TASK) is not None
+        if not tells_tasks:
+            self._tells_progress = isinstance(await self._if_any(_GLOBAL_PROGRESS), dict)
+        self.checkpoints = {each.model: each for each in models}
+        self.samplers, self.kind, self.tells_tasks = samplers, kind, tells_tasks
+        if loaded is not None:
+            self.loaded = next((each.model for each in models if each.is_called(loaded, None)), None)
+        self._away_until = 0.0
+
+    async def _kind(self) -> Kind:
+        for path, kind in _TELLING:
+            if await self._if_any(path) is not None:
+                return kind
+        return Kind.A1111
+
+    async def progress(self, task: str) -> tuple[Waiting, bool]:
+        """The progress of a task, and whether it is certainly the running one. Raises ProviderError."""
+        if self.tells_tasks:
+            status = await self._status(task)
+            return (Waiting(), False) if status is None else (status.waiting, bool(status.active))
+        # The only progress is that of whoever is running. It may be somebody else's, unless we have sent one job.
+        if self._tells_progress and self.running == 1:
+            return read_global_progress(await self._if_any(_GLOBAL_PROGRESS)).waiting, False
+        return Waiting(), False
+
+    async def works_on(self, task: str) -> bool:
+        """Return whether this task is running or queued. Raises ProviderError."""
+        status = await self._status(task)
+        return status is not None and status.at_work
+
+    async def interrupt(self) -> None:
+        """Stop what is running, whoever sent it. Raises ProviderError."""
+        answer = await self.service.call("POST", "/sdapi/v1/interrupt", paid=False, json={})
+        if not answer.ok:
+            raise self.problem(answer)
+
+    async def check(self) -> ProviderError | None:
+        """Return why it cannot be used, or None."""
+        try:
+            await self._json("/sdapi/v1/samplers")
+        except ProviderError as error:
+            return error
+        return None
+
+    async def _status(self, task: str) -> Progress | None:
+        """The status of a task. None if this server has no such thing, which may change with a restart."""
+        asked: Json = {"id_task": task, "id_live_preview": -1, "live_preview": False}
+        answer = await self.service.call("POST", _PROGRESS, paid=False, json=asked)
+        if answer.status >= 500:
+            raise self.problem(answer)
+        return read_progress(await _value(answer)) if answer.ok else None
+
+    async def _json(self, path: str) -> Json:
+        answer = await self.service.call("GET", path, paid=False)
+        if not answer.ok:
+            raise self.problem(answer)
+        return await _value(answer)
+
+    async def _if_any(self, path: str) -> Json:
+        """The JSON at this path, or None if there is none. Raises Unreachable."""
+        answer = await self.service.call("GET", path, paid=False)
+        return await _value(answer) if answer.ok else None
+
+    def problem(self, answer: Answer) -> ProviderError:
+        """Make the error for a refused free call."""
+        error = self.service.judge.by_status(answer, paid=False)
+        if isinstance(error, Refused) and error.reason is Reason.WRONG_KEY:
+            return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting="A1111_PASSWORD")
+        return error
+
+
+async def _value(answer: Answer) -> Json:
+    """The value in a response, or None if it is not JSON."""
+    try:
+        return await answer.json()
+    except Unreadable:
+        return None

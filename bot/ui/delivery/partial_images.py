@@ -1,0 +1,95 @@
+"""The images that the card of an unfinished job shows: those that are ready, and a preview of the one in the making."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import discord
+
+from bot.jobs.view import JobView
+from bot.ui.cards.job import ShownImage
+from bot.ui.delivery.attachments import REQUEST_LIMIT, Attachment, Upload, pack
+from storage.images import ImageFiles
+
+PREVIEW_AT_MOST = 1 << 20
+"""The size limit of a preview in bytes. A larger one is not shown."""
+_STARTS = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF"}
+
+
+@dataclass(frozen=True, slots=True)
+class LivePreview:
+    """An unfinished image as it is attached to a card."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    def file(self) -> discord.File:
+        """A new ``discord.File``, which can be sent once."""
+        return discord.File(io.BytesIO(self.data), filename=self.name)
+
+
+@dataclass(slots=True)
+class PartialImages:
+    """The images that a waiting card shows already. Each edit must retain the ids of their attachments.
+
+    After one refused edit, every edit uploads all images again. After a second one, the card shows only text until the
+    result is delivered.
+    """
+
+    _shown: dict[int, tuple[ShownImage, int]] = field(default_factory=dict)
+    _upload_all: bool = False
+    _text_only: bool = False
+    _no_preview: bool = False
+
+    @property
+    def retained(self) -> Collection[int]:
+        """The ids of the message's attachments that must remain."""
+        return [attachment for _, attachment in self._shown.values()]
+
+    async def new(self, view: JobView, files: ImageFiles, *, with_text: bool) -> tuple[Upload, ...]:
+        """The images that are ready and not in the card yet. Empty for a job with a single request."""
+        new = [image for image in view.images if image.id not in self._shown]
+        if self._text_only or not new or len(view.submissions) == 1:
+            return ()
+        # At the end one message contains all images, so each is limited to its share.
+        share = REQUEST_LIMIT // sum(request.images for request in view.requests)
+        packed = await pack(
+            view,
+            files,
+            file_limit=min(view.job.file_limit, share),
+            with_text=with_text,
+            without=self._shown.keys(),
+        )
+        return packed.ready
+
+    def shown(self, view: JobView, uploads: Iterable[Upload]) -> list[ShownImage]:
+        """The card's images including these uploads, in the job's order."""
+        order = {image.id: place for place, image in enumerate(view.images)}
+        every: list[ShownImage] = [shown for shown, _ in self._shown.values()]
+        return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
+
+    def preview(self, data: bytes | None) -> LivePreview | None:
+        """The unfinished image to show, if this is one. After a refused edit, none is shown any more."""
+        if self._no_preview or data is None or len(data) > PREVIEW_AT_MOST:
+            return None
+        kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
+        return None if kind is None else LivePreview(f"preview.{kind}", data)
+
+    def add(self, attachments: Mapping[str, int], uploads: Iterable[Attachment]) -> None:
+        """Record a successful edit. ``attachments`` are the ids of the message's attachments by their names."""
+        for upload in uploads:
+            if isinstance(upload, Upload) and upload.name in attachments and not self._upload_all:
+                # Do not keep the bytes in memory.
+                shown = ShownImage(upload.image, upload.name, upload.reencoded)
+                self._shown[upload.image.id] = (shown, attachments[upload.name])
+
+    def refused(self, *, preview: bool) -> None:
+        """Record a refused edit. The images may be the reason, or the ``preview`` if it had one."""
+        if preview:
+            self._no_preview = True
+            return
+        self._text_only = self._upload_all or not self._shown
+        self._upload_all = True
+        self._shown.clear()

@@ -1,0 +1,166 @@
+"""Several A1111-compatible servers: which one gets a job, and what happens when one is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from bot.providers.a1111 import A1111
+from bot.providers.base import Takes, WrongSetting
+from bot.providers.errors import Busy, Reason, Unreachable
+from fakes.services import Fault, StandIn, flat
+from fakes.services.a1111 import CHECKPOINTS, Kind
+from fakes.services.faults import Reset, Status
+from tests.providers.a1111_workbench import DREAM, TASK, TXT2IMG, XL, a1111_at, fails, made, make_a1111, on_its_way
+from tests.providers.workbench import asked, reader, refusal
+
+
+@pytest.fixture
+async def second() -> AsyncIterator[StandIn]:
+    async with StandIn(seconds=(0, 0), painter=flat, seed=2) as server:
+        yield server
+
+
+@pytest.fixture
+async def slow_second() -> AsyncIterator[StandIn]:
+    async with StandIn(seconds=None, painter=flat, seed=2) as server:
+        yield server
+
+
+def counts(*stand_ins: StandIn) -> list[int]:
+    return [len(each.calls_to(TXT2IMG)) for each in stand_ins]
+
+
+async def test_the_server_with_the_model_loaded_comes_first(stand_in: StandIn, second: StandIn) -> None:
+    second.a1111.loaded = CHECKPOINTS[1]
+    async with a1111_at(stand_in, second) as provider:
+        for _ in range(2):
+            await made(provider, asked(XL))
+            await made(provider, asked(DREAM))
+    assert counts(stand_in, second) == [2, 2]
+    assert not stand_in.a1111.loads
+    assert not second.a1111.loads
+
+
+async def test_an_idle_server_comes_before_one_with_the_model(slow_stand_in: StandIn, slow_second: StandIn) -> None:
+    slow_second.a1111.loaded = CHECKPOINTS[1]
+    async with a1111_at(slow_stand_in, slow_second) as provider:
+        assert provider.jobs == 2
+        async with on_its_way(provider, slow_stand_in), on_its_way(provider, slow_second):
+            assert counts(slow_stand_in, slow_second) == [1, 1]
+
+
+async def test_a_server_gets_no_more_jobs_than_it_should(slow_stand_in: StandIn, slow_second: StandIn) -> None:
+    first, other = slow_stand_in, slow_second
+    other.a1111.checkpoints = CHECKPOINTS[:1]
+    async with a1111_at(first, other) as provider, on_its_way(provider, first, asked(XL)) as (_, submit):
+        handle = await provider.prepare(asked(XL))
+        waiting = asyncio.create_task(provider.submit(handle, asked(XL)))
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert counts(first, other) == [1, 0]
+        first.finish_all()
+        assert (await submit).images
+        await first.called(TXT2IMG, 2)
+        while not first.finish_all():
+            await asyncio.sleep(0)
+        assert (await waiting).images
+
+
+async def test_only_servers_with_the_model_get_the_job(stand_in: StandIn, second: StandIn) -> None:
+    stand_in.a1111.checkpoints = CHECKPOINTS[:1]
+    second.a1111.samplers = ("Euler", "Euler a", "LCM")
+    async with a1111_at(stand_in, second) as provider:
+        samplers = {engine.id: engine.samplers for engine in provider.engines}
+        assert samplers[DREAM] == ("Euler a", "Euler")
+        assert samplers[XL] == second.a1111.samplers
+        await made(provider, asked(XL))
+    assert counts(stand_in, second) == [0, 1]
+
+
+async def test_programs_of_several_kinds_have_a_common_name(stand_in: StandIn, second: StandIn) -> None:
+    second.a1111.kind = Kind.SD_NEXT
+    async with a1111_at(stand_in, second) as provider:
+        assert provider.label == "Stable Diffusion"
+        assert provider.finds_lost_submits
+
+
+async def test_the_work_of_a_server_that_is_away_goes_to_another_one(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        await stand_in.stop()
+        assert (await made(provider)).images
+        assert (await made(provider)).images
+        assert counts(stand_in, second) == [0, 2]
+        await second.stop()
+        assert isinstance(await fails(provider), Unreachable)
+        pass_time(60)
+        assert isinstance(await fails(provider), Unreachable)
+
+
+async def test_a_server_is_tried_again_after_its_rest(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Status(429)))
+        for _ in range(3):
+            assert (await made(provider)).images
+        assert counts(stand_in, second) == [1, 3]
+        pass_time(31)
+        assert (await made(provider)).images
+        assert counts(stand_in, second) == [2, 3]
+
+
+async def test_a_job_that_all_servers_refuse_for_now_is_sent_later(stand_in: StandIn, second: StandIn) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        for each in (stand_in, second):
+            each.misbehave(Fault(TXT2IMG, Status(429)))
+        assert isinstance(await fails(provider), Busy)
+
+
+async def test_a_job_whose_response_was_lost_goes_to_no_other_server(stand_in: StandIn, second: StandIn) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Reset(after_doing=True)))
+        assert (await fails(provider)).reason is Reason.NO_ANSWER
+    assert counts(stand_in, second) == [1, 0]
+
+
+async def test_servers_that_are_away_when_the_bot_starts(stand_in: StandIn, second: StandIn) -> None:
+    await second.stop()
+    async with a1111_at(stand_in, second) as provider:
+        assert len(provider.engines) == 3
+        assert await provider.check() is None
+        assert (await made(provider)).images
+        await stand_in.stop()
+        assert isinstance(await provider.check(), Unreachable)
+        assert isinstance(await refusal(provider.learn()), Unreachable)
+        assert len(provider.engines) == 3
+
+
+async def test_the_search_asks_every_server(slow_stand_in: StandIn, slow_second: StandIn) -> None:
+    async with a1111_at(slow_stand_in, slow_second) as provider:
+        async with on_its_way(provider, slow_stand_in), on_its_way(provider, slow_second) as (handle, _):
+            assert (await refusal(provider.find(handle))).reason is Reason.BUSY
+        nobodys = await provider.prepare(asked(DREAM))
+        assert await provider.find(nobodys) is None
+        # The loss is only time, so one server that is away does not keep the others from making it.
+        slow_stand_in.misbehave(Fault(TASK, Reset()))
+        assert await provider.find(nobodys) is None
+
+
+@pytest.mark.parametrize("value", ["ftp://x", "http://", "x.example", "http://u:p@x.example", "http://x/?a=b"])
+def test_an_invalid_address_is_named_without_its_value(value: str) -> None:
+    with pytest.raises(WrongSetting) as caught:
+        A1111.configure(reader(A1111_URLS=f"http://127.0.0.1:7860, {value}"))
+    assert (caught.value.name, caught.value.takes) == ("A1111_URLS", Takes.ADDRESSES)
+    assert value not in str(caught.value)
+
+
+async def test_a_path_may_precede_the_api(stand_in: StandIn) -> None:
+    provider = make_a1111(f"{stand_in.url}/a1111/")
+    await provider.learn()
+    assert provider.engines
+    await provider.close()
