@@ -31,9 +31,11 @@ def make_a1111(*stand_ins: StandIn | str, **options: Any) -> A1111:
 async def a1111_at(*stand_ins: StandIn | str, **options: Any) -> AsyncIterator[A1111]:
     """The adapter, which has learnt what these servers have."""
     provider = make_a1111(*stand_ins, **options)
-    await provider.learn()
-    yield provider
-    await provider.close()
+    try:
+        await provider.learn()
+        yield provider
+    finally:
+        await provider.close()
 
 
 async def made(provider: A1111, request: ImageRequest | None = None, pictures: Pictures | None = None) -> Finished:
@@ -64,9 +66,11 @@ async def on_its_way(
     submit = asyncio.create_task(provider.submit(handle, request))
     await stand_in.called(TXT2IMG, known + 1)
     await settled(stand_in, str(handle["task"]))
-    yield handle, submit
-    submit.cancel()
-    await asyncio.gather(submit, return_exceptions=True)
+    try:
+        yield handle, submit
+    finally:
+        submit.cancel()
+        await asyncio.gather(submit, return_exceptions=True)
 
 
 async def settled(stand_in: StandIn, task: str) -> None:

@@ -125,6 +125,7 @@ async def test_the_marked_part_is_repainted(stand_in: StandIn, tmp_path: Path) -
     assert isinstance(call.body, dict)
     assert (call.body["inpainting_mask_invert"], call.body["inpainting_fill"]) == (0, 1)
     assert (call.body["width"], call.body["height"]) == (512, 384)
+    assert call.body["denoising_strength"] == 0.8
     assert stand_in.renderings.by_guid.popitem()[1].operation == "inpaint"
 
 

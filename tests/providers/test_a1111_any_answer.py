@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bot.providers.a1111 import A1111
 from bot.providers.a1111_answers import read_models
 from bot.providers.answers import Answer
-from bot.providers.base import Finished, Waiting
+from bot.providers.base import Finished, Handle, Waiting
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason
 from bot.providers.http import Service
 from tests.providers.a1111_workbench import DREAM
@@ -21,7 +21,7 @@ from tests.providers.workbench import asked
 
 pytestmark = pytest.mark.slow
 
-HANDLE = {"task": "easel-1", "seed": 1}
+HANDLE: Handle = {"task": "easel-1", "seed": 1}
 MODEL = {"title": "dreamshaper_8.safetensors [879db523c3]", "model_name": "dreamshaper_8"}
 PIXELS = "iVBORw0KGgo="
 

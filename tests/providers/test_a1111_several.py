@@ -44,6 +44,15 @@ async def test_the_server_with_the_model_loaded_comes_first(stand_in: StandIn, s
     assert not second.a1111.loads
 
 
+async def test_a_server_keeps_the_model_of_its_last_job(stand_in: StandIn, second: StandIn) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        await made(provider, asked(XL))
+        await made(provider, asked(DREAM))
+        await made(provider, asked(XL))
+    assert counts(stand_in, second) == [2, 1]
+    assert (stand_in.a1111.loads, second.a1111.loads) == (["juggernautXL_v9"], [])
+
+
 async def test_an_idle_server_comes_before_one_with_the_model(slow_stand_in: StandIn, slow_second: StandIn) -> None:
     slow_second.a1111.loaded = CHECKPOINTS[1]
     async with a1111_at(slow_stand_in, slow_second) as provider:
