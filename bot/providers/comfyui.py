@@ -7,6 +7,7 @@ built-in graph, and one for each of the operator's own workflows.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import uuid
 from collections import OrderedDict
@@ -81,6 +82,9 @@ _LARGEST_HISTORY = 16 << 20
 _UPLOAD_SECONDS = 120.0
 _REMEMBERED = 1_000
 _MOST_ENGINES = 200
+_MOST_ENTRIES = 4
+# An id becomes a part of a path.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(slots=True)
@@ -239,7 +243,7 @@ class Comfyui(Provider):
             self.outdated = self.outdated or refusal.outdated
             raise refusal.error(judge, detail=answer.detail, checkpoint=checkpoint)
         answered = value.get("prompt_id") if isinstance(value, dict) else None
-        if not isinstance(answered, str) or not 0 < len(answered) <= 100:
+        if not isinstance(answered, str) or not _ID.fullmatch(answered):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if answered != prompt_id:
             # An older server makes its own ids, so what it did with a lost request cannot be found out.
@@ -336,7 +340,8 @@ class Comfyui(Provider):
         Older servers stop whatever is running, so this asks first. No response shows whether it worked; poll does.
         """
         prompt_id = _id_of(handle)
-        await self._post("/queue", {"delete": [prompt_id]})
+        # Each mention removes one entry, and a prompt that was sent again after a lost response may be there twice.
+        await self._post("/queue", {"delete": [prompt_id] * _MOST_ENTRIES})
         followed = self._follow(prompt_id)
         # A prompt that was waiting leaves no trace.
         followed.cancelled, followed.queue_at = True, None
@@ -418,8 +423,7 @@ class Comfyui(Provider):
 def _id_of(handle: Handle) -> str:
     """The id of a prompt. Raises Refused if the stored handle is unreadable."""
     prompt_id = handle.get("id")
-    # It becomes a part of a path.
-    if not isinstance(prompt_id, str) or not prompt_id.replace("-", "").isalnum() or not prompt_id.isascii():
+    if not isinstance(prompt_id, str) or not _ID.fullmatch(prompt_id):
         raise Refused(Reason.BAD_HANDLE)
     return prompt_id
 

@@ -138,7 +138,7 @@ def view_path(image: object) -> str | None:
     """The path from which an image of the history can be fetched, or None if it is not one."""
     found = _mapping(image)
     filename, subfolder, kind = found.get("filename"), found.get("subfolder", ""), found.get("type", "output")
-    if not (isinstance(filename, str) and isinstance(subfolder, str) and kind in {"output", "temp", "input"}):
+    if not (isinstance(filename, str) and isinstance(subfolder, str)) or kind not in ("output", "temp", "input"):
         return None
     if not 0 < len(filename) <= LONGEST_NAME or len(subfolder) > LONGEST_NAME:
         return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,8 +88,7 @@ class Events:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
 
     async def told(self) -> None:
         """Wait for the next message or connection."""
@@ -162,10 +160,10 @@ class Events:
         if seen is None or not isinstance(prompt_id, str):
             return
         kind = value.get("type")
-        if kind in {"execution_start", "executing", "progress", "progress_state"}:
+        if kind in ("execution_start", "executing", "progress", "progress_state"):
             self._running = prompt_id
             seen.started = True
-        elif kind in {"execution_success", "execution_error", "execution_interrupted"}:
+        elif kind in ("execution_success", "execution_error", "execution_interrupted"):
             self._running = ""
         if kind == "progress":
             self._progress(seen, data.get("value"), data.get("max"))

@@ -290,6 +290,17 @@ async def test_the_running_prompt_is_interrupted(slow: Comfyui, slow_stand_in: S
     assert isinstance(await slow.poll(second), Finished)
 
 
+async def test_a_prompt_that_is_queued_twice_is_cancelled_twice(slow: Comfyui, slow_stand_in: StandIn) -> None:
+    first = await queued(slow)
+    await slow_stand_in.comfyui.started(first["id"])
+    handle = await slow.prepare(wanted())
+    for _ in range(2):
+        await slow.submit(handle, wanted())
+    await slow.cancel(handle)
+    assert not slow_stand_in.comfyui.pending
+    assert await slow.poll(handle) == Failed(Reason.CANCELLED)
+
+
 async def test_too_late_to_cancel(provider: Comfyui, stand_in: StandIn) -> None:
     handle = await queued(provider)
     await stand_in.comfyui.ended(handle["id"])

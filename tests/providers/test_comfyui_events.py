@@ -85,7 +85,9 @@ async def test_progress_never_goes_back(slow: Comfyui, slow_stand_in: StandIn) -
 async def test_odd_messages_do_no_harm(slow: Comfyui, slow_stand_in: StandIn) -> None:
     handle = await queued(slow)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
-    for text in ("", "{", "[]", "7", '{"data": 7}', json.dumps({"type": 7, "data": {"prompt_id": handle["id"]}})):
+    kinds: tuple[Json, ...] = (7, [], {})
+    odd_types = (json.dumps({"type": kind, "data": {"prompt_id": handle["id"]}}) for kind in kinds)
+    for text in ("", "{", "[]", "7", '{"data": 7}', "{}", *odd_types):
         await push.say(client, text)
     for frame in (b"", b"\0" * 7, b"\0\0\0\4\xff\xff\xff\xff", b"\0\0\0\4\0\0\0\1{", b"\0\0\0\1\0\0\0\1<html>"):
         await push.sockets[client].send_bytes(frame)
