@@ -368,7 +368,7 @@ class Comfyui(Provider):
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
         if not answer.ok:
             raise self._service.judge.by_status(answer, paid=False)
-        return await keep(self._service, answer.body, path, largest=self._largest)
+        return await keep(self._service, answer.body, path, largest=self._largest, tells=True)
 
     async def check(self) -> ProviderError | None:
         """Check that a ComfyUI server answers."""
