@@ -79,7 +79,7 @@ async def playground(settings: Settings, arguments: argparse.Namespace) -> int:
     if not settings.reader.text("LOG_LEVEL"):
         # The page's address stays the last line in the terminal while nothing goes wrong.
         logs.set_up("warning", settings.log_format, settings.reader.secrets)
-    return await serve(settings, _stop_on_signals())
+    return await serve(settings, _stop_on_signals(), own_servers=arguments.engines == "all")
 
 
 async def demo(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -275,6 +275,14 @@ def _parser() -> argparse.ArgumentParser:
         if name == "run":
             subparser.add_argument(
                 "--or-playground", action="store_true", help="serve the playground if DISCORD_TOKEN is not set"
+            )
+            subparser.set_defaults(engines="paid")
+        if name == "playground":
+            subparser.add_argument(
+                "--engines",
+                choices=("paid", "all"),
+                default="paid",
+                help="all: also a server of one's own of each kind, which costs nothing",
             )
         if name == "backup":
             subparser.add_argument(

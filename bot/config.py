@@ -29,6 +29,7 @@ T = TypeVar("T")
 INVALID = message("settings.invalid", "{name} isn't valid: it must be {wanted}.")
 PLAIN_TEXT = message("settings.plain_text", "one line of plain text")
 TOKEN = message("settings.token", "a token or key alone, without spaces or a word such as Bot or Bearer before it")
+HEADER = message("settings.header", "a header as Name: value, in letters of English")
 PATH = message("settings.path", "a path; ~ and ${{NAME}} in it stand for a home folder and for a variable that is set")
 ADDRESS = message(
     "settings.address", "an address such as https://example.com, without a user name, a question mark or a number sign"
@@ -65,6 +66,7 @@ _NO_GUILDS: tuple[frozenset[int], bool] = frozenset(), False
 _SQLITE = "sqlite+aiosqlite:///"
 _QUOTES = "\"'`“”„‘’"
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -98,6 +100,18 @@ class Reader:
         if not (value.isascii() and value.isprintable()) or " " in value:
             raise _invalid(name, TOKEN)
         return value
+
+    def header(self, name: str) -> tuple[str, str] | None:
+        """A secret HTTP header as ``Name: value``, or None. Raises SettingsError for anything else."""
+        raw = self._raw(name)
+        if not raw:
+            return None
+        called, colon, value = raw.partition(":")
+        value = value.strip()
+        self.secrets.update({raw, value} if value else {raw})
+        if not (colon and value and _HEADER_NAME.fullmatch(called) and raw.isascii() and raw.isprintable()):
+            raise _invalid(name, HEADER)
+        return called, value
 
     def path(self, name: str, default: str) -> Path:
         """A file or folder; ``~`` and ``${NAME}`` are expanded as in a shell. Raises SettingsError if they cannot."""

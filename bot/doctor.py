@@ -20,6 +20,7 @@ from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
+from bot.workflow_findings import workflow_findings
 from storage import reports
 from storage.database import Database, StorageError, database_path
 from storage.files import open_to_others
@@ -299,13 +300,26 @@ async def services(
         yield Finding("image services", NO_PROVIDER(), Level.TO_DO)
     else:
         for provider in providers.values():
-            error = await provider.check()
+            error = await provider.check() or await _learnt(provider)
             if error is not None:
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
+        if folder := settings.reader.text("COMFYUI_WORKFLOWS"):
+            for finding in await apart(workflow_findings, folder):
+                yield finding
         if providers and not invalid:
             yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+async def _learnt(provider: Provider) -> ProviderError | None:
+    """Ask the service for its engines, if it lists them. Returns the problem, or None."""
+    if provider.learns:
+        try:
+            await provider.learn()
+        except ProviderError as error:
+            return error
+    return None
 
 
 def _advice(provider: Provider, error: ProviderError) -> Text:

@@ -68,9 +68,12 @@ class Finding:
 def spending_problem(settings: Settings, providers: Mapping[str, Provider]) -> Text | None:
     """What to do if image services charge and none of the three limits is set; None otherwise."""
     limits = (settings.user_daily_credits, settings.server_monthly_credits, settings.bot_daily_credits)
-    if settings.demo_provider or not providers or any(limit is not None for limit in limits):
+    charging = [provider for provider in providers.values() if provider.charges]
+    if settings.demo_provider or not charging or any(limit is not None for limit in limits):
         return None
-    engines = {engine.id: (engine, provider) for provider in providers.values() for engine in provider.engines}
+    engines = {engine.id: (engine, provider) for provider in charging for engine in provider.engines}
+    if not engines:
+        return NO_LIMIT()
     engine, provider = engines.get(settings.default_engine or "") or next(iter(engines.values()))
     if engine.price is None:
         return NO_LIMIT()

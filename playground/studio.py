@@ -101,12 +101,17 @@ class Studio:
 
 @asynccontextmanager
 async def open_studio(
-    settings: Settings, services: StandIn, *, clock: Clock | None = None, folder: Path | None = None
+    settings: Settings,
+    services: StandIn,
+    *,
+    clock: Clock | None = None,
+    folder: Path | None = None,
+    own_servers: bool = False,
 ) -> AsyncIterator[Studio]:
     """Start everything, on loopback. Keys and data of the real bot are not used; of ``settings``, only the limits are.
 
     With ``folder``, data, messages and unfinished renderings are kept there and used again. Without it, they are
-    deleted at the end.
+    deleted at the end. With ``own_servers``, there are also servers of one's own, which cost nothing.
     Raises StorageError if the folder cannot be used.
     """
     _import_simcord()
@@ -121,7 +126,7 @@ async def open_studio(
         stack.push_async_callback(services.stop)
         if saved is not None and (memory := await asyncio.to_thread(saved.services_memory)) is not None:
             saved.recall_services(services, memory)
-        studio = Studio(_own(settings, folder, services.url), services, clock)
+        studio = Studio(_own(settings, folder, services.url, own_servers=own_servers), services, clock)
         await stack.enter_async_context(studio._open(saved))  # noqa: SLF001  a part of this function
         if saved is not None:
             await stack.enter_async_context(_saving(studio, saved))
@@ -172,7 +177,7 @@ def _import_simcord() -> None:
         state.setLevel(before)
 
 
-def _own(settings: Settings, folder: Path, url: str) -> Settings:
+def _own(settings: Settings, folder: Path, url: str, *, own_servers: bool) -> Settings:
     """Settings that point at the stand-in and the folder."""
     environ = {
         "DATA_DIR": str(folder),
@@ -180,6 +185,7 @@ def _own(settings: Settings, folder: Path, url: str) -> Settings:
         "AI_CLIENT_URL": f"{url}/api/v1",
         "AITHRIVING_KEY": "playground",
         "AITHRIVING_URL": url,
+        **({"A1111_URL": f"{url}/a1111", "COMFYUI_URL": f"{url}/comfyui"} if own_servers else {}),
     }
     return replace(
         config.load(environ, env_file=None),

@@ -53,6 +53,10 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.wrong_margins",
         "Extend the picture on at least one side, by up to {most} pixels each. Nothing was sent or charged.",
     ),
+    Reason.WRONG_WORKFLOW: message(
+        "provider.wrong_workflow",
+        "{label} can't run this engine's workflow because of the node {node}. The bot's operator has to fix it.",
+    ),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),

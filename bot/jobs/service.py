@@ -13,6 +13,7 @@ import structlog
 from bot.clock import Clock
 from bot.domain.edits import NAMES, NOT_OFFERED, about_existing, varied_size
 from bot.domain.engine_choice import suited
+from bot.domain.engines import NO_ENGINES
 from bot.domain.form_data import Draft, draft_of, draft_of_prompt
 from bot.domain.money import Price, converted
 from bot.domain.options import SEED_AT_MOST, Defaults, ImagineOptions
@@ -146,7 +147,8 @@ class JobService:
         command, operation = read_command(options), options.operation
         engines = self.engines_doing(operation)
         if not engines:
-            problem = NOT_OFFERED(operation=NAMES[operation])
+            any_engine = self.engines_doing(Operation.TEXT_TO_IMAGE)
+            problem = NOT_OFFERED(operation=NAMES[operation]) if any_engine else NO_ENGINES()
             raise CommandRefused(problem, plan=None, options=options, completed=options, complete=complete)
         default_engine = self.default_for(operation)
         if not complete:

@@ -319,7 +319,7 @@ class A1111(Provider):
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.data is None:
             raise Refused(Reason.IMAGE_MISSING)
-        return await keep(self._servers[0].service, image.data, path, largest=self._largest)
+        return await keep(self._servers[0].service, image.data, path, largest=self._largest, tells=True)
 
     async def check(self) -> ProviderError | None:
         """Return the first server's problem if no server can be used."""

@@ -39,6 +39,8 @@ class Reason(StrEnum):
     WRONG_MARGINS = "wrong_margins"
     """The picture is extended on no side, or by more than ``most`` pixels."""
     # Problems that only the bot's operator can fix.
+    WRONG_WORKFLOW = "wrong_workflow"
+    """The service cannot run the operator's workflow, because of the node ``node``."""
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
     NOT_FOUND = "not_found"

@@ -20,6 +20,7 @@ from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import NotAnImage, inspect_file
 from bot.providers.operations import Size
+from bot.providers.png_text import without_text
 
 MEBIBYTE = 1 << 20
 LARGEST_IMAGE = 32 * MEBIBYTE
@@ -48,13 +49,18 @@ def largest_image(settings: SettingsReader) -> int:
     return int(settings.number("IMAGE_MAX_MIB", 32, low=1, high=1024) * MEBIBYTE)
 
 
-async def keep(service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE) -> FetchedImage:
-    """Write an image from a response into the file. Raises Refused if it is not a supported image."""
+async def keep(
+    service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE, tells: bool = False
+) -> FetchedImage:
+    """Write an image from a response into the file. Raises Refused if it is not a supported image.
+
+    ``tells``: the service writes prompts and its own settings into a PNG, which are left out.
+    """
     if len(data) > largest:
         detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
         raise Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values={"mib": largest // MEBIBYTE})
     try:
-        return await service.in_thread(_finish, path, "wb", data)
+        return await service.in_thread(_finish_without_text if tells else _finish_whole, path, data)
     except NotAnImage as error:
         await service.in_thread(_remove, path)
         raise Refused(error.reason, detail=f"{error}, {len(data)} bytes", values=error.values) from None
@@ -178,6 +184,14 @@ def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
     _write(path, mode, data)
     with path.open("rb") as file:
         return inspect_file(file)
+
+
+def _finish_whole(path: Path, data: bytes) -> FetchedImage:
+    return _finish(path, "wb", data)
+
+
+def _finish_without_text(path: Path, data: bytes) -> FetchedImage:
+    return _finish(path, "wb", without_text(data))
 
 
 def _not_allowed(target: URL, hosts: Hosts) -> Refused:

@@ -62,6 +62,7 @@ class Service:
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
         self._asking: aiohttp.ClientSession | None = None
+        self._pushing: aiohttp.ClientSession | None = None
         self._threads: ThreadPoolExecutor | None = None
 
     def __repr__(self) -> str:
@@ -117,6 +118,27 @@ class Service:
     async def look(self, path: str) -> Answer:
         """Make one harmless request without credentials. Returns the response without its body. Raises Unreachable."""
         return await self._exchange("HEAD", _address(f"{self._prefix}{path}"), {}, paid=False)
+
+    async def websocket(self, path: str, *, largest: int, heartbeat: float) -> aiohttp.ClientWebSocketResponse:
+        """Open a websocket with the credentials. It follows no redirect. Raises Unreachable.
+
+        ``largest`` is the size limit of a message in bytes. ``heartbeat`` is the number of seconds between two pings.
+        """
+        url = _address(f"{self._prefix}{path}")
+        if self._pushing is None or self._pushing.closed:
+            self._pushing = self._opened((_once, _no_redirect), force_close=True)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await self._pushing.ws_connect(
+                    url,
+                    headers=self._credentials.headers,
+                    proxy=self.proxy_for(url),
+                    heartbeat=heartbeat,
+                    max_msg_size=largest,
+                )
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            detail = f"GET {url.raw_path}: {error if isinstance(error, _Broken) else type(error).__name__}"
+            raise Unreachable(detail=detail) from None
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
         """The other scheme, host or port of a redirect ("" if unreadable), None without one: a POST would be lost."""
@@ -195,7 +217,9 @@ class Service:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=self.label)
         return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
 
-    def _opened(self, **keeping: Any) -> aiohttp.ClientSession:
+    def _opened(
+        self, middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None, **keeping: Any
+    ) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_line_is_up)
         trace.on_request_chunk_sent.append(_chunk_is_sent)
@@ -208,13 +232,13 @@ class Service:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
-            middlewares=(_once,),
+            middlewares=middlewares or (_once,),
             trace_configs=[trace],
             trust_env=False,
         )
 
     async def close(self) -> None:
-        for session in (self._session, self._asking):
+        for session in (self._session, self._asking, self._pushing):
             if session is not None:
                 await session.close()
         if self._threads is not None:
@@ -240,6 +264,15 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         return await handler(request)
     except aiohttp.ClientError as error:
         raise _Broken(type(error).__name__) from error
+
+
+async def _no_redirect(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Refuse a redirect of a websocket, because the library would follow it with the credentials."""
+    response = await handler(request)
+    if 300 <= response.status < 400:
+        response.close()
+        raise _Broken("Redirected")
+    return response
 
 
 class _TooLarge(aiohttp.ClientError):

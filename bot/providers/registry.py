@@ -8,11 +8,13 @@ from bot.providers.a1111 import A1111
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider, SettingsReader
+from bot.providers.comfyui import Comfyui
 
 PROVIDERS: tuple[type[Provider], ...] = (
     AiClient,
     Aithriving,
     A1111,
+    Comfyui,
 )
 
 

@@ -19,17 +19,21 @@ _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 @dataclass(frozen=True, slots=True)
 class FilePart:
-    """A file in a form: the field's name, the file, its type and its ``length`` in bytes."""
+    """A file in a form: the field's name, the file, its type and its ``length`` in bytes.
+
+    ``called`` is the name to send without its extension; "" is the field's name.
+    """
 
     name: str
     path: Path = field(repr=False)
     media_type: str
     length: int
+    called: str = ""
 
     @property
     def filename(self) -> str:
-        """The name that is sent: the field's, because the real one may say something about a person."""
-        return f"{self.name}.{_EXTENSIONS.get(self.media_type, 'bin')}"
+        """The name that is sent: never the real one, because that may say something about a person."""
+        return f"{self.called or self.name}.{_EXTENSIONS.get(self.media_type, 'bin')}"
 
     def check(self) -> None:
         """Raise OSError if the file is gone or has another length."""

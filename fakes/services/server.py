@@ -21,6 +21,7 @@ from fakes.services.a1111 import A1111
 from fakes.services.ai_client import AiClient
 from fakes.services.aithriving import Aithriving
 from fakes.services.call_log import Bill, Call, Json, KeptUploads, drop_oldest
+from fakes.services.comfyui import Comfyui
 from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
@@ -89,6 +90,7 @@ class StandIn:
         self._services = Services(renderings, gallery, self._executor, chance, fate or Fate(), remember=remember)
         self._ai_client = AiClient(self._services)
         self.a1111 = A1111(self._services)
+        self.comfyui = Comfyui(self._services)
         self.latency = latency
         self.rate = rate
         self.keys = keys
@@ -184,6 +186,7 @@ class StandIn:
         self._ai_client.add_routes(app.router)
         Aithriving(self._services).add_routes(app.router)
         self.a1111.add_routes(app.router)
+        self.comfyui.add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -251,7 +254,7 @@ class StandIn:
         form: dict[str, str] = {}
         body: Json = None
         multipart: Form | None = None
-        if route.startswith("aithriving.") and request.content_type == MULTIPART:
+        if route.startswith(("aithriving.", "comfyui.")) and request.content_type == MULTIPART:
             multipart = await read_form(request)
             body = dict(multipart.fields)
         elif route.startswith("ai-client.") and request.content_type in FORMS:
@@ -306,6 +309,8 @@ class StandIn:
             return None
         if call.provider == "a1111":
             return self.a1111.refusal(call)
+        if call.provider == "comfyui":
+            return self.comfyui.refusal(call, self.keys)
         if not self._has_key(call):
             if call.provider == "aithriving":
                 return aithriving.refuse(request, "Invalid API key.", status=401)

@@ -56,6 +56,11 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
         (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
         (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
         (
+            SubmissionStatus.SUBMITTING,
+            Progress(percent=40),
+            cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING](),
+        ),
+        (
             SubmissionStatus.RENDERING,
             Progress(at=NOW, started_at=NOW - 7000),
             waiting.STARTED(when=f"<t:{NOW // 1000 - 7}:R>"),

@@ -134,6 +134,8 @@ def _stage(submission: SubmissionView, progress: Progress) -> Message:
         return FETCHING
     if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
         return SENT_AGAIN
+    if submission.record.status is SubmissionStatus.SUBMITTING and progress.percent is not None:
+        return SUBMISSION_STATUS[SubmissionStatus.RENDERING]  # The service answers only when the images are made.
     return SUBMISSION_STATUS[submission.record.status]
 
 
