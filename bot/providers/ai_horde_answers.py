@@ -199,7 +199,7 @@ def warnings(value: Json) -> list[str]:
     """The codes of the warnings in the answer to an accepted request."""
     listed = value.get("warnings") if isinstance(value, dict) else None
     codes = [name(item.get("code")) if isinstance(item, dict) else name(item) for item in _listed(listed)]
-    return [code for code in codes if code is not None and code.isascii() and code.isalnum() and len(code) <= 60]
+    return [code for code in codes if code is not None and code.isascii() and code.isalpha() and len(code) <= 60]
 
 
 def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> ProviderError:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bot.providers import ai_horde
 from bot.providers.ai_horde import UNSERVED_SECONDS, AiHorde
+from bot.providers.ai_horde_budget import CallBudget
 from bot.providers.base import Cost, Failed, Finished, Quote, Waiting, WeightedText
-from bot.providers.errors import Reason
+from bot.providers.errors import Reason, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
-from fakes.services import StandIn
+from fakes.services import Fault, StandIn
+from fakes.services.faults import Reset, Status
 from tests.providers.ai_horde_workbench import (
     ALBEDO,
     CHECK,
@@ -217,3 +222,110 @@ async def test_what_nobody_can_make_waits_and_is_taken_back(
     assert len(stand_in.calls_to(DELETE)) == 1
     assert await provider.poll(handle) == Failed(Reason.NO_WORKER)
     assert len(stand_in.calls_to(DELETE)) == 1
+
+
+async def test_a_worker_who_appears_makes_it_after_all(
+    provider: AiHorde, stand_in: StandIn, pass_time: PassTime
+) -> None:
+    handle = await queued(provider, wanted(NOBODYS))
+    await provider.poll(handle)
+    pass_time(UNSERVED_SECONDS - 5)
+    stand_in.misbehave(answering(CHECK, 1, is_possible=True))
+    said = await provider.poll(handle)
+    assert isinstance(said, Waiting)
+    assert not said.unserved
+    pass_time(10)
+    assert isinstance(await provider.poll(handle), Waiting)
+    assert not stand_in.calls_to(DELETE)
+
+
+async def test_the_warning_at_the_start_counts(provider: AiHorde, pass_time: PassTime) -> None:
+    handle = await queued(provider, wanted(NOBODYS))
+    pass_time(UNSERVED_SECONDS + 1)
+    assert await provider.poll(handle) == Failed(Reason.NO_WORKER)
+
+
+async def test_what_was_finished_before_nobody_was_left(
+    slow: AiHorde, slow_stand_in: StandIn, pass_time: PassTime
+) -> None:
+    slow_stand_in.horde.workers = 1
+    handle = await queued(slow, wanted(images=2))
+    await slow_stand_in.horde.processing(handle["id"])
+    slow_stand_in.horde.models.clear()
+    slow_stand_in.finish_all()
+    found = slow_stand_in.horde.requests[str(handle["id"])]
+    rendering = found.generations[0].rendering
+    assert rendering is not None
+    await slow_stand_in.renderings.ended(rendering)
+    slow_stand_in.misbehave(answering(CHECK, processing=0, waiting=1, is_possible=False))
+    assert isinstance(await slow.poll(handle), Waiting)
+    pass_time(UNSERVED_SECONDS + 1)
+    result = await slow.poll(handle)
+    assert isinstance(result, Finished)
+    assert len(result.images) == 1
+
+
+# --- stopping it ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_request_is_taken_back(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow)
+    await slow.cancel(handle)
+    assert slow_stand_in.horde.requests[str(handle["id"])].cancelled
+    assert await slow.poll(handle) == Failed(Reason.CANCELLED)
+    await slow.cancel(handle)
+    assert len(slow_stand_in.calls_to(DELETE)) == 1
+
+
+async def test_a_cancellation_keeps_what_is_finished(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    slow_stand_in.horde.workers = 1
+    handle = await queued(slow, wanted(images=3))
+    await slow_stand_in.horde.processing(handle["id"])
+    first = slow_stand_in.horde.requests[str(handle["id"])].generations[0].rendering
+    assert first is not None
+    slow_stand_in.finish(first.guid)
+    await slow_stand_in.renderings.ended(first)
+    await slow.cancel(handle)
+    result = await slow.poll(handle)
+    assert isinstance(result, Finished)
+    assert len(result.images) == 1
+
+
+async def test_a_cancellation_beyond_the_budget_is_made_up_for(slow_stand_in: StandIn, pass_time: PassTime) -> None:
+    async with ai_horde_at(slow_stand_in, budget=CallBudget(1)) as provider:
+        first, second = [await queued(provider) for _ in range(2)]
+        await provider.cancel(first)
+        await provider.cancel(second)
+        assert len(slow_stand_in.calls_to(DELETE)) == 1
+        assert isinstance(await provider.poll(second), Waiting)
+        pass_time(61)
+        assert await provider.poll(second) == Failed(Reason.CANCELLED)
+
+
+@pytest.mark.parametrize("act", [Reset(), Status(500), Status(429, {"message": "10 per 1 minute"})])
+async def test_a_cancellation_that_fails_is_tried_again(
+    slow: AiHorde, slow_stand_in: StandIn, pass_time: PassTime, act: Any
+) -> None:
+    handle = await queued(slow)
+    slow_stand_in.misbehave(Fault(DELETE, act))
+    with suppress(Unreachable):
+        await slow.cancel(handle)
+    assert not slow_stand_in.horde.requests[str(handle["id"])].cancelled
+    pass_time(61)
+    assert await slow.poll(handle) == Failed(Reason.CANCELLED)
+
+
+async def test_a_cancelled_request_that_is_forgotten(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow)
+    slow_stand_in.horde.requests.clear()
+    await slow.cancel(handle)
+    assert await slow.poll(handle) == Failed(Reason.CANCELLED)
+
+
+async def test_only_the_latest_requests_are_remembered(slow: AiHorde, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ai_horde, "_REMEMBERED", 2)
+    handles = [await queued(slow) for _ in range(4)]
+    for handle in handles:
+        await slow.poll(handle)
+    assert len(slow._followed) == 2
+    assert isinstance(await slow.poll(handles[0]), Waiting)
