@@ -183,6 +183,7 @@ class AiHorde(Provider):
         self._names = {self._ids[name]: name for name in names if name in self._ids}
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
         self.engines = tuple(engine_of(model, self._ids[model.name]) for model in chosen[:MOST_ENGINES])
+        self.retired = {f"{NAME}/{part}" for part in self._ids.values() if part not in self._names}
         missing = set(map(str.lower, self._wanted)) - set(map(str.lower, names))
         if missing:
             log.warning("ai_horde.models_missing", models=sorted(missing))
@@ -249,6 +250,7 @@ class AiHorde(Provider):
             return failed if state.faulted and not state.made else await self._result(request_id, followed, failed)
         followed.said = state.said(images)
         if self._unserved(followed, state):
+            self.outdated = True
             return await self._stop(request_id, followed, Reason.NO_WORKER)
         return followed.said
 

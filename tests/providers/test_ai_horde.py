@@ -245,6 +245,18 @@ async def test_the_warning_at_the_start_counts(provider: AiHorde, pass_time: Pas
     assert await provider.poll(handle) == Failed(Reason.NO_WORKER)
 
 
+async def test_a_model_that_nobody_has_is_a_reason_to_ask_for_the_models(
+    provider: AiHorde, pass_time: PassTime
+) -> None:
+    outdated = [provider.outdated]
+    handle = await queued(provider, wanted(NOBODYS))
+    pass_time(UNSERVED_SECONDS + 1)
+    for step in (lambda: provider.poll(handle), provider.learn):
+        await step()
+        outdated.append(provider.outdated)
+    assert outdated == [False, True, False]
+
+
 async def test_what_was_finished_before_nobody_was_left(
     slow: AiHorde, slow_stand_in: StandIn, pass_time: PassTime
 ) -> None:

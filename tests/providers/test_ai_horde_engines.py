@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from bot.errors import SettingsError
 from bot.providers.ai_horde import ANONYMOUS, LABEL, STORAGE, AiHorde
 from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS, model_ids
-from bot.providers.base import Ability, Json, Quote, WrongSetting
+from bot.providers.base import Ability, Finished, Json, Quote, WrongSetting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Size
 from bot.providers.registry import configure
@@ -122,7 +122,7 @@ async def test_a_handle_outlives_the_process(provider: AiHorde, stand_in: StandI
     other = make_ai_horde(stand_in.url)
     sent = await other.submit(handle, wanted())
     await stand_in.horde.ended(sent["id"])
-    assert await other.poll(sent)
+    assert isinstance(await other.poll(sent), Finished)
     await other.close()
 
 
@@ -136,6 +136,10 @@ async def test_an_id_keeps_its_model(provider: AiHorde, stand_in: StandIn) -> No
     stand_in.horde.models = [model for model in stand_in.horde.models if model.name != "SDXL 1.0"]
     await provider.learn()
     assert (await refusal(provider.prepare(wanted(SDXL)))).reason is Reason.RETIRED
+    assert provider.retired == {SDXL}
+    stand_in.horde.models.append(Model("SDXL 1.0", 1))
+    await provider.learn()
+    assert not provider.retired
 
 
 def test_ids_are_unique_and_made_of_plain_signs() -> None:
