@@ -92,6 +92,11 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.no_worker",
         "Nobody at {label} offers this engine in this size right now. Try a smaller size or another engine.",
     ),
+    Reason.TOO_DEMANDING: message(
+        "provider.too_demanding",
+        "{label} makes a picture this large only for accounts that have earned more there. Try a smaller picture, "
+        "fewer steps or fewer images.",
+    ),
     Reason.IMAGE_MISSING: message("provider.image_missing", "{label} sent no image."),
     Reason.IMAGE_WITHOUT_ADDRESS: message(
         "provider.image_without_address", "{label} gave no usable address for this image."

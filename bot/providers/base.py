@@ -88,6 +88,8 @@ class Engine:
     1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
     takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
     expensive. ``others`` are the same engine's other operations. Engines of one ``family`` make similar images.
+    ``workers`` is the number of machines that offer it now, and ``queue_seconds`` is the time in which they would make
+    everything that waits for it; None if the service does not tell.
     """
 
     id: str
@@ -111,6 +113,8 @@ class Engine:
     others: tuple[Engine, ...] = ()
     batch: int = 1
     family: str = ""
+    workers: int | None = None
+    queue_seconds: int | None = None
 
     def doing(self, operation: Operation) -> Engine | None:
         """Return the engine for this operation, or None if it does not have it."""
@@ -211,6 +215,7 @@ class Waiting:
     because this poll added information to it. ``charged`` is the amount that the provider reports as charged for this
     submission so far, in its millicredits. ``place`` is the place in the provider's own queue, where 1 is next, and
     ``seconds_left`` is the provider's own estimate. ``preview`` is the unfinished image, as JPEG, PNG or WebP.
+    ``unserved``: nobody can make it at the moment, so it waits for somebody who can.
     """
 
     percent: int | None = None
@@ -219,6 +224,7 @@ class Waiting:
     place: int | None = None
     seconds_left: float | None = None
     preview: bytes | None = field(default=None, repr=False)
+    unserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +248,14 @@ class Failed:
 
     ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
     ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
-    confirm it.
+    confirm it. ``abuse`` is as in Refused.
     """
 
     reason: Reason
     said: str = ""
     charged: int = 0
     sure: bool = True
+    abuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

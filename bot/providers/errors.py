@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """The model calculates with too little precision, so its images are broken. Only its operator can change that."""
     NO_WORKER = "no_worker"
     """Nobody offers this engine, size or option at the moment."""
+    TOO_DEMANDING = "too_demanding"
+    """The service makes something this large only for accounts with more credit there."""
     # Problems of a request that were found before it was sent.
     NO_WORDS = "no_words"
     """The prompt has only flags or links, and the engine needs words."""
@@ -106,7 +108,8 @@ class Refused(ProviderError):
 
     ``operator``: only the bot's operator can fix it, e.g. a wrong key or no credits. ``fault``: the provider reports an
     error of its own, so the next request may succeed, but this one has failed. ``setting`` names the setting with which
-    the operator can fix it, or is "".
+    the operator can fix it, or is "". ``abuse``: the service blocks the bot for everybody if it gets more requests like
+    this, so this person should be stopped for a while.
     """
 
     usual = Reason.REFUSED
@@ -121,11 +124,13 @@ class Refused(ProviderError):
         operator: bool = False,
         fault: bool = False,
         setting: str = "",
+        abuse: bool = False,
     ) -> None:
         super().__init__(reason, said=said, detail=detail, values={**(values or {}), "setting": setting})
         self.operator = operator
         self.fault = fault
         self.setting = setting
+        self.abuse = abuse
 
 
 class NotFound(Refused):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bot.providers.a1111 import A1111
 from bot.providers.ai_client import AiClient
+from bot.providers.ai_horde import AiHorde
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider, SettingsReader
 from bot.providers.comfyui import Comfyui
@@ -15,6 +16,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     Aithriving,
     A1111,
     Comfyui,
+    AiHorde,
 )
 
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from fakes.services import aithriving
 from fakes.services.a1111 import A1111
 from fakes.services.ai_client import AiClient
+from fakes.services.ai_horde import AiHorde
 from fakes.services.aithriving import Aithriving
 from fakes.services.call_log import Bill, Call, Json, KeptUploads, drop_oldest
 from fakes.services.comfyui import Comfyui
@@ -91,6 +92,7 @@ class StandIn:
         self._ai_client = AiClient(self._services)
         self.a1111 = A1111(self._services)
         self.comfyui = Comfyui(self._services)
+        self.horde = AiHorde(self._services)
         self.latency = latency
         self.rate = rate
         self.keys = keys
@@ -187,6 +189,7 @@ class StandIn:
         Aithriving(self._services).add_routes(app.router)
         self.a1111.add_routes(app.router)
         self.comfyui.add_routes(app.router)
+        self.horde.add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -311,6 +314,8 @@ class StandIn:
             return self.a1111.refusal(call)
         if call.provider == "comfyui":
             return self.comfyui.refusal(call, self.keys)
+        if call.provider == "horde":
+            return self.horde.refusal(call)
         if not self._has_key(call):
             if call.provider == "aithriving":
                 return aithriving.refuse(request, "Invalid API key.", status=401)

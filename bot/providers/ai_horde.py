@@ -1,0 +1,391 @@
+"""The AI Horde provider: volunteers' machines make the images, and a queue hands the requests out to them.
+
+Nothing is charged. A request is checked by a cheap call, and its result, which few calls a minute may ask for, is
+asked for only when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar, Self
+
+import structlog
+
+from bot.providers.ai_horde_answers import (
+    MOST_GENERATIONS,
+    NOBODY,
+    State,
+    ended,
+    is_missing,
+    json_of,
+    refusal,
+    warnings,
+)
+from bot.providers.ai_horde_budget import CallBudget
+from bot.providers.ai_horde_engines import FREE, MOST_ENGINES, NAME, engine_of, model_ids, offered, read_models
+from bot.providers.ai_horde_requests import body_of
+from bot.providers.answers import Answer, flag
+from bot.providers.base import (
+    Engine,
+    Failed,
+    FetchedImage,
+    Finished,
+    GeneratedImage,
+    Gone,
+    Handle,
+    ImageRequest,
+    Json,
+    PollResult,
+    Provider,
+    Quote,
+    SettingsReader,
+    Takes,
+    Waiting,
+    WrongSetting,
+)
+from bot.providers.credentials import Credentials
+from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.fetching import LARGEST_IMAGE, Downloads, keep, largest_image
+from bot.providers.hosts import host_and_port, image_hosts
+from bot.providers.http import Service
+from bot.providers.operations import Pictures
+
+log = structlog.get_logger(__name__)
+
+LABEL = "AI Horde"
+URL = "https://aihorde.net/api/v2"
+ANONYMOUS = "0000000000"
+"""The key of everybody who has none."""
+STORAGE = "a223539ccf6caa2d76459c9727d276e6.r2.cloudflarestorage.com"
+"""The host of the images."""
+CONTACT = "a Discord bot"
+"""Whom the service could ask about the bot, unless the operator says it."""
+UNSERVED_SECONDS = 300.0
+"""The seconds after which a request is given up that nobody can make."""
+_UPLOAD_SECONDS = 120.0
+_LARGEST_LIST = 8 << 20
+# Images come as links, unless the service has no storage for them. Then they are in the answer.
+_LARGEST_RESULT = 64 << 20
+_REMEMBERED = 1_000
+_MOST_NAMES = 5_000
+# An id becomes a part of a path.
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+@dataclass(slots=True)
+class _Followed:
+    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final."""
+
+    said: Waiting = field(default_factory=Waiting)
+    unserved_since: float | None = None
+    stopped: Reason | None = None
+    result: Finished | Failed | None = None
+
+
+class AiHorde(Provider):
+    """The provider. Each model that the service lists can be an engine."""
+
+    name: ClassVar[str] = NAME
+    key_setting: ClassVar[str] = "AI_HORDE_KEY"
+    charges: ClassVar[bool] = False
+    learns: ClassVar[bool] = True
+    cancels: ClassVar[bool] = True
+    # The service answers the same for a second.
+    shortest_poll = 2.0
+
+    def __init__(
+        self,
+        service: Service,
+        downloads: Downloads,
+        *,
+        wanted: Sequence[str] = (),
+        anonymous: bool = True,
+        largest: int = LARGEST_IMAGE,
+        rate: float = 1.5,
+        jobs: int = 7,
+        patience: float = 1_200.0,
+        budget: CallBudget | None = None,
+    ) -> None:
+        """``wanted`` are the names of the models to offer. ``largest`` is the maximum size of an image in bytes.
+
+        ``budget`` limits the calls for results.
+        """
+        self.label = service.label
+        self.credit_value = Decimal(1)
+        self.rate = rate
+        self.jobs = jobs
+        self.patience = patience
+        self.engines: tuple[Engine, ...] = ()
+        self.retired: set[str] = set()
+        self._service = service
+        self._downloads = downloads
+        self._wanted = tuple(wanted)
+        self._anonymous = anonymous
+        self._largest = largest
+        self._budget = budget or CallBudget()
+        # The part of the id of each model that the service has ever listed, and the names of those that it lists now.
+        self._ids: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._followed: OrderedDict[str, _Followed] = OrderedDict()
+
+    @classmethod
+    def configure(cls, settings: SettingsReader) -> Self | None:
+        key = settings.secret("AI_HORDE_KEY")
+        if key is None and not flag(settings.text("AI_HORDE")):
+            return None
+        anonymous = key in {None, ANONYMOUS}
+        credentials = Credentials() if key is None or anonymous else Credentials.in_header("apikey", key)
+        headers = {"Client-Agent": client_agent(settings.text("AI_HORDE_CONTACT", CONTACT))}
+        credentials = credentials.also(headers | ({"apikey": ANONYMOUS} if anonymous else {}))
+        service = Service(
+            LABEL,
+            settings.url("AI_HORDE_URL", URL),
+            credentials=credentials,
+            image_hosts=(*_storage_hosts(settings), *image_hosts(settings)),
+            proxy=settings.proxy,
+        )
+        largest = largest_image(settings)
+        return cls(
+            service,
+            Downloads(service, largest=largest),
+            wanted=_model_names(settings),
+            anonymous=anonymous,
+            largest=largest,
+            # 2 a second and 90 a minute are allowed.
+            rate=float(settings.number("AI_HORDE_RATE", 1.5, low=0.01, high=1000)),
+            # With four images each, that is within the 30 images of one account.
+            jobs=int(settings.number("AI_HORDE_JOBS", 7, low=1, high=1000)),
+            patience=float(settings.number("AI_HORDE_PATIENCE", 1200, low=10, high=86_400)),
+        )
+
+    def quote(self, request: ImageRequest) -> Quote:
+        return FREE
+
+    # --- engines ----------------------------------------------------------------------------------------------------
+
+    async def learn(self) -> None:
+        """Ask for the models and their workers. Raises ProviderError."""
+        answer = await self._service.call(
+            "GET", "/status/models?type=image&model_state=all", paid=False, largest=_LARGEST_LIST
+        )
+        models = read_models(await self._value(answer))
+        if not models:
+            raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+        names = [model.name for model in models]
+        # An id keeps its meaning, also while its model is not listed.
+        self._ids = model_ids(names, self._ids if len(self._ids) <= _MOST_NAMES else {})
+        self._names = {self._ids[name]: name for name in names if name in self._ids}
+        chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
+        self.engines = tuple(engine_of(model, self._ids[model.name]) for model in chosen[:MOST_ENGINES])
+        self.retired = {f"{NAME}/{part}" for part in self._ids.values() if part not in self._names}
+        missing = set(map(str.lower, self._wanted)) - set(map(str.lower, names))
+        if missing:
+            log.warning("ai_horde.models_missing", models=sorted(missing))
+        self.outdated = False
+
+    def _model(self, request: ImageRequest) -> str | None:
+        """The service's name of the model of this request. None if it does not list it."""
+        return self._names.get(request.engine.partition("/")[2])
+
+    # --- a submission -----------------------------------------------------------------------------------------------
+
+    async def prepare(self, request: ImageRequest) -> Handle:
+        """Find the model's name. Raises ProviderError."""
+        if self._model(request) is None:
+            await self.learn()
+        model = self._model(request)
+        if model is None:
+            raise Refused(Reason.RETIRED, detail="an unknown model")
+        return {"model": model, "images": request.images}
+
+    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
+        """Queue the request. Raises ProviderError."""
+        model = handle.get("model")
+        if not isinstance(model, str) or not model:
+            raise Refused(Reason.BAD_HANDLE)
+        try:
+            body = await self._service.in_thread(body_of, request, model, pictures)
+        except OSError as error:
+            raise Unreachable(detail=f"a picture to send: {type(error).__name__}") from None
+        answer = await self._service.call(
+            "POST", "/generate/async", paid=True, json=body, seconds=_UPLOAD_SECONDS if pictures else 30.0
+        )
+        value = await json_of(answer)
+        if not answer.ok:
+            raise refusal(answer, value, self._service.judge.about(request), paid=True)
+        request_id = value.get("id") if isinstance(value, dict) else None
+        if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
+            raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+        if codes := warnings(value):
+            log.info("ai_horde.warned", codes=codes)
+        if NOBODY in codes:
+            self._unserved(self._follow(request_id), State(is_possible=False, done=False))
+        return {**handle, "id": request_id}
+
+    async def find(self, handle: Handle) -> Handle | None:
+        """Raise OutcomeUnknown: requests have no id of ours. A lost one is sent again."""
+        raise OutcomeUnknown(Reason.CANNOT_FIND)
+
+    async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
+        """Check the request, and ask for its images when it is done. Raises ProviderError."""
+        request_id, images = _ticket(handle)
+        followed = self._follow(request_id)
+        if followed.result is not None:
+            return followed.result
+        if followed.stopped is not None:
+            return await self._stop(request_id, followed, followed.stopped)
+        answer = await self._service.call("GET", f"/generate/check/{request_id}", paid=False)
+        state = await self._state(answer)
+        if state is None:
+            return Gone()
+        if state.faulted or state.done:
+            # Both at once is possible, and then it has failed.
+            failed = Failed(Reason.BROKEN) if state.faulted else Failed(Reason.NOTHING_MADE, sure=not state.made)
+            return failed if state.faulted and not state.made else await self._result(request_id, followed, failed)
+        followed.said = state.said(images)
+        if self._unserved(followed, state):
+            self.outdated = True
+            return await self._stop(request_id, followed, Reason.NO_WORKER)
+        return followed.said
+
+    def _unserved(self, followed: _Followed, state: State) -> bool:
+        """Record whether somebody can make it. Returns whether nobody could for too long."""
+        now = asyncio.get_running_loop().time()
+        if not state.unserved:
+            followed.unserved_since = None
+            return False
+        if followed.unserved_since is None:
+            followed.unserved_since = now
+        return now - followed.unserved_since >= UNSERVED_SECONDS
+
+    async def _result(self, request_id: str, followed: _Followed, otherwise: Failed) -> PollResult:
+        """Ask for the images of a request that is done, if the budget allows. Otherwise, it goes on waiting."""
+        now = asyncio.get_running_loop().time()
+        waiting = replace(followed.said, percent=100, place=None, seconds_left=None, unserved=False)
+        if not self._budget.take(now):
+            return waiting
+        answer = await self._service.call("GET", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT)
+        if answer.status == 429:
+            # Somebody else at this address asks as well.
+            self._budget.exhaust(now)
+            return waiting
+        state = await self._state(answer)
+        if state is None:
+            return Gone()
+        return await self._ended(state, otherwise)
+
+    async def _ended(self, state: State, otherwise: Failed) -> Finished | Failed:
+        result: Finished | Failed = await self._service.in_thread(ended, state, otherwise)
+        return result
+
+    async def cancel(self, handle: Handle) -> None:
+        """Stop the request, now or at a later poll if the budget is used up. Raises ProviderError."""
+        request_id, _ = _ticket(handle)
+        followed = self._follow(request_id)
+        followed.stopped = followed.stopped or Reason.CANCELLED
+        if followed.result is None:
+            await self._stop(request_id, followed, followed.stopped)
+
+    async def _stop(self, request_id: str, followed: _Followed, why: Reason) -> PollResult:
+        """Take the request back. What is finished comes with the answer. Until it was sent, it goes on waiting."""
+        followed.stopped = why
+        now = asyncio.get_running_loop().time()
+        if not self._budget.take(now):
+            return followed.said
+        answer = await self._service.call(
+            "DELETE", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT
+        )
+        if answer.status == 429:
+            self._budget.exhaust(now)
+            return followed.said
+        state = await self._state(answer)
+        followed.result = Failed(why) if state is None else await self._ended(state, Failed(why))
+        return followed.result
+
+    async def _state(self, answer: Answer) -> State | None:
+        """The state in an answer. None if the service does not know the request. Raises ProviderError."""
+        value = await json_of(answer)
+        if is_missing(answer, value):
+            return None
+        if not answer.ok:
+            raise refusal(answer, value, self._service.judge, paid=False)
+        state = State.read(value)
+        if state is None:
+            raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+        return state
+
+    async def _value(self, answer: Answer) -> Json:
+        """The JSON of a free call's answer. Raises ProviderError."""
+        value = await json_of(answer)
+        if not answer.ok:
+            raise refusal(answer, value, self._service.judge, paid=False)
+        return value
+
+    def _follow(self, request_id: str) -> _Followed:
+        found = self._followed.setdefault(request_id, _Followed())
+        self._followed.move_to_end(request_id)
+        while len(self._followed) > _REMEMBERED:
+            self._followed.popitem(last=False)
+        return found
+
+    # --- images -----------------------------------------------------------------------------------------------------
+
+    async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
+        if image.url is not None:
+            return await self._downloads.fetch(image.url, path)
+        if image.data is not None:
+            return await keep(self._service, image.data, path, largest=self._largest)
+        raise Refused(Reason.MODERATED if image.filtered else Reason.IMAGE_MISSING)
+
+    async def check(self) -> ProviderError | None:
+        """Check the key, or without one, that the service is up."""
+        path = "/status/heartbeat" if self._anonymous else "/find_user"
+        try:
+            answer = await self._service.call("GET", path, paid=False)
+            elsewhere = self._service.leads_elsewhere(answer)
+            if elsewhere is not None:
+                why = Reason.MOVED if elsewhere else Reason.REDIRECTED
+                return Refused(why, values={"address": elsewhere}, operator=True, setting="AI_HORDE_URL")
+            value = await self._value(answer)
+        except ProviderError as error:
+            return error
+        return None if isinstance(value, dict) else Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+
+    async def close(self) -> None:
+        await self._service.close()
+
+
+def client_agent(contact: str) -> str:
+    """The header that says who asks: name, version and contact. A sign that no header can have becomes a ``?``."""
+    return f"Easel:1.0:{contact}".encode("ascii", "replace").decode("ascii")[:200]
+
+
+def _storage_hosts(settings: SettingsReader) -> tuple[str, ...]:
+    """The hosts of the images. Raises WrongSetting."""
+    found = settings.names("AI_HORDE_IMAGE_HOSTS", (STORAGE,))
+    for host in found:
+        try:
+            host_and_port(host)
+        except ValueError:
+            raise WrongSetting("AI_HORDE_IMAGE_HOSTS", Takes.HOSTS) from None
+    return found
+
+
+def _model_names(settings: SettingsReader) -> tuple[str, ...]:
+    """The names of models, which may contain spaces."""
+    parts = (part.strip() for part in settings.text("AI_HORDE_ENGINES").split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))[:MOST_ENGINES]
+
+
+def _ticket(handle: Handle) -> tuple[str, int]:
+    """The id and the number of images in a handle. Raises Refused."""
+    request_id, images = handle.get("id"), handle.get("images")
+    if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
+        raise Refused(Reason.BAD_HANDLE)
+    return request_id, images if isinstance(images, int) and 0 < images <= MOST_GENERATIONS else 1

@@ -1,0 +1,168 @@
+"""The models of the AI Horde as engines: which ones to offer, what they can do, and their ids.
+
+The service names models in free text. What kind of model it is, is in no answer, so the name decides about sizes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from bot.providers.answers import Lenient, Name, Whole
+from bot.providers.base import Ability, Bounds, Engine, Json, Quote, SizeGrid
+from bot.providers.operations import Operation, PictureRules, Size
+from bot.providers.stable_diffusion import XL_SIZES
+
+NAME = "ai-horde"
+FREE = Quote(0, 0, 0, exact=True)
+OFFERED = 20
+"""How many models are offered unless the operator names them: those with the most workers."""
+MOST_ENGINES = 200
+MOST_IMAGES = 4
+MOST_MODELS = 2_000
+"""The maximum number of models that are read from a list."""
+GRID = SizeGrid(low=64, high=3072, step=64)
+SEED = Bounds(0, 4_294_967_295)
+STRENGTH = Bounds(1, 100, default=60)
+REPAINTED = Bounds(1, 100, default=100)
+SAMPLERS = (
+    "k_euler",
+    "k_euler_a",
+    "k_lms",
+    "k_heun",
+    "k_dpm_2",
+    "k_dpm_2_a",
+    "k_dpm_fast",
+    "k_dpm_adaptive",
+    "k_dpmpp_2s_a",
+    "k_dpmpp_2m",
+    "k_dpmpp_sde",
+    "dpmsolver",
+    "DDIM",
+    "lcm",
+)
+_PROMPT_LIMIT = 4_000
+_LONGEST_NAME = 200
+_LONGEST_ID = 60
+_MOST_WORKERS = 1_000_000
+_LONGEST_QUEUE = 30 * 86_400
+
+_SMALL_SIZES = tuple(
+    Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (640, 512), (512, 640), (768, 768), (1024, 1024))
+)
+# Source and mask are sent as base64, which is a third longer, in a request of about 5 MB.
+_PICTURE = PictureRules(exact=True, most_pixels=3072 * 3072, bytes=4_600_000)
+
+_LARGE = re.compile(r"xl|pony|flux|chroma|illustrious|noob|cascade|qwen|z[-_ ]?image|hi-?dream|sd[-_ ]?3", re.I)
+_DISTILLED = re.compile(r"schnell|turbo|lightning|hyper|lcm|flux", re.I)
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+# A model of one account; models that make nothing from words alone; and programs that only improve a picture.
+_NOT_FOR_WORDS = re.compile(
+    r"::|horde_special|inpaint|pix2pix|2 depth|esrgan|gfpgan|codeformers|strip_background", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model in the service's list, with the number of its workers and the length of its queue in seconds."""
+
+    name: str
+    workers: int = 0
+    queue_seconds: int | None = None
+
+
+class _Listed(Lenient):
+    name: Name = None
+    count: Whole = None
+    eta: Whole = None
+
+
+def read_models(value: Json) -> list[Model] | None:
+    """The models in a list, each once. None if it is no list. An entry without a usable name is left out."""
+    if not isinstance(value, list):
+        return None
+    found: dict[str, Model] = {}
+    for item in value[:MOST_MODELS]:
+        try:
+            listed = _Listed.model_validate(item)
+        except ValidationError:
+            continue
+        name = listed.name
+        if name is None or len(name) > _LONGEST_NAME or not name.isprintable():
+            continue
+        eta = listed.eta if listed.eta is not None and 0 <= listed.eta <= _LONGEST_QUEUE else None
+        found.setdefault(name, Model(name, max(0, min(_MOST_WORKERS, listed.count or 0)), eta))
+    return list(found.values())
+
+
+def offered(models: Iterable[Model], wanted: Sequence[str]) -> list[Model]:
+    """The models to offer: the ``wanted`` ones that exist, in that order, or those with the most workers."""
+    if wanted:
+        by_name = {model.name.lower(): model for model in models}
+        return list({name.lower(): by_name[name.lower()] for name in wanted if name.lower() in by_name}.values())
+    usual = [model for model in models if model.workers > 0 and not _NOT_FOR_WORDS.search(model.name)]
+    return sorted(usual, key=lambda model: (-model.workers, model.name))[:OFFERED]
+
+
+def model_ids(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Give each name a unique part of an id. ``known`` are the parts that were given before; they stay.
+
+    If two names become the same, the one that needs no change keeps it, and the others get a digest of their name.
+    """
+    found = dict(known)
+    used = {model.lower() for model in known.values()}
+    for name in sorted(set(names) - known.keys(), key=lambda name: (_cleaned(name) != name, name)):
+        model = _cleaned(name)
+        if not model or model.lower() in used:
+            digest = hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=4).hexdigest()
+            model = f"{model[: _LONGEST_ID - 9]}-{digest}".lstrip("-")
+        if model.lower() not in used:
+            used.add(model.lower())
+            found[name] = model
+    return found
+
+
+def _cleaned(name: str) -> str:
+    return _NO_NAME.sub("-", name).strip("-._")[:_LONGEST_ID].rstrip("-._")
+
+
+def engine_of(model: Model, part: str) -> Engine:
+    """The engine of a model. ``part`` is its part of the id."""
+    steps, guidance = usual_values(model.name)
+    sizes = XL_SIZES if _LARGE.search(model.name) else _SMALL_SIZES
+    words = frozenset({Ability.NEGATIVE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER})
+    engine = Engine(
+        id=f"{NAME}/{part}",
+        name=model.name[:_LONGEST_ID],
+        abilities=words,
+        sizes=sizes,
+        default_size=sizes[0],
+        images_per_submission=MOST_IMAGES,
+        prompt_limit=_PROMPT_LIMIT,
+        grid=GRID,
+        samplers=SAMPLERS,
+        steps=Bounds(1, 500, default=steps),
+        guidance=Bounds(0, 100, default=guidance),
+        seed=SEED,
+        price=FREE,
+        workers=model.workers,
+        queue_seconds=model.queue_seconds,
+    )
+    varied = replace(
+        engine,
+        operation=Operation.IMAGE_TO_IMAGE,
+        abilities=words | {Ability.STRENGTH},
+        strength=STRENGTH,
+        picture=_PICTURE,
+    )
+    repainted = replace(varied, operation=Operation.INPAINT, strength=REPAINTED)
+    return replace(engine, others=(varied, repainted))
+
+
+def usual_values(name: str) -> tuple[int, float]:
+    """The steps and the guidance for a model of this name. A distilled one needs less of both."""
+    return (8, 1.0) if _DISTILLED.search(name) else (25, 7.0)

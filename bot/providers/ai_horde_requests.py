@@ -1,0 +1,91 @@
+"""Writes the requests for the AI Horde."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from bot.providers.ai_horde_engines import REPAINTED, STRENGTH, usual_values
+from bot.providers.base import ImageRequest, Json
+from bot.providers.errors import Reason, Refused
+from bot.providers.operations import Operation, PictureFile, Pictures
+
+# Everything after this sign is the negative prompt.
+_DIVIDER = re.compile(r"#{3,}")
+
+
+def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) -> dict[str, Json]:
+    """The JSON of a request for the model with this name. Reads the pictures. Raises Refused and OSError."""
+    steps, guidance = usual_values(name)
+    params: dict[str, Json] = {
+        "width": request.size.width,
+        "height": request.size.height,
+        "n": request.images,
+        "steps": request.steps if request.steps is not None else steps,
+        # More than two decimals are refused.
+        "cfg_scale": round(request.guidance if request.guidance is not None else guidance, 2),
+    }
+    if request.sampler is not None:
+        params["sampler_name"] = request.sampler
+    if request.seed is not None:
+        params |= _seed(request.seed, request.images)
+    body: dict[str, Json] = {
+        "prompt": prompt_of(request),
+        "models": [name],
+        "params": params,
+        # A request does not know yet whether its channel is for adults only, so it is treated as if it were not.
+        "nsfw": False,
+        "censor_nsfw": True,
+        "replacement_filter": True,
+        "trusted_workers": False,
+        "slow_workers": True,
+        "allow_downgrade": True,
+        "r2": True,
+        "shared": False,
+    }
+    if request.operation.has_source:
+        body |= _pictures(request, pictures)
+        params["denoising_strength"] = _strength(request)
+    return body
+
+
+def _seed(seed: int, images: int) -> dict[str, Json]:
+    """The seed as the service takes it. Without a variation, all images of a request would have the same one."""
+    if images == 1:
+        return {"seed": str(seed)}
+    # The first image has the seed and one variation.
+    return {"seed": str(max(0, seed - 1)), "seed_variation": 1}
+
+
+def prompt_of(request: ImageRequest) -> str:
+    """The prompt, with the negative one behind a divider that no text of a person can contain."""
+    positive = ", ".join(_one(part.text) for part in request.prompts if part.weight > 0)
+    avoided = [_one(part.text) for part in request.prompts if part.weight < 0]
+    if request.negative:
+        avoided.insert(0, _one(request.negative))
+    return f"{positive} ### {', '.join(avoided)}" if avoided else positive
+
+
+def _one(text: str) -> str:
+    return " ".join(_DIVIDER.sub("##", text).split())
+
+
+def _pictures(request: ImageRequest, pictures: Pictures | None) -> dict[str, Json]:
+    if pictures is None:
+        raise Refused(Reason.NO_PICTURE)
+    fields: dict[str, Json] = {"source_image": _base64(pictures.source), "source_processing": "img2img"}
+    if request.operation is Operation.INPAINT:
+        if pictures.mask is None:
+            raise Refused(Reason.NOTHING_MARKED)
+        fields |= {"source_processing": "inpainting", "source_mask": _base64(pictures.mask)}
+    return fields
+
+
+def _strength(request: ImageRequest) -> float:
+    usual = REPAINTED if request.operation is Operation.INPAINT else STRENGTH
+    percent = request.strength if request.strength is not None else usual.default or 100
+    return max(1, min(100, percent)) / 100
+
+
+def _base64(picture: PictureFile) -> str:
+    return b64encode(picture.path.read_bytes()).decode("ascii")

@@ -1,0 +1,447 @@
+"""The AI Horde: refusals by their codes, lost responses, the budget for results, and requests that do not end well."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.providers.ai_horde import AiHorde
+from bot.providers.ai_horde_answers import MAINTENANCE_SECONDS, TIMEOUT_SECONDS, TOO_FAST_SECONDS, TOO_MANY_SECONDS
+from bot.providers.ai_horde_budget import CallBudget
+from bot.providers.base import Failed, Finished, GeneratedImage, Gone, Json, Waiting
+from bot.providers.errors import (
+    Busy,
+    NotFound,
+    OutcomeUnknown,
+    ProviderError,
+    Reason,
+    Refused,
+    TooLarge,
+    Unreachable,
+)
+from bot.providers.operations import Pictures, Size
+from fakes.services import Fate, Fault, StandIn
+from fakes.services.ai_horde import LIFETIME, LINK_SECONDS, MOST_RETRIES, STATUS_CALLS
+from fakes.services.faults import Body, Half, Redirect, Reset, Rewrite, Spoil, Status
+from fakes.services.image_variants import html
+from tests.providers.ai_horde_workbench import (
+    CHECK,
+    DELETE,
+    STATUS,
+    SUBMIT,
+    ai_horde_at,
+    answering,
+    body_of,
+    failed,
+    finished,
+    over,
+    queued,
+    varied,
+    wanted,
+)
+from tests.providers.form_server import picture_file
+from tests.providers.workbench import SECRET, refusal
+
+PassTime = Callable[[float], None]
+
+
+@pytest.fixture
+async def provider(stand_in: StandIn) -> AsyncIterator[AiHorde]:
+    async with ai_horde_at(stand_in) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def slow(slow_stand_in: StandIn) -> AsyncIterator[AiHorde]:
+    async with ai_horde_at(slow_stand_in) as provider:
+        yield provider
+
+
+def told(code: str, message: str = "No.") -> Json:
+    return {"message": message, "rc": code}
+
+
+# --- refusals by their codes ------------------------------------------------------------------------------------------
+
+
+async def test_a_bad_prompt_is_the_persons_and_says_so(provider: AiHorde, stand_in: StandIn) -> None:
+    error = await refusal(queued(provider, wanted(prompts=wanted().prompts, negative="gore")))
+    assert isinstance(error, Refused)
+    assert (error.reason, error.abuse, error.operator, error.said) == (Reason.MODERATED, True, False, "")
+
+
+async def test_an_address_that_is_timed_out_waits_long_and_alarms(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.horde.suspicions = MOST_RETRIES
+    with capture_logs() as logs:
+        error = await refusal(queued(provider))
+    assert isinstance(error, Busy)
+    assert error.retry_after == TIMEOUT_SECONDS
+    assert [(line["event"], line["log_level"]) for line in logs] == [("ai_horde.address_blocked", "error")]
+
+
+async def test_maintenance_is_a_400_that_passes(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.horde.maintenance = True
+    error = await refusal(queued(provider))
+    assert isinstance(error, Busy)
+    assert error.retry_after == MAINTENANCE_SECONDS
+
+
+async def test_a_key_that_nobody_has(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.horde.accounts.clear()
+    error = await refusal(queued(provider))
+    assert isinstance(error, Refused)
+    assert (error.reason, error.operator, error.setting) == (Reason.WRONG_KEY, True, "AI_HORDE_KEY")
+
+
+async def test_too_many_images_at_once(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    slow_stand_in.horde.workers = 0
+    for _ in range(7):
+        await queued(slow, wanted(images=4))
+    error = await refusal(queued(slow, wanted(images=4)))
+    assert isinstance(error, Busy)
+    assert error.retry_after == TOO_MANY_SECONDS
+
+
+async def test_a_large_request_is_made_smaller_without_kudos(
+    provider: AiHorde, stand_in: StandIn, tmp_path: Path
+) -> None:
+    made = await finished(provider, stand_in, wanted(size=Size(2048, 1024), steps=80))
+    fetched = await provider.fetch(made.images[0], tmp_path / "x")
+    assert fetched.size.pixels <= 1024 * 1024
+    assert body_of(stand_in.calls_to(SUBMIT)[0])["params"]["width"] == 2048
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "reason", "operator"),
+    [
+        (Status(403, told("KudosUpfront")), Refused, Reason.TOO_DEMANDING, False),
+        (Status(403, told("SharedKeyInsufficientKudos")), Refused, Reason.TOO_DEMANDING, False),
+        (Status(403, told("SharedKeyEmpty")), Refused, Reason.NO_CREDITS, True),
+        (Status(403, told("SharedKeyExpired")), Refused, Reason.WRONG_KEY, True),
+        (Status(403, told("BannedClientAgent")), Refused, Reason.REFUSED, True),
+        (Status(403, told("NotTrusted")), Refused, Reason.REFUSED, True),
+        (Status(400, told("TooManySteps", "Too many sampling steps")), Refused, Reason.REFUSED, False),
+        (Status(400, {"errors": {"params.n": "21 is not in range"}, "message": "x"}), Refused, Reason.REFUSED, False),
+        (Status(400, told("NoValidWorkers")), Refused, Reason.NO_WORKER, False),
+        (Status(400, told("SourceImageResolutionExceeded")), TooLarge, Reason.UPLOAD_TOO_LARGE, None),
+        (Status(413, "<html>", content_type="text/html"), TooLarge, Reason.UPLOAD_TOO_LARGE, None),
+        (Status(404, "<html>", content_type="text/html"), NotFound, Reason.NOT_FOUND, True),
+        (Redirect(), Refused, Reason.REDIRECTED, True),
+    ],
+)
+async def test_other_refusals(
+    provider: AiHorde, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason, operator: bool | None
+) -> None:
+    stand_in.misbehave(Fault(SUBMIT, act))
+    error = await refusal(queued(provider))
+    assert (type(error), error.reason, getattr(error, "operator", None)) == (kind, reason, operator)
+    assert not getattr(error, "abuse", False)
+
+
+async def test_a_refusal_does_not_repeat_the_prompt(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(SUBMIT, Status(400, told("InvalidPrompt", "a lighthouse on a cliff is too long"))))
+    error = await refusal(queued(provider))
+    assert error.said
+    assert "lighthouse" not in f"{error.said} {error.detail}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, {"message": "2 per 1 second"}, TOO_FAST_SECONDS),
+        ({"Retry-After": "12"}, {"message": "2 per 1 second"}, 12.0),
+        ({}, told("TooManyPrompts"), TOO_MANY_SECONDS),
+        ({"Retry-After": "0"}, {}, 1.0),
+    ],
+)
+async def test_a_rate_limit(
+    provider: AiHorde, stand_in: StandIn, headers: dict[str, str], body: Json, seconds: float
+) -> None:
+    stand_in.misbehave(Fault(SUBMIT, Status(429, body, headers)))
+    error = await refusal(queued(provider))
+    assert isinstance(error, Busy)
+    assert error.retry_after == seconds
+
+
+async def test_a_source_that_is_no_picture(provider: AiHorde, tmp_path: Path) -> None:
+    bad = Pictures(picture_file(tmp_path, data=b"no picture at all"))
+    error = await refusal(queued(provider, varied(), bad))
+    assert (type(error), error.reason) == (Refused, Reason.REFUSED)
+
+
+async def test_a_source_that_is_gone(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+    files = Pictures(picture_file(tmp_path))
+    files.source.path.unlink()
+    assert isinstance(await refusal(queued(provider, varied(), files)), Unreachable)
+    assert not stand_in.calls_to(SUBMIT)
+
+
+async def test_a_warning_is_logged_by_its_code(provider: AiHorde, stand_in: StandIn) -> None:
+    codes: Json = [{"code": "StepsTooFew", "message": "few"}, "SamplerMismatch", 7, {"code": "two words"}]
+    stand_in.misbehave(answering(SUBMIT, warnings=codes))
+    with capture_logs() as logs:
+        await queued(provider)
+    assert [line["codes"] for line in logs] == [["StepsTooFew", "SamplerMismatch"]]
+
+
+# --- lost responses ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Reset(after_doing=True),
+        Half(),
+        Status(502, "<html>", content_type="text/html", after_doing=True),
+        Body("<html>"),
+        Rewrite(lambda _: {"id": "../x"}),
+        Rewrite(lambda _: {"id": 7}),
+    ],
+    ids=["reset", "half", "502", "page", "path", "number"],
+)
+async def test_a_lost_response_leaves_the_outcome_unknown(provider: AiHorde, stand_in: StandIn, act: Any) -> None:
+    stand_in.misbehave(Fault(SUBMIT, act))
+    handle = await provider.prepare(wanted())
+    assert isinstance(await refusal(provider.submit(handle, wanted())), OutcomeUnknown)
+    assert not provider.finds_lost_submits
+    assert isinstance(await refusal(provider.find(handle)), OutcomeUnknown)
+    again = await provider.submit(handle, wanted())
+    await stand_in.horde.ended(again["id"])
+    assert isinstance(await provider.poll(again), Finished)
+
+
+@pytest.mark.parametrize("route", [CHECK, STATUS])
+@pytest.mark.parametrize(
+    "act",
+    [
+        Status(500),
+        Reset(),
+        Half(),
+        Body("x"),
+        Rewrite(lambda _: []),
+        Rewrite(lambda _: {"message": "x"}),
+        Status(502, "<html>", content_type="text/html"),
+    ],
+    ids=["500", "reset", "half", "page", "list", "other", "502"],
+)
+async def test_an_unusable_state_is_asked_for_again(provider: AiHorde, stand_in: StandIn, route: str, act: Any) -> None:
+    handle = await queued(provider)
+    await stand_in.horde.ended(handle["id"])
+    stand_in.misbehave(Fault(route, act))
+    assert isinstance(await refusal(provider.poll(handle)), Unreachable)
+    assert isinstance(await provider.poll(handle), Finished)
+
+
+@pytest.mark.parametrize("route", [CHECK, STATUS])
+async def test_a_request_that_is_forgotten_is_gone(provider: AiHorde, stand_in: StandIn, route: str) -> None:
+    handle = await queued(provider)
+    await stand_in.horde.ended(handle["id"])
+    stand_in.misbehave(Fault(route, Status(404, told("RequestNotFound"))))
+    assert await provider.poll(handle) == Gone()
+
+
+async def test_a_page_that_is_missing_proves_nothing(provider: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(provider)
+    stand_in.misbehave(Fault(CHECK, Status(404, "<html>", content_type="text/html")))
+    assert isinstance(await refusal(provider.poll(handle)), NotFound)
+
+
+async def test_a_request_expires_after_the_last_look(slow: AiHorde, pass_time: PassTime) -> None:
+    handle = await queued(slow)
+    for _ in range(2):
+        pass_time(LIFETIME - 60)
+        assert isinstance(await slow.poll(handle), Waiting)
+    pass_time(LIFETIME + 1)
+    assert await slow.poll(handle) == Gone()
+
+
+async def test_a_busy_check_says_for_how_long(provider: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(provider)
+    stand_in.misbehave(Fault(CHECK, Status(429, {"message": "10 per 1 second"})))
+    error = await refusal(provider.poll(handle))
+    assert isinstance(error, Busy)
+    assert error.retry_after == TOO_FAST_SECONDS
+
+
+# --- the budget for results -------------------------------------------------------------------------------------------
+
+
+async def test_results_beyond_the_budget_wait(provider: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+    handles = []
+    for _ in range(STATUS_CALLS + 2):
+        handle = await queued(provider)
+        await stand_in.horde.ended(handle["id"])
+        handles.append(handle)
+    results = [await provider.poll(handle) for handle in handles]
+    assert all(isinstance(result, Finished) for result in results[:STATUS_CALLS])
+    assert results[STATUS_CALLS:] == [Waiting(percent=100)] * 2
+    assert len(stand_in.calls_to(STATUS)) == STATUS_CALLS
+    assert all(call.status == 200 for call in stand_in.calls_to(STATUS))
+    pass_time(61)
+    assert isinstance(await provider.poll(handles[-1]), Finished)
+
+
+async def test_a_budget_that_others_use_as_well(provider: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+    handle = await queued(provider)
+    await stand_in.horde.ended(handle["id"])
+    stand_in.misbehave(Fault(STATUS, Status(429, {"message": "10 per 1 minute"})))
+    assert await provider.poll(handle) == Waiting(percent=100)
+    assert await provider.poll(handle) == Waiting(percent=100)
+    assert len(stand_in.calls_to(STATUS)) == 1
+    pass_time(61)
+    assert isinstance(await provider.poll(handle), Finished)
+
+
+def test_a_budget_is_for_any_minute() -> None:
+    budget = CallBudget(2, 60)
+    assert [budget.take(now) for now in (0, 30, 59, 60, 61, 90, 91)] == [True, True, False, True, False, True, False]
+    budget.exhaust(200)
+    assert [budget.take(now) for now in (200, 259, 260)] == [False, False, True]
+
+
+# --- how it ended -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_failed_request_is_done_as_well(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(SUBMIT, Fate(error="no memory")))
+    handle = await queued(provider)
+    await stand_in.horde.ended(handle["id"])
+    assert await provider.poll(handle) == Failed(Reason.BROKEN)
+    assert not stand_in.calls_to(STATUS)
+
+
+async def test_a_failed_request_keeps_what_is_finished(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.horde.workers = 1
+    stand_in.misbehave(Fault(SUBMIT, Fate(images=2)))
+    result = await over(provider, stand_in, wanted(images=3))
+    assert stand_in.horde.requests.popitem()[1].faulted
+    assert isinstance(result, Finished)
+    assert len(result.images) == 2
+
+
+@pytest.mark.parametrize(("report", "abuse"), [("nsfw", False), ("csam", True)])
+async def test_censored_images_are_not_shown(provider: AiHorde, stand_in: StandIn, report: str, abuse: bool) -> None:
+    stand_in.misbehave(Fault(SUBMIT, Fate(finish_reason=report)))
+    with capture_logs() as logs:
+        assert await failed(provider, stand_in) == Failed(Reason.MODERATED, abuse=abuse)
+    assert ("ai_horde.csam_reported" in [line["event"] for line in logs]) is abuse
+    assert not stand_in.calls_to("horde.image")
+
+
+async def test_one_of_two_is_censored(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+    stand_in.misbehave(answering_images(lambda index, image: image | ({"censored": True} if index == 0 else {})))
+    made = await finished(provider, stand_in, wanted(images=2))
+    assert [(image.filtered, image.url is None) for image in made.images] == [(True, True), (False, False)]
+    assert (await refusal(provider.fetch(made.images[0], tmp_path / "x"))).reason is Reason.MODERATED
+
+
+def answering_images(change: Callable[[int, dict[str, Json]], Json]) -> Fault:
+    """A fault that changes each image of a result."""
+
+    def changed(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        images = answer["generations"]
+        assert isinstance(images, list)
+        return answer | {
+            "generations": [change(index, image) for index, image in enumerate(images) if isinstance(image, dict)]
+        }
+
+    return Fault(STATUS, Rewrite(changed), times=None)
+
+
+@pytest.mark.parametrize(
+    "broken", [{"img": "N/A"}, {"img": None}, {"img": "n o base 64"}, {"state": "faulted"}, {"img": ""}]
+)
+async def test_an_image_that_is_missing_leaves_the_others(
+    provider: AiHorde, stand_in: StandIn, broken: dict[str, Json]
+) -> None:
+    stand_in.misbehave(answering_images(lambda index, image: image | (broken if index == 1 else {})))
+    made = await finished(provider, stand_in, wanted(images=3))
+    assert len(made.images) == 2
+
+
+@pytest.mark.parametrize("images", [[], 7, None, [7, "x", {}], [{"img": "N/A"}]])
+async def test_a_result_without_images_is_doubted(provider: AiHorde, stand_in: StandIn, images: Json) -> None:
+    stand_in.misbehave(answering(STATUS, generations=images))
+    assert await failed(provider, stand_in) == Failed(Reason.NOTHING_MADE, sure=False)
+
+
+async def test_images_made_together_share_one_seed(provider: AiHorde, stand_in: StandIn) -> None:
+    stand_in.horde.shared_seed = True
+    made = await finished(provider, stand_in, wanted(images=3))
+    first, *others = [image.seed for image in made.images]
+    assert first is not None
+    assert others == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("seed", "read"), [("77", 77), (77, 77), ("x", None), (None, None), (-1, None), ("1e40", None)]
+)
+async def test_a_seed_is_a_text(provider: AiHorde, stand_in: StandIn, seed: Json, read: int | None) -> None:
+    stand_in.misbehave(answering_images(lambda _, image: image | {"seed": seed}))
+    assert (await finished(provider, stand_in)).images[0].seed == read
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+async def test_images_in_the_answer(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+    stand_in.horde.storage = False
+    made = await finished(provider, stand_in, wanted(images=2))
+    assert all(image.url is None and image.data for image in made.images)
+    fetched = await provider.fetch(made.images[1], tmp_path / "x")
+    assert fetched.media_type == "image/webp"
+    assert not stand_in.calls_to("horde.image")
+
+
+@pytest.mark.parametrize("url", ["https://elsewhere.example/x.webp", "http://169.254.169.254/x", "https://[/"])
+async def test_an_image_elsewhere_is_not_fetched(
+    provider: AiHorde, stand_in: StandIn, tmp_path: Path, url: str
+) -> None:
+    stand_in.misbehave(answering_images(lambda _, image: image | {"img": url}))
+    made = await finished(provider, stand_in)
+    assert isinstance(await refusal(provider.fetch(made.images[0], tmp_path / "x")), Refused)
+
+
+async def test_a_link_that_has_expired(
+    provider: AiHorde, stand_in: StandIn, tmp_path: Path, pass_time: PassTime
+) -> None:
+    made = await finished(provider, stand_in)
+    pass_time(LINK_SECONDS + 1)
+    error = await refusal(provider.fetch(made.images[0], tmp_path / "x"))
+    assert (type(error), error.reason) == (Unreachable, Reason.IMAGE_NOT_READY)
+
+
+@pytest.mark.parametrize(("act", "kind"), [(Spoil(html), Refused), (Half(), Unreachable), (Status(404), Unreachable)])
+async def test_an_image_that_cannot_be_fetched(
+    provider: AiHorde, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
+) -> None:
+    made = await finished(provider, stand_in)
+    stand_in.misbehave(Fault("horde.image", act, times=None))
+    assert type(await refusal(provider.fetch(made.images[0], tmp_path / "x"))) is kind
+
+
+async def test_an_image_without_anything(provider: AiHorde, tmp_path: Path) -> None:
+    assert (await refusal(provider.fetch(GeneratedImage(), tmp_path / "x"))).reason is Reason.IMAGE_MISSING
+    page = GeneratedImage(data=b64encode(b"<html>"))
+    assert isinstance(await refusal(provider.fetch(page, tmp_path / "x")), Refused)
+
+
+@pytest.mark.parametrize("handle", [{}, {"id": 7}, {"id": "../x"}, {"id": "é"}, {"id": ""}, {"model": "x"}])
+async def test_an_unreadable_handle(provider: AiHorde, handle: dict[str, Json]) -> None:
+    assert (await refusal(provider.poll(handle))).reason is Reason.BAD_HANDLE
+    assert (await refusal(provider.cancel(handle))).reason is Reason.BAD_HANDLE
+
+
+async def test_a_service_that_is_off(provider: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(provider)
+    await stand_in.stop()
+    assert isinstance(await refusal(provider.poll(handle)), Unreachable)
+    assert isinstance(await refusal(queued(provider)), Unreachable)
+    assert SECRET not in repr(provider)
+    assert DELETE not in [call.route for call in stand_in.calls]
