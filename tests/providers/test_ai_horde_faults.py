@@ -315,6 +315,12 @@ async def test_a_failed_request_is_done_as_well(provider: AiHorde, stand_in: Sta
     assert not stand_in.calls_to(STATUS)
 
 
+async def test_a_failed_request_need_not_be_done(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow)
+    slow_stand_in.misbehave(answering(CHECK, faulted=True, done=False))
+    assert await slow.poll(handle) == Failed(Reason.BROKEN)
+
+
 async def test_a_failed_request_keeps_what_is_finished(provider: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.workers = 1
     stand_in.misbehave(Fault(SUBMIT, Fate(images=2)))
