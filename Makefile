@@ -31,7 +31,7 @@ slow: $(VENV)/.dev ## only the slow tests
 	@$(PY) -m pytest -n auto --dist worksteal -m slow
 
 live: $(VENV)/.dev ## the tests against a real image server, which is built first: about five minutes, once
-	@$(PY) -m live --build && $(PY) -m pytest -m live tests/live
+	@nice $(PY) -m live --build && $(PY) -m pytest -m live tests/live
 
 chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; see CHAOS="--help"
 	@$(PY) -m chaos $(CHAOS)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -46,15 +47,20 @@ def built(folder: Path = FOLDER) -> Path:
 
 def _source(folder: Path) -> Path:
     """Download and unpack the package. Returns the folder with the server's source."""
-    found = sorted(folder.glob("*/" + SOURCE))
-    if found:
-        return found[-1]
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
-    _run(*pip, "--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(REQUIREMENT), "-d", str(folder))
-    (archive,) = folder.glob("*.tar.gz")
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
-    (source,) = folder.glob("*/" + SOURCE)
+    unpacked = folder / "source"
+    if not unpacked.exists():
+        if not hasattr(tarfile, "data_filter"):
+            raise NotBuilt("needs Python 3.11.4 or newer, which unpacks archives safely")
+        # Under its own name only when it is complete: a run that was interrupted begins again.
+        with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as unfinished:
+            pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
+            only = ("--no-deps", "--no-binary", ":all:", "--require-hashes")
+            _run(*pip, *only, "--requirement", str(REQUIREMENT), "--dest", unfinished)
+            (archive,) = Path(unfinished).glob("*.tar.gz")
+            with tarfile.open(archive) as opened:
+                opened.extractall(Path(unfinished) / "source", filter="data")
+            (Path(unfinished) / "source").rename(unpacked)
+    (source,) = unpacked.glob("*/" + SOURCE)
     return source
 
 

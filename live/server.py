@@ -31,6 +31,7 @@ class Server:
         self._log = log
         self._port = _free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._output_began = 0
 
     @property
     def url(self) -> str:
@@ -41,6 +42,7 @@ class Server:
         files = {"--diffusion-model": FLUX, "--clip_l": CLIP, "--taesd": TAESD}
         models = [part for option, name in files.items() for part in (option, str(self._weights / name))]
         with self._log.open("ab") as output:
+            self._output_began = output.tell()
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
                 *models,
@@ -66,6 +68,13 @@ class Server:
         except aiohttp.ClientError:
             return False
 
+    async def said(self, text: str) -> None:
+        """Return when the output of the process has this text. Raises NotStarted if the process ends first."""
+        while text.encode() not in self._log.read_bytes()[self._output_began :]:
+            if self._process is None or self._process.returncode is not None:
+                raise NotStarted(f"it ended: {self._log}")
+            await asyncio.sleep(_LOOK_EVERY)
+
     async def stop(self) -> None:
         """End it at once, even in the middle of an image."""
         if self._process is not None and self._process.returncode is None:
@@ -78,8 +87,8 @@ class Server:
 async def running(program: Path, *, folder: Path = FOLDER) -> AsyncIterator[Server]:
     """Start the server with the weights in ``folder``, and stop it at the end. Raises NotStarted."""
     server = Server(program, folder / "models", log=folder / "server.log")
-    await server.start()
     try:
+        await server.start()
         yield server
     finally:
         await server.stop()

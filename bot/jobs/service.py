@@ -147,8 +147,7 @@ class JobService:
         command, operation = read_command(options), options.operation
         engines = self.engines_doing(operation)
         if not engines:
-            any_engine = self.engines_doing(Operation.TEXT_TO_IMAGE)
-            problem = NOT_OFFERED(operation=NAMES[operation]) if any_engine else NO_ENGINES()
+            problem = self.none_offered(operation)
             raise CommandRefused(problem, plan=None, options=options, completed=options, complete=complete)
         default_engine = self.default_for(operation)
         if not complete:
@@ -361,6 +360,12 @@ class JobService:
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and that their services still have for it, by id."""
         return self._store.engines_doing(operation)
+
+    def none_offered(self, operation: Operation) -> Text:
+        """The problem if no engine has this operation: none can do it, or there is no engine at all."""
+        if self.engines_doing(Operation.TEXT_TO_IMAGE):
+            return NOT_OFFERED(operation=NAMES[operation])
+        return NO_ENGINES()
 
     def default_for(self, operation: Operation) -> str:
         """Return the id of the engine for an operation if nobody set a default: the bot's default, or the cheapest.

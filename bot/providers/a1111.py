@@ -265,7 +265,7 @@ class A1111(Provider):
         running = self._running.get(task)
         if running is None or not running.sent:
             return Waiting()
-        waiting, active = await running.server.progress(task)
+        waiting, active = await running.server.progress(task, preview=True)
         if active and task in self._stopped:
             await self._interrupt(running)
         return waiting

@@ -17,6 +17,7 @@ from bot.providers.aithriving_answers import decode_image
 from bot.providers.answers import Answer, Lenient, Name, Unreadable, flag, number, parse_json, reason, whole
 from bot.providers.base import Json, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused
+from bot.providers.image_headers import inspect
 from bot.providers.refusals import Judge, sentence
 
 MOST_MODELS = 200
@@ -25,6 +26,7 @@ _MOST_SAMPLERS = 200
 _LONGEST_NAME = 200
 _LONGEST_SAMPLER = 60
 _LONGEST_ID = 60
+_LONGEST_PREVIEW = 1 << 20
 
 # The statuses with which a proxy gives up waiting for a server, which works on.
 _CUT_OFF = frozenset({408, 502, 503, 504, *range(520, 528)})
@@ -145,6 +147,18 @@ def _seconds(value: object) -> float | None:
     return float(found) if found is not None and 0 < found < 86_400 else None
 
 
+def _preview(text: object) -> bytes | None:
+    """The bytes of an unfinished image; None if there is none, or if it is no image in a usual format."""
+    if not isinstance(text, str) or len(text) > _LONGEST_PREVIEW:
+        return None
+    try:
+        data = decode_image(text)
+        inspect(data)
+    except ValueError:
+        return None
+    return data
+
+
 class Progress(Lenient):
     """The status of one task at ``/internal/progress``. ``progress`` is from 0 to 1, ``eta`` is seconds."""
 
@@ -154,6 +168,8 @@ class Progress(Lenient):
     progress: Annotated[float | None, BeforeValidator(_fraction)] = None
     eta: Annotated[float | None, BeforeValidator(_seconds)] = None
     textinfo: Name = None
+    live_preview: Any = None
+    """The unfinished image as a data URL, if it was asked for."""
 
     @property
     def usable(self) -> bool:
@@ -169,7 +185,8 @@ class Progress(Lenient):
     def waiting(self) -> Waiting:
         if self.active:
             share = self.progress
-            return Waiting(percent=None if share is None else int(100 * share), seconds_left=self.eta)
+            percent = None if share is None else int(100 * share)
+            return Waiting(percent=percent, seconds_left=self.eta, preview=_preview(self.live_preview))
         place = _PLACE.search(self.textinfo or "") if self.queued else None
         return Waiting(place=None if place is None else max(1, int(place[1])))
 

@@ -103,10 +103,13 @@ class Server:
                 return kind
         return Kind.A1111
 
-    async def progress(self, task: str) -> tuple[Waiting, bool]:
-        """The progress of a task, and whether it is certainly the running one. Raises ProviderError."""
+    async def progress(self, task: str, *, preview: bool = False) -> tuple[Waiting, bool]:
+        """The progress of a task, and whether it is certainly the running one. Raises ProviderError.
+
+        ``preview``: with the unfinished image, if the server's owner has these switched on.
+        """
         if self.tells_tasks:
-            status = await self._status(task)
+            status = await self._status(task, preview=preview)
             return (Waiting(), False) if status is None else (status.waiting, bool(status.active))
         # The only progress is that of whoever is running. It may be somebody else's, unless we have sent one job.
         if self._tells_progress and self.running == 1:
@@ -132,9 +135,9 @@ class Server:
             return error
         return None
 
-    async def _status(self, task: str) -> Progress | None:
+    async def _status(self, task: str, *, preview: bool = False) -> Progress | None:
         """The status of a task. None if this server has no such thing, which may change with a restart."""
-        asked: Json = {"id_task": task, "id_live_preview": -1, "live_preview": False}
+        asked: Json = {"id_task": task, "id_live_preview": -1, "live_preview": preview}
         answer = await self.service.call("POST", _PROGRESS, paid=False, json=asked)
         if answer.status >= 500:
             raise self.problem(answer)

@@ -10,7 +10,7 @@ import discord
 from discord import ui
 
 from bot.domain.characters import typed
-from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST
 from bot.domain.form_data import Draft
 from bot.domain.options import NEGATIVE, STRENGTH, ImagineOptions
 from bot.errors import UserError
@@ -226,7 +226,7 @@ class EditForms:
         offered = {engine.id: engine for engine in self._service.offered(origin, operation)}
         engines = offered or self._service.engines_doing(operation)
         if not engines:
-            raise UserError(NOT_OFFERED(operation=NAMES[operation]))
+            raise UserError(self._service.none_offered(operation))
         title = t("Use this prompt") if prompt_alone else t("Edit job {job:plain}", job=job_id)
         form = EditForm(draft, engines, self._starter, job_id=job_id, title=str(title))
         await show_form(interaction, form)

@@ -197,6 +197,9 @@ class A1111:
         }
         if active:
             told |= {"progress": self._share, "eta": 12.5, "textinfo": None}
+            if isinstance(body, dict) and body.get("live_preview") and self._rendering is not None:
+                unfinished = await self._services.gallery.paint(self._rendering.plates[0])
+                told |= {"live_preview": f"data:image/png;base64,{b64encode(unfinished).decode()}"}
         elif queued and isinstance(task, str):
             told["textinfo"] = f"In queue: {self.pending.index(task) + 1}/{len(self.pending)}"
         return web.json_response(told)

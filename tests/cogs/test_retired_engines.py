@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.domain.edits import NAMES, NOT_OFFERED
+from bot.domain.engines import NO_ENGINES
 from bot.domain.rules import ALLOWED_ENGINES_GONE, ENGINES_GONE
-from bot.providers.operations import Operation
 from storage.records import JobStatus
 from tests.cogs.conftest import CORE, Studio, card, retire, told
 from tests.doubles.texts import shows
@@ -58,7 +57,7 @@ async def test_the_panels_open(without_core: Studio, *, all_of_them: bool, comma
 
 async def test_if_none_is_left_people_are_told_so(without_any: Studio) -> None:
     refused = told(await without_any.imagine())
-    assert shows(refused.text, NOT_OFFERED(operation=NAMES[Operation.TEXT_TO_IMAGE]))
+    assert shows(refused.text, NO_ENGINES())
     assert without_any.stand_in.calls == []
 
 
@@ -69,7 +68,7 @@ async def test_a_result_stays_usable_if_none_is_left(studio: Studio) -> None:
         retire(studio, engine_id)
     for label in ("Again", "Edit prompt"):
         refused = told(await studio.press(studio.ada, card(result), label))
-        assert shows(refused.text, NOT_OFFERED(operation=NAMES[Operation.TEXT_TO_IMAGE])), label
+        assert shows(refused.text, NO_ENGINES()), label
 
 
 async def test_a_server_that_allows_it_alone_says_why_nothing_works(studio: Studio) -> None:

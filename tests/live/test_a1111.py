@@ -67,9 +67,9 @@ async def test_a_cancelled_request_gives_no_image(provider: A1111) -> None:
 
 
 async def test_a_server_that_ends_while_it_works(provider: A1111, server: Server) -> None:
-    request = asked(provider.engines[0].id, size=Size(512, 512), steps=20)
+    request = asked(provider.engines[0].id, size=Size(512, 512), steps=50)
     submit = asyncio.create_task(made(provider, request))
-    await asyncio.sleep(1)
+    await server.said("generating image")
     await server.stop()
     assert isinstance(await refusal(submit), OutcomeUnknown)
     assert isinstance(await refusal(made(provider, request)), Unreachable)

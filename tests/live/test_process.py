@@ -63,9 +63,11 @@ async def test_from_a_command_to_the_image(discord: Discord, easel: BotProcess, 
     assert picture(await again.until(finished)).tobytes() == picture(result).tobytes()
 
 
-async def test_a_kill_while_the_image_is_made(discord: Discord, easel: BotProcess, channel: Channel) -> None:
+async def test_a_kill_while_the_image_is_made(
+    discord: Discord, easel: BotProcess, channel: Channel, server: Server
+) -> None:
     asked = await discord.user("ada").slash(channel, "imagine", prompt="a lighthouse --steps 30", size="512x512")
-    await easel.said("status=submitting")
+    await server.said("generating image")
     await easel.restart()
     assert picture(await asked.until(finished)).size == (512, 512)
 

@@ -9,6 +9,7 @@ import pytest
 from bot.providers.a1111 import A1111
 from bot.providers.base import Ability, Cost, Gone, Json, Quote, Waiting, WeightedText
 from bot.providers.errors import NotFound, Reason, Refused, Unreachable
+from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Size
 from fakes.services import Fate, Fault, StandIn, image_variants
 from fakes.services.a1111 import Checkpoint, Kind
@@ -32,12 +33,12 @@ from tests.providers.a1111_workbench import (
 from tests.providers.workbench import SECRET, asked, reader, refusal
 
 
-def told(progress: float) -> Rewrite:
+def told(progress: float, **more: Json) -> Rewrite:
     """Replace the progress in a response."""
 
     def change(answer: Json) -> Json:
         assert isinstance(answer, dict)
-        return answer | {"progress": progress}
+        return answer | {"progress": progress, **more}
 
     return Rewrite(change)
 
@@ -261,6 +262,22 @@ async def test_the_progress_is_that_of_the_own_task(slow_stand_in: StandIn) -> N
             slow.misbehave(Fault(TASK, told(0.426)))
             assert (await provider.progress(second)).percent == 42
         assert await provider.progress(first) == Waiting()
+
+
+async def test_the_unfinished_image_is_shown_if_it_is_one(slow_stand_in: StandIn) -> None:
+    slow = slow_stand_in
+    async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, submit):
+        preview = (await provider.progress(handle)).preview
+        odd: list[Json] = [None, 5, "*", "eA==", "data:text/html;base64,PGh0bWw+", "A" * (2 << 20)]
+        slow.misbehave(*(Fault(TASK, told(0.5, live_preview=each)) for each in odd))
+        for _ in odd:
+            assert await provider.progress(handle) == Waiting(percent=50, seconds_left=12.5)
+        await provider.cancel(handle)
+        assert (await refusal(submit)).reason is Reason.CANCELLED
+    assert preview is not None
+    assert inspect(preview).size == Size(1024, 1024)
+    asked_for = [call.body["live_preview"] for call in slow.calls_to(TASK) if isinstance(call.body, dict)]
+    assert asked_for == [False, *[True] * 7, False]
 
 
 @pytest.mark.parametrize("kind", [Kind.A1111, Kind.SD_NEXT])
