@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -89,6 +89,20 @@ def answering(route: str, times: int | None = None, **fields: Json) -> Fault:
         return answer | fields
 
     return Fault(route, Rewrite(changed), times=times)
+
+
+def answering_images(change: Callable[[int, dict[str, Json]], Json]) -> Fault:
+    """A fault that changes each image of a result."""
+
+    def changed(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        images = answer["generations"]
+        assert isinstance(images, list)
+        return answer | {
+            "generations": [change(index, image) for index, image in enumerate(images) if isinstance(image, dict)]
+        }
+
+    return Fault(STATUS, Rewrite(changed), times=None)
 
 
 def body_of(call: Call) -> dict[str, Any]:

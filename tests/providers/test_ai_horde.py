@@ -83,6 +83,7 @@ async def test_from_words_to_a_file(provider: AiHorde, stand_in: StandIn, tmp_pa
     }
     assert (body["nsfw"], body["censor_nsfw"], body["replacement_filter"]) == (False, True, True)
     assert (body["allow_downgrade"], body["slow_workers"], body["r2"], body["shared"]) == (True, True, True, False)
+    assert body["trusted_workers"] is False
     assert "dry_run" not in body
     assert not stand_in.bills
 
@@ -203,6 +204,14 @@ async def test_a_wait_of_zero_is_no_end(slow: AiHorde, slow_stand_in: StandIn) -
     assert said.seconds_left is None
 
 
+async def test_a_place_means_nothing_when_nothing_waits(slow: AiHorde, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow)
+    slow_stand_in.misbehave(answering(CHECK, queue_position=3, waiting=0))
+    said = await slow.poll(handle)
+    assert isinstance(said, Waiting)
+    assert said.place is None
+
+
 # --- nobody -----------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +246,17 @@ async def test_a_worker_who_appears_makes_it_after_all(
     pass_time(10)
     assert isinstance(await provider.poll(handle), Waiting)
     assert not stand_in.calls_to(DELETE)
+
+
+async def test_what_is_being_made_has_somebody(slow: AiHorde, slow_stand_in: StandIn, pass_time: PassTime) -> None:
+    handle = await queued(slow)
+    slow_stand_in.misbehave(answering(CHECK, is_possible=False))
+    for _ in range(2):
+        said = await slow.poll(handle)
+        assert isinstance(said, Waiting)
+        assert not said.unserved
+        pass_time(UNSERVED_SECONDS + 1)
+    assert not slow_stand_in.calls_to(DELETE)
 
 
 async def test_the_warning_at_the_start_counts(provider: AiHorde, pass_time: PassTime) -> None:

@@ -1,8 +1,7 @@
-"""The AI Horde: refusals by their codes, lost responses, the budget for results, and requests that do not end well."""
+"""The AI Horde: refusals by their codes, lost responses, and the budget for results."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from structlog.testing import capture_logs
 from bot.providers.ai_horde import AiHorde
 from bot.providers.ai_horde_answers import MAINTENANCE_SECONDS, TIMEOUT_SECONDS, TOO_FAST_SECONDS, TOO_MANY_SECONDS
 from bot.providers.ai_horde_budget import CallBudget
-from bot.providers.base import Failed, Finished, GeneratedImage, Gone, Json, Waiting
+from bot.providers.base import Finished, Gone, Json, Waiting
 from bot.providers.errors import (
     Busy,
     NotFound,
@@ -25,10 +24,9 @@ from bot.providers.errors import (
     Unreachable,
 )
 from bot.providers.operations import Pictures, Size
-from fakes.services import Fate, Fault, StandIn
-from fakes.services.ai_horde import LIFETIME, LINK_SECONDS, MOST_RETRIES, STATUS_CALLS
-from fakes.services.faults import Body, Half, Redirect, Reset, Rewrite, Spoil, Status
-from fakes.services.image_variants import html
+from fakes.services import Fault, StandIn
+from fakes.services.ai_horde import LIFETIME, MOST_RETRIES, STATUS_CALLS
+from fakes.services.faults import Body, Half, Redirect, Reset, Rewrite, Status
 from tests.providers.ai_horde_workbench import (
     CHECK,
     DELETE,
@@ -37,9 +35,7 @@ from tests.providers.ai_horde_workbench import (
     ai_horde_at,
     answering,
     body_of,
-    failed,
     finished,
-    over,
     queued,
     varied,
     wanted,
@@ -304,132 +300,7 @@ def test_a_budget_is_for_any_minute() -> None:
     assert [budget.take(now) for now in (200, 259, 260)] == [False, False, True]
 
 
-# --- how it ended -----------------------------------------------------------------------------------------------------
-
-
-async def test_a_failed_request_is_done_as_well(provider: AiHorde, stand_in: StandIn) -> None:
-    stand_in.misbehave(Fault(SUBMIT, Fate(error="no memory")))
-    handle = await queued(provider)
-    await stand_in.horde.ended(handle["id"])
-    assert await provider.poll(handle) == Failed(Reason.BROKEN)
-    assert not stand_in.calls_to(STATUS)
-
-
-async def test_a_failed_request_keeps_what_is_finished(provider: AiHorde, stand_in: StandIn) -> None:
-    stand_in.horde.workers = 1
-    stand_in.misbehave(Fault(SUBMIT, Fate(images=2)))
-    result = await over(provider, stand_in, wanted(images=3))
-    assert stand_in.horde.requests.popitem()[1].faulted
-    assert isinstance(result, Finished)
-    assert len(result.images) == 2
-
-
-@pytest.mark.parametrize(("report", "abuse"), [("nsfw", False), ("csam", True)])
-async def test_censored_images_are_not_shown(provider: AiHorde, stand_in: StandIn, report: str, abuse: bool) -> None:
-    stand_in.misbehave(Fault(SUBMIT, Fate(finish_reason=report)))
-    with capture_logs() as logs:
-        assert await failed(provider, stand_in) == Failed(Reason.MODERATED, abuse=abuse)
-    assert ("ai_horde.csam_reported" in [line["event"] for line in logs]) is abuse
-    assert not stand_in.calls_to("horde.image")
-
-
-async def test_one_of_two_is_censored(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.misbehave(answering_images(lambda index, image: image | ({"censored": True} if index == 0 else {})))
-    made = await finished(provider, stand_in, wanted(images=2))
-    assert [(image.filtered, image.url is None) for image in made.images] == [(True, True), (False, False)]
-    assert (await refusal(provider.fetch(made.images[0], tmp_path / "x"))).reason is Reason.MODERATED
-
-
-def answering_images(change: Callable[[int, dict[str, Json]], Json]) -> Fault:
-    """A fault that changes each image of a result."""
-
-    def changed(answer: Json) -> Json:
-        assert isinstance(answer, dict)
-        images = answer["generations"]
-        assert isinstance(images, list)
-        return answer | {
-            "generations": [change(index, image) for index, image in enumerate(images) if isinstance(image, dict)]
-        }
-
-    return Fault(STATUS, Rewrite(changed), times=None)
-
-
-@pytest.mark.parametrize(
-    "broken", [{"img": "N/A"}, {"img": None}, {"img": "n o base 64"}, {"state": "faulted"}, {"img": ""}]
-)
-async def test_an_image_that_is_missing_leaves_the_others(
-    provider: AiHorde, stand_in: StandIn, broken: dict[str, Json]
-) -> None:
-    stand_in.misbehave(answering_images(lambda index, image: image | (broken if index == 1 else {})))
-    made = await finished(provider, stand_in, wanted(images=3))
-    assert len(made.images) == 2
-
-
-@pytest.mark.parametrize("images", [[], 7, None, [7, "x", {}], [{"img": "N/A"}]])
-async def test_a_result_without_images_is_doubted(provider: AiHorde, stand_in: StandIn, images: Json) -> None:
-    stand_in.misbehave(answering(STATUS, generations=images))
-    assert await failed(provider, stand_in) == Failed(Reason.NOTHING_MADE, sure=False)
-
-
-async def test_images_made_together_share_one_seed(provider: AiHorde, stand_in: StandIn) -> None:
-    stand_in.horde.shared_seed = True
-    made = await finished(provider, stand_in, wanted(images=3))
-    first, *others = [image.seed for image in made.images]
-    assert first is not None
-    assert others == [None, None]
-
-
-@pytest.mark.parametrize(
-    ("seed", "read"), [("77", 77), (77, 77), ("x", None), (None, None), (-1, None), ("1e40", None)]
-)
-async def test_a_seed_is_a_text(provider: AiHorde, stand_in: StandIn, seed: Json, read: int | None) -> None:
-    stand_in.misbehave(answering_images(lambda _, image: image | {"seed": seed}))
-    assert (await finished(provider, stand_in)).images[0].seed == read
-
-
-# --- images -----------------------------------------------------------------------------------------------------------
-
-
-async def test_images_in_the_answer(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
-    stand_in.horde.storage = False
-    made = await finished(provider, stand_in, wanted(images=2))
-    assert all(image.url is None and image.data for image in made.images)
-    fetched = await provider.fetch(made.images[1], tmp_path / "x")
-    assert fetched.media_type == "image/webp"
-    assert not stand_in.calls_to("horde.image")
-
-
-@pytest.mark.parametrize("url", ["https://elsewhere.example/x.webp", "http://169.254.169.254/x", "https://[/"])
-async def test_an_image_elsewhere_is_not_fetched(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, url: str
-) -> None:
-    stand_in.misbehave(answering_images(lambda _, image: image | {"img": url}))
-    made = await finished(provider, stand_in)
-    assert isinstance(await refusal(provider.fetch(made.images[0], tmp_path / "x")), Refused)
-
-
-async def test_a_link_that_has_expired(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, pass_time: PassTime
-) -> None:
-    made = await finished(provider, stand_in)
-    pass_time(LINK_SECONDS + 1)
-    error = await refusal(provider.fetch(made.images[0], tmp_path / "x"))
-    assert (type(error), error.reason) == (Unreachable, Reason.IMAGE_NOT_READY)
-
-
-@pytest.mark.parametrize(("act", "kind"), [(Spoil(html), Refused), (Half(), Unreachable), (Status(404), Unreachable)])
-async def test_an_image_that_cannot_be_fetched(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
-) -> None:
-    made = await finished(provider, stand_in)
-    stand_in.misbehave(Fault("horde.image", act, times=None))
-    assert type(await refusal(provider.fetch(made.images[0], tmp_path / "x"))) is kind
-
-
-async def test_an_image_without_anything(provider: AiHorde, tmp_path: Path) -> None:
-    assert (await refusal(provider.fetch(GeneratedImage(), tmp_path / "x"))).reason is Reason.IMAGE_MISSING
-    page = GeneratedImage(data=b64encode(b"<html>"))
-    assert isinstance(await refusal(provider.fetch(page, tmp_path / "x")), Refused)
+# --- other problems ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("handle", [{}, {"id": 7}, {"id": "../x"}, {"id": "é"}, {"id": ""}, {"model": "x"}])
