@@ -27,7 +27,7 @@ OPTIONS = (
 
 
 class NotBuilt(Exception):
-    """The server cannot be built. The text says what is missing."""
+    """The server cannot be built. The text says why."""
 
 
 def built(folder: Path = FOLDER) -> Path:
@@ -51,7 +51,7 @@ def _source(folder: Path) -> Path:
     if not unpacked.exists():
         if not hasattr(tarfile, "data_filter"):
             raise NotBuilt("needs Python 3.11.4 or newer, which unpacks archives safely")
-        # Under its own name only when it is complete: a run that was interrupted begins again.
+        # The folder gets its name when it is complete, so an interrupted run starts again.
         with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as unfinished:
             pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
             only = ("--no-deps", "--no-binary", ":all:", "--require-hashes")

@@ -69,7 +69,7 @@ class Server:
             return False
 
     async def said(self, text: str) -> None:
-        """Return when the output of the process has this text. Raises NotStarted if the process ends first."""
+        """Wait until the output of the process contains this text. Raises NotStarted if the process ends first."""
         while text.encode() not in self._log.read_bytes()[self._output_began :]:
             if self._process is None or self._process.returncode is not None:
                 raise NotStarted(f"it ended: {self._log}")

@@ -1,7 +1,7 @@
 """Random weights for tiny models in the layout of Flux, TAESD and CLIP-L, as safetensors files.
 
-The images are noise, but all around them is real: sizes, seeds, formats and times. The text encoder is all zeros,
-so its file is sparse: 246 MB that take no room on most disks.
+The images are noise, but their sizes, seeds and formats are real. The text encoder is all zeros, so its file of 246 MB
+is sparse and takes almost no space on most disks.
 """
 
 from __future__ import annotations

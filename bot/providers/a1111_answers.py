@@ -1,6 +1,6 @@
 """Parses the responses of A1111-compatible servers, and turns their failures into errors.
 
-Many programs imitate this API, and each leaves something out, so every field may be missing.
+Many programs imitate this API, and each omits some fields. So every field may be missing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bot.providers.image_headers import inspect
 from bot.providers.refusals import Judge, sentence
 
 MOST_MODELS = 200
-"""How many checkpoints of a server are offered at most."""
+"""The maximum number of checkpoints of one server that are offered."""
 _MOST_SAMPLERS = 200
 _LONGEST_NAME = 200
 _LONGEST_SAMPLER = 60
 _LONGEST_ID = 60
 _LONGEST_PREVIEW = 1 << 20
 
-# The statuses with which a proxy gives up waiting for a server, which works on.
+# With these statuses a proxy stops waiting for a server, which may still be working.
 _CUT_OFF = frozenset({408, 502, 503, 504, *range(520, 528)})
 _OUT_OF_MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
 _NOT_A_NUMBER = re.compile(r"NansException|\bNaNs?\b")
@@ -67,7 +67,7 @@ class Checkpoint:
 
 
 def _is_hash(text: str) -> bool:
-    # One imitator fills the field with eights.
+    # stable-diffusion.cpp fills the field with eights.
     return len(text) >= 8 and len(set(text)) > 1
 
 
@@ -281,7 +281,7 @@ def _seeds(told: Any, count: int, seed: int) -> tuple[int | None, ...]:
 def refusal(answer: Answer, judge: Judge) -> ProviderError:
     """Make the error for a response without images.
 
-    A 500 is the program's own failure: nothing will be made. A proxy that gives up waiting proves nothing.
+    A 500 comes from the program itself: it will make nothing. If a proxy stops waiting, the outcome is unknown.
     """
     detail = answer.detail
     if answer.ok or answer.status in _CUT_OFF:

@@ -18,7 +18,7 @@ STEPS = 25
 MOST_STEPS = 150
 SEED = Bounds(0, 2**32 - 1 - MOST_IMAGES)
 ALL_LORAS = "all"
-"""In place of names: prompts may use every LoRA."""
+"""The value of the setting that allows every LoRA."""
 
 _GUIDANCE = Bounds(1, 30, default=7)
 _DISTILLED_GUIDANCE = Bounds(1, 30, default=3.5)
@@ -34,7 +34,7 @@ _LARGE = tuple(
     for sides in ((1024, 1024), (1152, 896), (896, 1152), (1216, 832), (832, 1216), (1344, 768), (768, 1344))
 )
 _SMALL = tuple(Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (640, 512), (512, 640), (768, 768)))
-# One of the imitators reads no WebP.
+# Not all of these servers read WebP.
 _FORMATS = ("image/png", "image/jpeg")
 _TO_VARY = PictureRules(exact=True, ratio=None, formats=_FORMATS)
 _TO_REPAINT = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS)
@@ -44,7 +44,7 @@ _NETWORK = re.compile(r"<\s*(\w+)\s*:([^<>]*)>")
 # The beginning of a tag, which another part of the prompt could complete. The second one is stable-diffusion.cpp's: it
 # sets any parameter, even one that names a file of the server.
 _TAG = re.compile(r"<(?=\s*\w+\s*:)|</?\s*sd_cpp_extra_args", re.IGNORECASE)
-# In capitals these divide a prompt. In a person's text they are words.
+# In capitals, these words divide a prompt. A person means them as words.
 _KEYWORDS = re.compile(r"\b(AND|BREAK)\b")
 _FLUX = re.compile(r"flux|chroma", re.IGNORECASE)
 _OF_2022 = re.compile(r"(?<!\d)(1[._-]?[45]|sd[._ -]?1)(?!\d)", re.IGNORECASE)
@@ -89,7 +89,7 @@ def _is_of_2022(name: str) -> bool:
 
 
 def is_flux(checkpoint: Checkpoint) -> bool:
-    """Whether this model takes its guidance as a value of its own, and no negative prompt."""
+    """Whether this model has a separate setting for its guidance, and ignores negative prompts."""
     return _FLUX.search(checkpoint.name) is not None
 
 
@@ -99,7 +99,7 @@ def is_flux(checkpoint: Checkpoint) -> bool:
 def prompts(request: ImageRequest, loras: Collection[str]) -> tuple[str, str]:
     """The prompt and the negative prompt. Parts with a negative weight go into the latter.
 
-    The syntax of these servers in a person's text is made harmless, except the LoRAs with these names.
+    The servers' own syntax in a person's text is made harmless, except for the LoRAs with these names.
     """
     wanted = [part for part in request.prompts if part.weight >= 0]
     avoided = [replace(part, weight=-part.weight) for part in request.prompts if part.weight < 0]
@@ -115,10 +115,10 @@ def _joined(parts: Sequence[WeightedText]) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text without a meaning of its brackets and capitals, and without tags of extra networks."""
+    """Escape the text, so that its brackets and capitals mean nothing, and remove tags of extra networks."""
     text = _without_tags(text)
     if _without_tags(text) != text:
-        # What is left of nested tags is a tag again, which nobody writes by mistake.
+        # Removing nested tags can leave another tag behind. Nobody nests tags by mistake.
         text = text.replace("<", " ")
     text = _KEYWORDS.sub(lambda found: found[0].lower(), text)
     return " ".join(_BRACKETS.sub(r"\\\1", text).split())
@@ -139,7 +139,7 @@ def _allowed(text: str, loras: Collection[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request for one server: what it asks for, the checkpoint, the ``task`` id, and the seed of the first image.
+    """A request for one server. ``task`` is its id there, and ``seed`` is the seed of its first image.
 
     ``restore``: the server loads its owner's model again afterwards. ``kind`` is the program that the server runs.
     """
@@ -169,7 +169,8 @@ class Wanted:
             "steps": request.steps or self.steps,
             "width": request.size.width // 8 * 8,
             "height": request.size.height // 8 * 8,
-            # One after another, because together they need more memory. One program does that with a batch.
+            # The images are made one after another, because a batch needs more memory. stable-diffusion.cpp makes
+            # those of a batch one after another.
             "batch_size": request.images if self.kind is Kind.SD_CPP else 1,
             "n_iter": 1 if self.kind is Kind.SD_CPP else request.images,
             "send_images": True,
@@ -186,7 +187,7 @@ class Wanted:
         return body
 
     def _guidance(self, prompt: str) -> dict[str, Json]:
-        """The guidance of Flux is another one than that of the older models, in a place of its own."""
+        """The fields for the guidance. Flux has a separate one."""
         told = self.request.guidance
         if not is_flux(self.checkpoint) or self.kind is Kind.SD_NEXT:
             return {} if told is None else {"cfg_scale": told}

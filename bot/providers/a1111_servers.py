@@ -1,4 +1,4 @@
-"""One A1111-compatible server: what kind it is, what it has, what it is doing, and whether it is away."""
+"""One A1111-compatible server: its kind, its models, its progress, and whether it can be reached."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
 
 MOST_IMAGES = 4
-"""How many images one request asks for at most."""
+"""The maximum number of images in one request."""
 RESTED_FOR = 30.0
-"""Seconds for which a server that was away is asked only if no other one can do it."""
+"""Seconds for which a server that did not answer gets work only if no other server can take it."""
 _NOBODYS_TASK = "easel-nobody"
 _PROGRESS = "/internal/progress"
 _GLOBAL_PROGRESS = "/sdapi/v1/progress?skip_current_image=true"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
     KOBOLD = "KoboldCpp"
 
 
-# A path that only this kind has.
+# Each kind has a path that no other kind has.
 _TELLING: Sequence[tuple[str, Kind]] = (
     ("/sdapi/v1/sd-modules", Kind.FORGE),
     ("/sdcpp/v1/capabilities", Kind.SD_CPP),
@@ -49,7 +49,7 @@ _TELLING: Sequence[tuple[str, Kind]] = (
 
 
 class Server:
-    """A server. ``slots`` is how many jobs it gets at the same time; the others wait for their turn."""
+    """A server. ``slots`` is the number of jobs that it gets at the same time; the others wait."""
 
     def __init__(self, service: Service, slots: int = 1) -> None:
         self.service = service
@@ -62,7 +62,7 @@ class Server:
         self.tells_tasks = False
         """Whether it reports the status of a single task."""
         self.running = 0
-        """The jobs that it has or that wait for it."""
+        """The number of jobs that it works on or that wait for it."""
         self.slots = asyncio.Semaphore(slots)
         self._tells_progress = False
         self._away_until = 0.0
@@ -77,11 +77,11 @@ class Server:
         return asyncio.get_running_loop().time() < self._away_until
 
     def rest(self) -> None:
-        """Record that it was away."""
+        """Record that it did not answer."""
         self._away_until = asyncio.get_running_loop().time() + RESTED_FOR
 
     async def learn(self) -> None:
-        """Ask what it has and what it is. Raises ProviderError, and keeps what is known then."""
+        """Ask for its models, its samplers and its kind. Raises ProviderError, and changes nothing then."""
         models = read_models(await self._json("/sdapi/v1/sd-models"))
         if models is None:
             raise Unreachable(Reason.ODD_ANSWER)
@@ -106,12 +106,12 @@ class Server:
     async def progress(self, task: str, *, preview: bool = False) -> tuple[Waiting, bool]:
         """The progress of a task, and whether it is certainly the running one. Raises ProviderError.
 
-        ``preview``: with the unfinished image, if the server's owner has these switched on.
+        ``preview``: include the unfinished image, if the server's settings allow it.
         """
         if self.tells_tasks:
             status = await self._status(task, preview=preview)
             return (Waiting(), False) if status is None else (status.waiting, bool(status.active))
-        # The only progress is that of whoever is running. It may be somebody else's, unless we have sent one job.
+        # This server reports the progress of its running task only. If we sent one task, it is probably ours.
         if self._tells_progress and self.running == 1:
             return read_global_progress(await self._if_any(_GLOBAL_PROGRESS)).waiting, False
         return Waiting(), False
@@ -122,7 +122,7 @@ class Server:
         return status is not None and status.at_work
 
     async def interrupt(self) -> None:
-        """Stop what is running, whoever sent it. Raises ProviderError."""
+        """Stop the server's running task, even if it is somebody else's. Raises ProviderError."""
         answer = await self.service.call("POST", "/sdapi/v1/interrupt", paid=False, json={})
         if not answer.ok:
             raise self.problem(answer)
@@ -136,7 +136,7 @@ class Server:
         return None
 
     async def _status(self, task: str, *, preview: bool = False) -> Progress | None:
-        """The status of a task. None if this server has no such thing, which may change with a restart."""
+        """The status of a task. None if this server does not report it, which may change when it restarts."""
         asked: Json = {"id_task": task, "id_live_preview": -1, "live_preview": preview}
         answer = await self.service.call("POST", _PROGRESS, paid=False, json=asked)
         if answer.status >= 500:

@@ -20,11 +20,11 @@ log = structlog.get_logger(__name__)
 
 MAINTENANCE_SECONDS = 60.0
 TIMEOUT_SECONDS = 3600.0
-"""The seconds for which nothing is sent after the service has blocked the bot's address."""
+"""The seconds without requests after the service has blocked the bot's address."""
 TOO_MANY_SECONDS = 30.0
 TOO_FAST_SECONDS = 5.0
 NOBODY = "NoAvailableWorker"
-"""The code of the warning that nobody can make the images at the moment."""
+"""The code of the warning that no worker can make the images at the moment."""
 MOST_GENERATIONS = 20
 _LONGEST_WAIT = 7 * 86_400
 _ADDRESSES = ("http://", "https://")
@@ -72,11 +72,11 @@ class State(Lenient):
 
     @property
     def unserved(self) -> bool:
-        """Whether nobody can make the images at the moment."""
+        """Whether no worker can make the images at the moment."""
         return self.is_possible is False and not self.processing
 
     def said(self, images: int) -> Waiting:
-        """What people are told about a request for this many images that is not done."""
+        """The progress of a request for this many images."""
         begun, processing = self.made, max(0, self.processing or 0)
         percent = None
         if begun or processing:
@@ -84,7 +84,7 @@ class State(Lenient):
         place, left = self.queue_position or 0, self.wait_time or 0
         return Waiting(
             percent=percent,
-            # A request of which everything is being made keeps a position, which means nothing then.
+            # While all images are being made, the position means nothing.
             place=place if place > 0 and self.waiting != 0 else None,
             # Zero does not mean that it is ready.
             seconds_left=float(left) if 0 < left <= _LONGEST_WAIT else None,
@@ -137,16 +137,16 @@ def _image(item: object) -> _Image | None:
 
 
 def ended(state: State, otherwise: Failed) -> Finished | Failed:
-    """The result of a request that will not go on. ``otherwise`` is for one without any image.
+    """The result of a request that has ended. ``otherwise`` is the result if it has no image.
 
-    Decodes images that came with the answer, which takes a while.
+    Decodes the images in the answer, so it blocks.
     """
     found = [image for image in map(_image, state.generations) if image is not None]
     shared = Counter(image.seed for image in found)
     seen: set[int | None] = set()
     images = []
     for image in sorted(found, key=lambda image: image.batch):
-        # Images that a worker made together may all be reported with the seed of the first one.
+        # For a batch, a worker may report the first seed for all images.
         seed = image.seed if image.seed not in seen or shared[image.seed] == 1 else None
         seen.add(image.seed)
         if (read := _generated(image, seed)) is not None:
@@ -163,7 +163,7 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
 def _generated(image: _Image, seed: int | None) -> GeneratedImage | None:
     seed = seed if seed is not None and 0 <= seed < 2**63 else None
     if image.censored is not None:
-        # What it sends in place of the image is a picture that says so.
+        # In place of a withheld image, the service sends a notice.
         return GeneratedImage(seed=seed, filtered=True)
     if image.img.lower().startswith(_ADDRESSES):
         return GeneratedImage(url=image.img, seed=seed)
@@ -191,7 +191,7 @@ def code_of(value: Json) -> str | None:
 
 
 def is_missing(answer: Answer, value: Json) -> bool:
-    """Whether the service itself says that it does not know a request, and not a proxy in front of it."""
+    """Whether the service does not know a request. A 404 of a proxy in front of it does not count."""
     return answer.status in {404, 410} and isinstance(value, dict) and code_of(value) in {None, "RequestNotFound"}
 
 
@@ -203,13 +203,13 @@ def warnings(value: Json) -> list[str]:
 
 
 def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> ProviderError:
-    """Make the error for a refused call. ``value`` is the JSON of the answer. ``paid``: it is the one that may be lost.
+    """Make the error for a refused call. ``value`` is the JSON of the answer. ``paid``: a lost answer counts.
 
-    The code decides, because one status means several things: maintenance is a 400.
+    The code decides, because a status is ambiguous: maintenance is a 400.
     """
     code, detail = code_of(value), answer.detail
     if code == "CorruptPrompt":
-        # Several of these from one address block it, so the person should be stopped for a while.
+        # After several of these, the service blocks the address. So the person is stopped for a while.
         return Refused(Reason.MODERATED, detail=detail, abuse=True)
     if code == "MaintenanceMode":
         return Busy(detail=detail, retry_after=MAINTENANCE_SECONDS)

@@ -1,4 +1,4 @@
-"""A limit for calls that a service counts by the minute: it tells whether one more may be made now."""
+"""Limits the calls that a service counts by the minute."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The models of the AI Horde as engines: which ones to offer, what they can do, and their ids.
 
-The service names models in free text. What kind of model it is, is in no answer, so the name decides about sizes.
+Models have free names. No answer tells the kind of a model, so its sizes are guessed from its name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.providers.stable_diffusion import XL_SIZES
 NAME = "ai-horde"
 FREE = Quote(0, 0, 0, exact=True)
 OFFERED = 20
-"""How many models are offered unless the operator names them: those with the most workers."""
+"""The number of models that are offered if the operator names none: those with the most workers."""
 MOST_ENGINES = 200
 MOST_IMAGES = 4
 MOST_MODELS = 2_000
@@ -54,7 +54,7 @@ _LONGEST_QUEUE = 30 * 86_400
 _SMALL_SIZES = tuple(
     Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (640, 512), (512, 640), (768, 768), (1024, 1024))
 )
-# Source and mask are sent as base64, which is a third longer, in a request of about 5 MB.
+# Source and mask are sent as base64, which is a third longer. The service accepts about 5 MB.
 _PICTURE = PictureRules(exact=True, most_pixels=3072 * 3072, bytes=4_600_000)
 
 _LARGE = re.compile(r"xl|pony|flux|chroma|illustrious|noob|cascade|qwen|z[-_ ]?image|hi-?dream|sd[-_ ]?3", re.I)

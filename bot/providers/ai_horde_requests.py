@@ -33,7 +33,7 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
         "prompt": prompt_of(request),
         "models": [name],
         "params": params,
-        # A request does not know yet whether its channel is for adults only, so it is treated as if it were not.
+        # A request does not say whether its channel is age-restricted, so this assumes that it is not.
         "nsfw": False,
         "censor_nsfw": True,
         "replacement_filter": True,
@@ -50,15 +50,15 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
 
 
 def _seed(seed: int, images: int) -> dict[str, Json]:
-    """The seed as the service takes it. Without a variation, all images of a request would have the same one."""
+    """The fields for the seed. Without a variation, all images of a request would have the same seed."""
     if images == 1:
         return {"seed": str(seed)}
-    # The first image has the seed and one variation.
+    # The service adds the variation before the first image.
     return {"seed": str(max(0, seed - 1)), "seed_variation": 1}
 
 
 def prompt_of(request: ImageRequest) -> str:
-    """The prompt, with the negative one behind a divider that no text of a person can contain."""
+    """The prompt and the negative prompt, with a divider that is removed from people's texts."""
     positive = ", ".join(_one(part.text) for part in request.prompts if part.weight > 0)
     avoided = [_one(part.text) for part in request.prompts if part.weight < 0]
     if request.negative:

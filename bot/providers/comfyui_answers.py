@@ -19,7 +19,7 @@ LONGEST_NAME = 255
 _MOST_IMAGES = 16
 _MOST_MESSAGES = 1_000
 
-# The problems of a graph's own structure. No other value of an option could fix them.
+# Problems of the graph's structure. Other values of the options would not help.
 _BROKEN_GRAPH = frozenset({"invalid_prompt", "missing_node_type", "prompt_no_outputs", "no_prompt"})
 _OF_CHOICES = "value_not_in_list"
 _OF_VALUES = frozenset({"value_smaller_than_min", "value_bigger_than_max"})
@@ -43,7 +43,7 @@ class Queue:
         running, pending = value.get("queue_running"), value.get("queue_pending")
         if not isinstance(running, list) or not isinstance(pending, list):
             return None
-        # The list is a heap, whose order is not the one of its numbers.
+        # The list is a heap, so it is not sorted.
         waiting = sorted(_entries(pending), key=lambda entry: entry[0])
         return cls(tuple(name for _, name in _entries(running)), tuple(name for _, name in waiting))
 
@@ -160,12 +160,12 @@ def choices(value: Json, node: str, field: str) -> tuple[str, ...] | None:
         return None
     options = declared[0]
     if not isinstance(options, list) and len(declared) > 1:
-        options = _mapping(declared[1]).get("options")  # As newer nodes declare it.
+        options = _mapping(declared[1]).get("options")  # Newer nodes declare their choices like this.
     return names(options)
 
 
 def names(value: object) -> tuple[str, ...] | None:
-    """A list of names without those that are no names, or None if it is no list."""
+    """The valid names in a list, or None if it is not a list."""
     if not isinstance(value, list):
         return None
     found = (one for one in value if isinstance(one, str) and 0 < len(one) <= LONGEST_NAME and one.isprintable())
@@ -173,7 +173,7 @@ def names(value: object) -> tuple[str, ...] | None:
 
 
 def uploaded_name(value: Json) -> str | None:
-    """How a graph names a picture that was uploaded. The server may have changed the name."""
+    """The name of an uploaded picture in a graph. The server may have changed it."""
     found = _mapping(value)
     filename, subfolder = found.get("name"), found.get("subfolder", "")
     if not isinstance(filename, str) or not isinstance(subfolder, str):
@@ -242,7 +242,7 @@ class Refusal:
 
     @property
     def outdated(self) -> bool:
-        """Whether a value is not on the server's list, or a node is unknown: our lists are older than the server's."""
+        """Whether our lists are older than the server's: it does not know a value or a node."""
         return self.kind in _BROKEN_GRAPH or any(one.kind == _OF_CHOICES for one in self.errors)
 
 
@@ -262,7 +262,7 @@ def node_errors(value: object, details: Mapping[str, Any] | None = None) -> Iter
 
 
 def stopped_outputs(value: Json) -> frozenset[str]:
-    """The output nodes that will make nothing, because of errors in the response to an accepted graph."""
+    """The output nodes that will make nothing, by the errors in the response to an accepted graph."""
     found: set[str] = set()
     for number, error in _mapping(_mapping(value).get("node_errors")).items():
         dependent = _mapping(error).get("dependent_outputs")
@@ -272,12 +272,12 @@ def stopped_outputs(value: Json) -> frozenset[str]:
 
 
 def failure_reason(exception: str) -> Reason:
-    """The reason for an exception of this type. Its message is not used: it shows folders of the server."""
+    """The reason for an exception of this type. Its message is not used, because it contains paths of the server."""
     return Reason.OUT_OF_MEMORY if exception.endswith("OutOfMemoryError") else Reason.BROKEN
 
 
 def unreadable(detail: str) -> ProviderError:
-    """The error for a response that this service would not give."""
+    """The error for a response that does not come from ComfyUI."""
     return Refused(Reason.NOT_FOUND, detail=detail, operator=True, setting="COMFYUI_URL")
 
 

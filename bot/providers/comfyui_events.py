@@ -1,6 +1,6 @@
 """Follows the events of a ComfyUI server by one shared websocket: progress, the running prompt and previews.
 
-Events only improve what is shown. How a prompt ends is decided by the history alone, so a lost event does no harm.
+Events only improve what is shown. Only the history decides how a prompt ended, so lost events do no harm.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ log = structlog.get_logger(__name__)
 LARGEST_PREVIEW = 1 << 20
 """The size limit of a preview in bytes. Larger ones are not shown."""
 IDLE_SECONDS = 120.0
-"""A prompt that was not asked about for this long is no longer followed."""
+"""Seconds after which a prompt is no longer followed, if nobody asks about it."""
 _LARGEST_MESSAGE = 8 << 20
 _HEARTBEAT = 20.0
 _BACKOFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 _PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
 _LONGEST_METADATA = 1 << 16
 _KINDS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
-# Without this, as the first message, previews do not say to which prompt they belong.
+# Previews name their prompt only if this is the first message.
 _FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the events of one prompt have told. ``asked`` is the loop's time at which somebody last asked about it."""
+    """What is known from the events of one prompt. ``asked`` is the loop's time of the last question about it."""
 
     asked: float
     started: bool = False
@@ -110,7 +110,7 @@ class Events:
                 await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
 
     def _needed(self) -> bool:
-        """Drop the prompts that nobody asks about any more, and say whether there are others."""
+        """Drop the prompts that nobody asks about any more. Returns whether any are left."""
         since = _now() - IDLE_SECONDS
         for prompt_id in [prompt_id for prompt_id, seen in self._seen.items() if seen.asked < since]:
             del self._seen[prompt_id]
@@ -170,7 +170,7 @@ class Events:
         elif kind == "progress_state":
             nodes = data.get("nodes")
             for node in nodes.values() if isinstance(nodes, dict) else ():
-                # Nodes without steps of their own count from 0 to 1, which says nothing about the whole.
+                # Nodes without steps count from 0 to 1, which says nothing about the whole graph.
                 if isinstance(node, dict) and node.get("state") == "running" and node.get("max") not in (0, 1, 1.0):
                     self._progress(seen, node.get("value"), node.get("max"))
 
@@ -178,7 +178,7 @@ class Events:
     def _progress(seen: Seen, value: Json, most: Json) -> None:
         percent = percent_of(value, most)
         if percent is not None:
-            # A workflow may count several times. Going back would only confuse.
+            # A workflow may count several times. A percentage that goes back would confuse people.
             seen.percent = max(percent, seen.percent or 0)
 
     def _look(self, frame: bytes) -> None:
@@ -187,7 +187,7 @@ class Events:
             return
         kind, second = struct.unpack_from(">II", frame)
         if kind == _PREVIEW:
-            # It does not say to which prompt it belongs. The server runs one after the other.
+            # It does not name its prompt. The server runs one prompt at a time.
             prompt_id, picture = self._running, frame[8:]
         elif kind == _PREVIEW_WITH_METADATA and second <= min(_LONGEST_METADATA, len(frame) - 8):
             prompt_id, picture = _prompt_of(frame[8 : 8 + second]), frame[8 + second :]

@@ -2,7 +2,7 @@
 
 A graph is in the server's API format: nodes by id, each with its class and its inputs. A link is the id of another
 node and the number of its output. The output is PreviewImage, whose files the server removes when it starts: SaveImage
-would leave every image on the owner's disk for ever.
+would leave every image on the owner's disk.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def checkpoint_engines(checkpoint: str, model: str, samplers: tuple[str, ...]) -
     repainted = replace(
         varied,
         operation=Operation.INPAINT,
-        # The size follows from the picture. The server cuts both sides down to multiples of 8.
+        # The picture decides the size. The server rounds both sides down to multiples of 8.
         sizes=(),
         grid=None,
         strength=replace(STRENGTH, default=100),

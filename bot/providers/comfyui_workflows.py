@@ -22,8 +22,8 @@ input, or several of them::
     [bounds]                              # lowest and highest; the default is the workflow's own value
     steps = [1, 50]
 
-A workflow with a picture makes images from a picture, one with a mask repaints the marked part of it. A workflow with
-anything wrong in it is not offered; :func:`problems_of_workflows` tells what it is.
+A workflow with a picture makes images from a picture. With a mask, it repaints the marked part. A workflow with a
+mistake is not offered; :func:`problems_of_workflows` lists the mistakes.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Workflow:
             id=f"comfyui/{model}",
             name=self.name,
             abilities=frozenset(able),
-            # A graph with a size of its own makes images of that size, whatever is asked for.
+            # If the map names no width and height, the graph's own size is used.
             sizes=sizes,
             default_size=self.sizes[0],
             images_per_submission=1,
@@ -182,7 +182,7 @@ class Workflow:
         return replace(bounds, default=own if own in bounds else None)
 
     def filled(self, request: ImageRequest, seed: int, pictures: Uploaded) -> Graph:
-        """Return the graph of a request. Options that it leaves open keep the workflow's own values."""
+        """Return the graph of a request. Options that are not set keep the workflow's own values."""
         prompt, negative = plain_texts(request)
         values: dict[str, Any] = {
             "prompt": prompt,
@@ -302,7 +302,7 @@ class _Reading:
 
     def _inputs(self, graph: Graph, given: dict[str, Any], file: str) -> dict[str, tuple[Place, ...]]:
         for key in given.keys() - set(_INPUTS):
-            # A key that follows [inputs] belongs to it in this format, wherever it was meant to be.
+            # In TOML, a key after [inputs] belongs to it, even if it was meant for the top.
             self._says(WorkflowProblem.UNKNOWN_KEY, file, key=f"inputs.{key}")
         found = {}
         for name in _INPUTS:

@@ -1,4 +1,4 @@
-"""How a request to a service shows who sends it: by a key in a header, by a user name and a password, or not at all."""
+"""The credentials of a service: a key in a header, a user name and a password, or none."""
 
 from __future__ import annotations
 

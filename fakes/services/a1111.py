@@ -1,4 +1,4 @@
-"""The server that people run at home: A1111, and the programs that imitate its API. One job at a time, nothing paid."""
+"""A1111 and the programs that imitate its API. One job at a time; nothing is charged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fakes.services.uploads import Upload
 
 PREFIX = "/a1111"
 REMEMBERED = 16
-"""How many ids of finished tasks it knows."""
+"""The number of finished tasks whose ids it remembers."""
 DEFAULT_STEPS = 50
 
 

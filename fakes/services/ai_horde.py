@@ -1,4 +1,4 @@
-"""AI Horde: requests wait for volunteers' workers, are checked by a cheap call, and their images expire.
+"""The AI Horde: requests wait for workers, clients poll with a cheap call, and images expire.
 
 It answers as the service of August 2026 does: ``done`` is true for a failed request too, the seed is a text, a
 cancelled request is done with what was finished, and a request is forgotten 20 minutes after the last look at it.
@@ -27,7 +27,7 @@ LIFETIME = 1_200.0
 """Seconds for which a request is remembered after the last look at it."""
 LINK_SECONDS = 1_800.0
 STATUS_CALLS = 10
-"""How many results may be asked for in a minute."""
+"""The number of calls for results that are accepted in a minute."""
 FREE_PIXELS = 1024 * 1024
 FREE_STEPS = 40
 MOST_WAITING = 30
@@ -120,7 +120,7 @@ class AiHorde:
             router.add_route(method, path, handler, name=f"horde.{name}")
 
     def refusal(self, call: Call) -> web.Response | None:
-        """Refuse a key that nobody has. Storage needs none."""
+        """Refuse an unknown key. Downloads need none."""
         if call.route in {"horde.image", "horde.heartbeat", "horde.models", "horde.check", "horde.status"}:
             return None
         if self._has(call.headers.get("apikey", "")):
@@ -364,7 +364,7 @@ class AiHorde:
 
 
 def _then_webp(alter: Alteration) -> Alteration:
-    """Change the image as a fate says, and convert it if it is still one."""
+    """Apply the fate to the image. If it is still an image, convert it to WebP."""
 
     def changed(data: bytes) -> bytes:
         altered = alter(data)

@@ -28,7 +28,7 @@ MOST_SEED = 2**32
 
 
 class Refused(Exception):
-    """A refusal, with the ``response`` that says so."""
+    """A refusal with its ``response``."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(code)

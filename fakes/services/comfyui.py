@@ -78,11 +78,11 @@ class Comfyui:
             ("POST", "/upload/image", self._upload, "upload"),
         ):
             router.add_route(method, f"{PREFIX}{path}", handler, name=f"comfyui.{name}")
-        # Without a name, it is no call of the log: a websocket is no response that a fault could replace.
+        # Without a name, it is not logged, and no fault applies to it: a websocket has no response to replace.
         router.add_get(f"{PREFIX}/ws", self.push.connect)
 
     def refusal(self, call: Call, keys: frozenset[str] | None) -> web.Response | None:
-        """The refusal of the proxy in front of it, which looks for one of these values in any header. None: any."""
+        """The refusal of a proxy in front of it, which wants one of these values in any header. None: it wants none."""
         if keys is None or not keys.isdisjoint(call.headers.values()):
             return None
         return web.Response(status=401, headers={"WWW-Authenticate": "Basic"})

@@ -37,7 +37,7 @@ _NODES: Mapping[str, Mapping[str, Any]] = {
     "PreviewImage": {"images": None},
     "SaveImage": {"images": None, "filename_prefix": None},
 }
-# A refusal repeats a list of allowed values only while it is short.
+# A refusal lists the allowed values only if they are few.
 _SHORT = 20
 
 
@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 def lists(node: str, checkpoints: Sequence[str]) -> dict[str, Json]:
-    """The answer to a question for a class of nodes; empty for one that does not exist."""
+    """The answer about a class of nodes; empty if it does not exist."""
     if node not in _NODES:
         return {}
     required: dict[str, Json] = {}
@@ -101,7 +101,7 @@ def validated(
 
 
 def _needed(graph: dict[str, Json], number: str) -> Iterator[str]:
-    """The node and all from which it follows."""
+    """The node and all nodes that it depends on."""
     yield number
     for value in _of(_of(graph[number]).get("inputs")).values():
         if isinstance(value, list) and value and value[0] in graph:
