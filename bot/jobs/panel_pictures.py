@@ -18,7 +18,7 @@ GRIDS_AT_MOST = 30
 """The number of pictures for grids in memory, each of about 300 KiB."""
 
 CROWD = 3
-"""The number of pictures in the making from which on another one has to wait. The pool has two threads."""
+"""The number of unfinished pictures from which the next one has to wait. The pool has two threads."""
 
 
 def small_picture(file: Path) -> bytes:
@@ -42,10 +42,10 @@ class PanelPictures:
         self._most = most
         self._drawn: OrderedDict[Path, asyncio.Task[bytes | None]] = OrderedDict()
 
-    @property
-    def crowded(self) -> bool:
-        """Whether so many pictures are being drawn that the next one has to wait."""
-        return sum(not task.done() for task in self._drawn.values()) >= CROWD
+    def has_to_wait(self, file: Path) -> bool:
+        """Whether the picture of this file is not drawn yet, and has to wait until others are."""
+        task = self._drawn.get(file)
+        return (task is None or not task.done()) and sum(not each.done() for each in self._drawn.values()) >= CROWD
 
     async def of(self, file: Path) -> bytes | None:
         """Return the small picture as JPEG. None if the file is gone or cannot be decoded.

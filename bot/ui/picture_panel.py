@@ -147,10 +147,14 @@ class PicturePanel:
 
         If drawing takes long, because many pictures are being drawn, the sheet is shown without the picture until then.
         """
-        patience = 0.0 if self._pictures.crowded else PATIENCE
+        if self._pictures.has_to_wait(file):
+            # Drawing it now would only delay the panels.
+            message = await fill(interaction, sheet(None))
+            await self._add_picture(interaction, message.id, self._pictures.of(file), sheet)
+            return
         drawing = asyncio.ensure_future(self._pictures.of(file))
         try:
-            await asyncio.wait({drawing}, timeout=patience)
+            await asyncio.wait({drawing}, timeout=PATIENCE)
             drawn = drawing.done()
             message = await fill(interaction, sheet(await drawing if drawn else None))
             self._unfinished.pop(message.id, None)
