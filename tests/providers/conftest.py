@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
 from bot.providers.ai_client import AiClient
+from bot.providers.ai_horde import AiHorde
 from bot.providers.aithriving import Aithriving
+from bot.providers.comfyui import Comfyui
+from bot.providers.operations import Pictures, Size
 from fakes.services import StandIn, flat
+from tests.providers.ai_horde_workbench import ai_horde_at
+from tests.providers.comfyui_server import comfyui_at
+from tests.providers.form_server import picture_file
 from tests.providers.workbench import make_ai_client, make_aithriving
 
 
@@ -45,6 +52,37 @@ async def aithriving(stand_in: StandIn) -> AsyncIterator[Aithriving]:
     provider = make_aithriving(stand_in.url)
     yield provider
     await provider.close()
+
+
+@pytest.fixture
+async def ai_horde(stand_in: StandIn) -> AsyncIterator[AiHorde]:
+    async with ai_horde_at(stand_in) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def slow_ai_horde(slow_stand_in: StandIn) -> AsyncIterator[AiHorde]:
+    async with ai_horde_at(slow_stand_in) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def comfyui(stand_in: StandIn) -> AsyncIterator[Comfyui]:
+    async with comfyui_at(stand_in) as provider:
+        yield provider
+
+
+@pytest.fixture
+async def slow_comfyui(slow_stand_in: StandIn) -> AsyncIterator[Comfyui]:
+    async with comfyui_at(slow_stand_in) as provider:
+        yield provider
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Pictures:
+    """A picture and a mask of the same size."""
+    size = Size(512, 384)
+    return Pictures(picture_file(tmp_path, size=size), picture_file(tmp_path, "mask", size))
 
 
 @pytest.fixture

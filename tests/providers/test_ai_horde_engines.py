@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -38,22 +37,16 @@ MODELS = "horde.models"
 SDXL = "ai-horde/SDXL-1.0"
 
 
-@pytest.fixture
-async def provider(stand_in: StandIn) -> AsyncIterator[AiHorde]:
-    async with ai_horde_at(stand_in) as provider:
-        yield provider
-
-
-def ids(provider: AiHorde) -> list[str]:
-    return [engine.id for engine in provider.engines]
+def ids(ai_horde: AiHorde) -> list[str]:
+    return [engine.id for engine in ai_horde.engines]
 
 
 # --- what is offered --------------------------------------------------------------------------------------------------
 
 
-async def test_the_models_with_the_most_workers_are_offered(provider: AiHorde) -> None:
-    assert ids(provider) == [ALBEDO, DELIBERATE, SCHNELL, SDXL]
-    albedo, deliberate, schnell, _ = provider.engines
+async def test_the_models_with_the_most_workers_are_offered(ai_horde: AiHorde) -> None:
+    assert ids(ai_horde) == [ALBEDO, DELIBERATE, SCHNELL, SDXL]
+    albedo, deliberate, schnell, _ = ai_horde.engines
     assert (albedo.name, albedo.workers, albedo.queue_seconds) == ("AlbedoBase XL (SDXL)", 9, 120)
     assert [engine.default_size for engine in (albedo, deliberate, schnell)] == [
         Size(1024, 1024),
@@ -71,7 +64,7 @@ async def test_the_models_with_the_most_workers_are_offered(provider: AiHorde) -
         # In base64 it stays below 5 MB.
         assert each.picture.bytes * 4 // 3 < 6_200_000
         assert each.picture.most_pixels == 3072 * 3072
-    steps = [engine.steps.default for engine in provider.engines if engine.steps is not None]
+    steps = [engine.steps.default for engine in ai_horde.engines if engine.steps is not None]
     assert steps == [25, 25, 8, 25]
 
 
@@ -99,9 +92,9 @@ async def test_models_for_other_uses_are_not_offered(stand_in: StandIn) -> None:
         assert ids(provider) == ["ai-horde/Fine"]
 
 
-async def test_another_model_than_those_offered_can_be_asked_for(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_another_model_than_those_offered_can_be_asked_for(ai_horde: AiHorde, stand_in: StandIn) -> None:
     """It may have been among those with the most workers before."""
-    handle = await queued(provider, wanted(NOBODYS))
+    handle = await queued(ai_horde, wanted(NOBODYS))
     assert handle["model"] == "Nobody's Model"
     assert body_of(stand_in.calls_to(SUBMIT)[0])["models"] == ["Nobody's Model"]
 
@@ -117,8 +110,8 @@ async def test_prepare_learns_what_it_does_not_know(stand_in: StandIn) -> None:
     await provider.close()
 
 
-async def test_a_handle_outlives_the_process(provider: AiHorde, stand_in: StandIn) -> None:
-    handle = await provider.prepare(wanted())
+async def test_a_handle_outlives_the_process(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    handle = await ai_horde.prepare(wanted())
     other = make_ai_horde(stand_in.url)
     sent = await other.submit(handle, wanted())
     await stand_in.horde.ended(sent["id"])
@@ -126,20 +119,20 @@ async def test_a_handle_outlives_the_process(provider: AiHorde, stand_in: StandI
     await other.close()
 
 
-async def test_an_id_keeps_its_model(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_an_id_keeps_its_model(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.models.append(Model("SDXL-1.0", 99))
-    await provider.learn()
-    digested = ids(provider)[0]
+    await ai_horde.learn()
+    digested = ids(ai_horde)[0]
     assert digested.startswith(f"{SDXL}-")
-    assert (await provider.prepare(wanted(SDXL)))["model"] == "SDXL 1.0"
-    assert (await provider.prepare(wanted(digested)))["model"] == "SDXL-1.0"
+    assert (await ai_horde.prepare(wanted(SDXL)))["model"] == "SDXL 1.0"
+    assert (await ai_horde.prepare(wanted(digested)))["model"] == "SDXL-1.0"
     stand_in.horde.models = [model for model in stand_in.horde.models if model.name != "SDXL 1.0"]
-    await provider.learn()
-    assert (await refusal(provider.prepare(wanted(SDXL)))).reason is Reason.RETIRED
-    assert provider.retired == {SDXL}
+    await ai_horde.learn()
+    assert (await refusal(ai_horde.prepare(wanted(SDXL)))).reason is Reason.RETIRED
+    assert ai_horde.retired == {SDXL}
     stand_in.horde.models.append(Model("SDXL 1.0", 1))
-    await provider.learn()
-    assert not provider.retired
+    await ai_horde.learn()
+    assert not ai_horde.retired
 
 
 def test_ids_are_unique_and_made_of_plain_signs() -> None:
@@ -158,19 +151,19 @@ def test_ids_are_unique_and_made_of_plain_signs() -> None:
     "answer",
     [[], {}, 7, "x", None, [7, {}, {"name": 7.5}, {"name": ""}, {"name": "x" * 201}, {"name": "a\nb"}]],
 )
-async def test_a_list_without_models_keeps_the_engines(provider: AiHorde, stand_in: StandIn, answer: Json) -> None:
-    before = provider.engines
+async def test_a_list_without_models_keeps_the_engines(ai_horde: AiHorde, stand_in: StandIn, answer: Json) -> None:
+    before = ai_horde.engines
     stand_in.misbehave(Fault(MODELS, Rewrite(lambda _: answer)))
-    assert isinstance(await refusal(provider.learn()), Unreachable)
-    assert provider.engines == before != ()
+    assert isinstance(await refusal(ai_horde.learn()), Unreachable)
+    assert ai_horde.engines == before != ()
 
 
 @pytest.mark.parametrize("act", [Status(500), Body("<html>"), Status(400, {"message": "x", "rc": "MaintenanceMode"})])
-async def test_a_failure_keeps_the_engines(provider: AiHorde, stand_in: StandIn, act: Any) -> None:
-    before = provider.engines
+async def test_a_failure_keeps_the_engines(ai_horde: AiHorde, stand_in: StandIn, act: Any) -> None:
+    before = ai_horde.engines
     stand_in.misbehave(Fault(MODELS, act))
-    await refusal(provider.learn())
-    assert provider.engines == before != ()
+    await refusal(ai_horde.learn())
+    assert ai_horde.engines == before != ()
 
 
 @pytest.mark.parametrize(
@@ -195,8 +188,8 @@ def configured(**values: str) -> AiHorde:
     return provider
 
 
-def headers_of(provider: AiHorde) -> dict[str, str]:
-    return dict(provider._service._credentials.headers)
+def headers_of(ai_horde: AiHorde) -> dict[str, str]:
+    return dict(ai_horde._service._credentials.headers)
 
 
 def test_it_is_off_unless_somebody_wants_it() -> None:
@@ -271,10 +264,10 @@ async def test_settings_reach_the_service(stand_in: StandIn) -> None:
 # --- the check --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_check_of_a_key(provider: AiHorde, stand_in: StandIn) -> None:
-    assert await provider.check() is None
+async def test_the_check_of_a_key(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    assert await ai_horde.check() is None
     stand_in.horde.accounts.clear()
-    problem = await provider.check()
+    problem = await ai_horde.check()
     assert isinstance(problem, Refused)
     assert (problem.reason, problem.operator, problem.setting) == (Reason.WRONG_KEY, True, "AI_HORDE_KEY")
     assert len(stand_in.calls_to("horde.user")) == 2
@@ -296,9 +289,9 @@ async def test_the_check_without_a_key(stand_in: StandIn) -> None:
     ],
 )
 async def test_a_check_that_fails(
-    provider: AiHorde, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason
+    ai_horde: AiHorde, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason
 ) -> None:
     stand_in.misbehave(Fault("horde.user", act))
-    problem = await provider.check()
+    problem = await ai_horde.check()
     assert problem is not None
     assert (type(problem), problem.reason) == (kind, reason)

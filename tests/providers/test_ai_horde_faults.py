@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,6 @@ from tests.providers.ai_horde_workbench import (
     DELETE,
     STATUS,
     SUBMIT,
-    ai_horde_at,
     answering,
     body_of,
     finished,
@@ -46,18 +45,6 @@ from tests.providers.workbench import SECRET, refusal
 PassTime = Callable[[float], None]
 
 
-@pytest.fixture
-async def provider(stand_in: StandIn) -> AsyncIterator[AiHorde]:
-    async with ai_horde_at(stand_in) as provider:
-        yield provider
-
-
-@pytest.fixture
-async def slow(slow_stand_in: StandIn) -> AsyncIterator[AiHorde]:
-    async with ai_horde_at(slow_stand_in) as provider:
-        yield provider
-
-
 def told(code: str, message: str = "No.") -> Json:
     return {"message": message, "rc": code}
 
@@ -65,49 +52,49 @@ def told(code: str, message: str = "No.") -> Json:
 # --- refusals by their codes ------------------------------------------------------------------------------------------
 
 
-async def test_a_bad_prompt_is_the_persons_and_says_so(provider: AiHorde, stand_in: StandIn) -> None:
-    error = await refusal(queued(provider, wanted(prompts=wanted().prompts, negative="gore")))
+async def test_a_bad_prompt_is_the_persons_and_says_so(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    error = await refusal(queued(ai_horde, wanted(prompts=wanted().prompts, negative="gore")))
     assert isinstance(error, Refused)
     assert (error.reason, error.abuse, error.operator, error.said) == (Reason.MODERATED, True, False, "")
 
 
-async def test_an_address_that_is_timed_out_waits_long_and_alarms(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_an_address_that_is_timed_out_waits_long_and_alarms(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.suspicions = MOST_RETRIES
     with capture_logs() as logs:
-        error = await refusal(queued(provider))
+        error = await refusal(queued(ai_horde))
     assert isinstance(error, Busy)
     assert error.retry_after == TIMEOUT_SECONDS
     assert [(line["event"], line["log_level"]) for line in logs] == [("ai_horde.address_blocked", "error")]
 
 
-async def test_maintenance_is_a_400_that_passes(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_maintenance_is_a_400_that_passes(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.maintenance = True
-    error = await refusal(queued(provider))
+    error = await refusal(queued(ai_horde))
     assert isinstance(error, Busy)
     assert error.retry_after == MAINTENANCE_SECONDS
 
 
-async def test_a_key_that_nobody_has(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_a_key_that_nobody_has(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.accounts.clear()
-    error = await refusal(queued(provider))
+    error = await refusal(queued(ai_horde))
     assert isinstance(error, Refused)
     assert (error.reason, error.operator, error.setting) == (Reason.WRONG_KEY, True, "AI_HORDE_KEY")
 
 
-async def test_too_many_images_at_once(slow: AiHorde, slow_stand_in: StandIn) -> None:
+async def test_too_many_images_at_once(slow_ai_horde: AiHorde, slow_stand_in: StandIn) -> None:
     slow_stand_in.horde.workers = 0
     for _ in range(7):
-        await queued(slow, wanted(images=4))
-    error = await refusal(queued(slow, wanted(images=4)))
+        await queued(slow_ai_horde, wanted(images=4))
+    error = await refusal(queued(slow_ai_horde, wanted(images=4)))
     assert isinstance(error, Busy)
     assert error.retry_after == TOO_MANY_SECONDS
 
 
 async def test_a_large_request_is_made_smaller_without_kudos(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path
+    ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path
 ) -> None:
-    made = await finished(provider, stand_in, wanted(size=Size(2048, 1024), steps=80))
-    fetched = await provider.fetch(made.images[0], tmp_path / "x")
+    made = await finished(ai_horde, stand_in, wanted(size=Size(2048, 1024), steps=80))
+    fetched = await ai_horde.fetch(made.images[0], tmp_path / "x")
     assert fetched.size.pixels <= 1024 * 1024
     assert body_of(stand_in.calls_to(SUBMIT)[0])["params"]["width"] == 2048
 
@@ -131,17 +118,17 @@ async def test_a_large_request_is_made_smaller_without_kudos(
     ],
 )
 async def test_other_refusals(
-    provider: AiHorde, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason, operator: bool | None
+    ai_horde: AiHorde, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason, operator: bool | None
 ) -> None:
     stand_in.misbehave(Fault(SUBMIT, act))
-    error = await refusal(queued(provider))
+    error = await refusal(queued(ai_horde))
     assert (type(error), error.reason, getattr(error, "operator", None)) == (kind, reason, operator)
     assert not getattr(error, "abuse", False)
 
 
-async def test_a_refusal_does_not_repeat_the_prompt(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_a_refusal_does_not_repeat_the_prompt(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(SUBMIT, Status(400, told("InvalidPrompt", "a lighthouse on a cliff is too long"))))
-    error = await refusal(queued(provider))
+    error = await refusal(queued(ai_horde))
     assert error.said
     assert "lighthouse" not in f"{error.said} {error.detail}"
 
@@ -156,32 +143,32 @@ async def test_a_refusal_does_not_repeat_the_prompt(provider: AiHorde, stand_in:
     ],
 )
 async def test_a_rate_limit(
-    provider: AiHorde, stand_in: StandIn, headers: dict[str, str], body: Json, seconds: float
+    ai_horde: AiHorde, stand_in: StandIn, headers: dict[str, str], body: Json, seconds: float
 ) -> None:
     stand_in.misbehave(Fault(SUBMIT, Status(429, body, headers)))
-    error = await refusal(queued(provider))
+    error = await refusal(queued(ai_horde))
     assert isinstance(error, Busy)
     assert error.retry_after == seconds
 
 
-async def test_a_source_that_is_no_picture(provider: AiHorde, tmp_path: Path) -> None:
+async def test_a_source_that_is_no_picture(ai_horde: AiHorde, tmp_path: Path) -> None:
     bad = Pictures(picture_file(tmp_path, data=b"no picture at all"))
-    error = await refusal(queued(provider, varied(), bad))
+    error = await refusal(queued(ai_horde, varied(), bad))
     assert (type(error), error.reason) == (Refused, Reason.REFUSED)
 
 
-async def test_a_source_that_is_gone(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_a_source_that_is_gone(ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
     files = Pictures(picture_file(tmp_path))
     files.source.path.unlink()
-    assert isinstance(await refusal(queued(provider, varied(), files)), Unreachable)
+    assert isinstance(await refusal(queued(ai_horde, varied(), files)), Unreachable)
     assert not stand_in.calls_to(SUBMIT)
 
 
-async def test_a_warning_is_logged_by_its_code(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_a_warning_is_logged_by_its_code(ai_horde: AiHorde, stand_in: StandIn) -> None:
     codes: Json = [{"code": "StepsTooFew", "message": "few"}, "SamplerMismatch", 7, {"code": "two words"}]
     stand_in.misbehave(answering(SUBMIT, warnings=codes))
     with capture_logs() as logs:
-        await queued(provider)
+        await queued(ai_horde)
     assert [line["codes"] for line in logs] == [["StepsTooFew", "SamplerMismatch"]]
 
 
@@ -200,15 +187,15 @@ async def test_a_warning_is_logged_by_its_code(provider: AiHorde, stand_in: Stan
     ],
     ids=["reset", "half", "502", "page", "path", "number"],
 )
-async def test_a_lost_response_leaves_the_outcome_unknown(provider: AiHorde, stand_in: StandIn, act: Any) -> None:
+async def test_a_lost_response_leaves_the_outcome_unknown(ai_horde: AiHorde, stand_in: StandIn, act: Any) -> None:
     stand_in.misbehave(Fault(SUBMIT, act))
-    handle = await provider.prepare(wanted())
-    assert isinstance(await refusal(provider.submit(handle, wanted())), OutcomeUnknown)
-    assert not provider.finds_lost_submits
-    assert isinstance(await refusal(provider.find(handle)), OutcomeUnknown)
-    again = await provider.submit(handle, wanted())
+    handle = await ai_horde.prepare(wanted())
+    assert isinstance(await refusal(ai_horde.submit(handle, wanted())), OutcomeUnknown)
+    assert not ai_horde.finds_lost_submits
+    assert isinstance(await refusal(ai_horde.find(handle)), OutcomeUnknown)
+    again = await ai_horde.submit(handle, wanted())
     await stand_in.horde.ended(again["id"])
-    assert isinstance(await provider.poll(again), Finished)
+    assert isinstance(await ai_horde.poll(again), Finished)
 
 
 @pytest.mark.parametrize("route", [CHECK, STATUS])
@@ -225,41 +212,41 @@ async def test_a_lost_response_leaves_the_outcome_unknown(provider: AiHorde, sta
     ],
     ids=["500", "reset", "half", "page", "list", "other", "502"],
 )
-async def test_an_unusable_state_is_asked_for_again(provider: AiHorde, stand_in: StandIn, route: str, act: Any) -> None:
-    handle = await queued(provider)
+async def test_an_unusable_state_is_asked_for_again(ai_horde: AiHorde, stand_in: StandIn, route: str, act: Any) -> None:
+    handle = await queued(ai_horde)
     await stand_in.horde.ended(handle["id"])
     stand_in.misbehave(Fault(route, act))
-    assert isinstance(await refusal(provider.poll(handle)), Unreachable)
-    assert isinstance(await provider.poll(handle), Finished)
+    assert isinstance(await refusal(ai_horde.poll(handle)), Unreachable)
+    assert isinstance(await ai_horde.poll(handle), Finished)
 
 
 @pytest.mark.parametrize("route", [CHECK, STATUS])
-async def test_a_request_that_is_forgotten_is_gone(provider: AiHorde, stand_in: StandIn, route: str) -> None:
-    handle = await queued(provider)
+async def test_a_request_that_is_forgotten_is_gone(ai_horde: AiHorde, stand_in: StandIn, route: str) -> None:
+    handle = await queued(ai_horde)
     await stand_in.horde.ended(handle["id"])
     stand_in.misbehave(Fault(route, Status(404, told("RequestNotFound"))))
-    assert await provider.poll(handle) == Gone()
+    assert await ai_horde.poll(handle) == Gone()
 
 
-async def test_a_page_that_is_missing_proves_nothing(provider: AiHorde, stand_in: StandIn) -> None:
-    handle = await queued(provider)
+async def test_a_page_that_is_missing_proves_nothing(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(ai_horde)
     stand_in.misbehave(Fault(CHECK, Status(404, "<html>", content_type="text/html")))
-    assert isinstance(await refusal(provider.poll(handle)), NotFound)
+    assert isinstance(await refusal(ai_horde.poll(handle)), NotFound)
 
 
-async def test_a_request_expires_after_the_last_look(slow: AiHorde, pass_time: PassTime) -> None:
-    handle = await queued(slow)
+async def test_a_request_expires_after_the_last_look(slow_ai_horde: AiHorde, pass_time: PassTime) -> None:
+    handle = await queued(slow_ai_horde)
     for _ in range(2):
         pass_time(LIFETIME - 60)
-        assert isinstance(await slow.poll(handle), Waiting)
+        assert isinstance(await slow_ai_horde.poll(handle), Waiting)
     pass_time(LIFETIME + 1)
-    assert await slow.poll(handle) == Gone()
+    assert await slow_ai_horde.poll(handle) == Gone()
 
 
-async def test_a_busy_check_says_for_how_long(provider: AiHorde, stand_in: StandIn) -> None:
-    handle = await queued(provider)
+async def test_a_busy_check_says_for_how_long(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(ai_horde)
     stand_in.misbehave(Fault(CHECK, Status(429, {"message": "10 per 1 second"})))
-    error = await refusal(provider.poll(handle))
+    error = await refusal(ai_horde.poll(handle))
     assert isinstance(error, Busy)
     assert error.retry_after == TOO_FAST_SECONDS
 
@@ -267,30 +254,30 @@ async def test_a_busy_check_says_for_how_long(provider: AiHorde, stand_in: Stand
 # --- the budget for results -------------------------------------------------------------------------------------------
 
 
-async def test_results_beyond_the_budget_wait(provider: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+async def test_results_beyond_the_budget_wait(ai_horde: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
     handles = []
     for _ in range(STATUS_CALLS + 2):
-        handle = await queued(provider)
+        handle = await queued(ai_horde)
         await stand_in.horde.ended(handle["id"])
         handles.append(handle)
-    results = [await provider.poll(handle) for handle in handles]
+    results = [await ai_horde.poll(handle) for handle in handles]
     assert all(isinstance(result, Finished) for result in results[:STATUS_CALLS])
     assert results[STATUS_CALLS:] == [Waiting(percent=100)] * 2
     assert len(stand_in.calls_to(STATUS)) == STATUS_CALLS
     assert all(call.status == 200 for call in stand_in.calls_to(STATUS))
     pass_time(61)
-    assert isinstance(await provider.poll(handles[-1]), Finished)
+    assert isinstance(await ai_horde.poll(handles[-1]), Finished)
 
 
-async def test_a_budget_that_others_use_as_well(provider: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
-    handle = await queued(provider)
+async def test_a_budget_that_others_use_as_well(ai_horde: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+    handle = await queued(ai_horde)
     await stand_in.horde.ended(handle["id"])
     stand_in.misbehave(Fault(STATUS, Status(429, {"message": "10 per 1 minute"})))
-    assert await provider.poll(handle) == Waiting(percent=100)
-    assert await provider.poll(handle) == Waiting(percent=100)
+    assert await ai_horde.poll(handle) == Waiting(percent=100)
+    assert await ai_horde.poll(handle) == Waiting(percent=100)
     assert len(stand_in.calls_to(STATUS)) == 1
     pass_time(61)
-    assert isinstance(await provider.poll(handle), Finished)
+    assert isinstance(await ai_horde.poll(handle), Finished)
 
 
 def test_a_budget_is_for_any_minute() -> None:
@@ -304,15 +291,15 @@ def test_a_budget_is_for_any_minute() -> None:
 
 
 @pytest.mark.parametrize("handle", [{}, {"id": 7}, {"id": "../x"}, {"id": "é"}, {"id": ""}, {"model": "x"}])
-async def test_an_unreadable_handle(provider: AiHorde, handle: dict[str, Json]) -> None:
-    assert (await refusal(provider.poll(handle))).reason is Reason.BAD_HANDLE
-    assert (await refusal(provider.cancel(handle))).reason is Reason.BAD_HANDLE
+async def test_an_unreadable_handle(ai_horde: AiHorde, handle: dict[str, Json]) -> None:
+    assert (await refusal(ai_horde.poll(handle))).reason is Reason.BAD_HANDLE
+    assert (await refusal(ai_horde.cancel(handle))).reason is Reason.BAD_HANDLE
 
 
-async def test_a_service_that_is_off(provider: AiHorde, stand_in: StandIn) -> None:
-    handle = await queued(provider)
+async def test_a_service_that_is_off(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    handle = await queued(ai_horde)
     await stand_in.stop()
-    assert isinstance(await refusal(provider.poll(handle)), Unreachable)
-    assert isinstance(await refusal(queued(provider)), Unreachable)
-    assert SECRET not in repr(provider)
+    assert isinstance(await refusal(ai_horde.poll(handle)), Unreachable)
+    assert isinstance(await refusal(queued(ai_horde)), Unreachable)
+    assert SECRET not in repr(ai_horde)
     assert DELETE not in [call.route for call in stand_in.calls]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from tests.providers.ai_horde_workbench import (
     CHECK,
     STATUS,
     SUBMIT,
-    ai_horde_at,
     answering,
     answering_images,
     failed,
@@ -40,80 +39,68 @@ from tests.providers.workbench import refusal
 PassTime = Callable[[float], None]
 
 
-@pytest.fixture
-async def provider(stand_in: StandIn) -> AsyncIterator[AiHorde]:
-    async with ai_horde_at(stand_in) as provider:
-        yield provider
-
-
-@pytest.fixture
-async def slow(slow_stand_in: StandIn) -> AsyncIterator[AiHorde]:
-    async with ai_horde_at(slow_stand_in) as provider:
-        yield provider
-
-
 # --- how it ended -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_failed_request_is_done_as_well(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_a_failed_request_is_done_as_well(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(SUBMIT, Fate(error="no memory")))
-    handle = await queued(provider)
+    handle = await queued(ai_horde)
     await stand_in.horde.ended(handle["id"])
-    assert await provider.poll(handle) == Failed(Reason.BROKEN)
+    assert await ai_horde.poll(handle) == Failed(Reason.BROKEN)
     assert not stand_in.calls_to(STATUS)
 
 
-async def test_a_failed_request_need_not_be_done(slow: AiHorde, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_a_failed_request_need_not_be_done(slow_ai_horde: AiHorde, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_ai_horde)
     slow_stand_in.misbehave(answering(CHECK, faulted=True, done=False))
-    assert await slow.poll(handle) == Failed(Reason.BROKEN)
+    assert await slow_ai_horde.poll(handle) == Failed(Reason.BROKEN)
 
 
-async def test_a_failed_request_keeps_what_is_finished(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_a_failed_request_keeps_what_is_finished(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.workers = 1
     stand_in.misbehave(Fault(SUBMIT, Fate(images=2)))
-    result = await over(provider, stand_in, wanted(images=3))
+    result = await over(ai_horde, stand_in, wanted(images=3))
     assert stand_in.horde.requests.popitem()[1].faulted
     assert isinstance(result, Finished)
     assert len(result.images) == 2
 
 
 @pytest.mark.parametrize(("report", "abuse"), [("nsfw", False), ("csam", True)])
-async def test_censored_images_are_not_shown(provider: AiHorde, stand_in: StandIn, report: str, abuse: bool) -> None:
+async def test_censored_images_are_not_shown(ai_horde: AiHorde, stand_in: StandIn, report: str, abuse: bool) -> None:
     stand_in.misbehave(Fault(SUBMIT, Fate(finish_reason=report)))
     with capture_logs() as logs:
-        assert await failed(provider, stand_in) == Failed(Reason.MODERATED, abuse=abuse)
+        assert await failed(ai_horde, stand_in) == Failed(Reason.MODERATED, abuse=abuse)
     assert ("ai_horde.csam_reported" in [line["event"] for line in logs]) is abuse
     assert not stand_in.calls_to("horde.image")
 
 
-async def test_one_of_two_is_censored(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_one_of_two_is_censored(ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.misbehave(answering_images(lambda index, image: image | ({"censored": True} if index == 0 else {})))
-    made = await finished(provider, stand_in, wanted(images=2))
+    made = await finished(ai_horde, stand_in, wanted(images=2))
     assert [(image.filtered, image.url is None) for image in made.images] == [(True, True), (False, False)]
-    assert (await refusal(provider.fetch(made.images[0], tmp_path / "x"))).reason is Reason.MODERATED
+    assert (await refusal(ai_horde.fetch(made.images[0], tmp_path / "x"))).reason is Reason.MODERATED
 
 
 @pytest.mark.parametrize(
     "broken", [{"img": "N/A"}, {"img": None}, {"img": "n o base 64"}, {"state": "faulted"}, {"img": ""}]
 )
 async def test_an_image_that_is_missing_leaves_the_others(
-    provider: AiHorde, stand_in: StandIn, broken: dict[str, Json]
+    ai_horde: AiHorde, stand_in: StandIn, broken: dict[str, Json]
 ) -> None:
     stand_in.misbehave(answering_images(lambda index, image: image | (broken if index == 1 else {})))
-    made = await finished(provider, stand_in, wanted(images=3))
+    made = await finished(ai_horde, stand_in, wanted(images=3))
     assert len(made.images) == 2
 
 
 @pytest.mark.parametrize("images", [[], 7, None, [7, "x", {}], [{"img": "N/A"}]])
-async def test_a_result_without_images_is_doubted(provider: AiHorde, stand_in: StandIn, images: Json) -> None:
+async def test_a_result_without_images_is_doubted(ai_horde: AiHorde, stand_in: StandIn, images: Json) -> None:
     stand_in.misbehave(answering(STATUS, generations=images))
-    assert await failed(provider, stand_in) == Failed(Reason.NOTHING_MADE, sure=False)
+    assert await failed(ai_horde, stand_in) == Failed(Reason.NOTHING_MADE, sure=False)
 
 
-async def test_images_made_together_share_one_seed(provider: AiHorde, stand_in: StandIn) -> None:
+async def test_images_made_together_share_one_seed(ai_horde: AiHorde, stand_in: StandIn) -> None:
     stand_in.horde.shared_seed = True
-    made = await finished(provider, stand_in, wanted(images=3))
+    made = await finished(ai_horde, stand_in, wanted(images=3))
     first, *others = [image.seed for image in made.images]
     assert first is not None
     assert others == [None, None]
@@ -122,51 +109,51 @@ async def test_images_made_together_share_one_seed(provider: AiHorde, stand_in: 
 @pytest.mark.parametrize(
     ("seed", "read"), [("77", 77), (77, 77), ("x", None), (None, None), (-1, None), ("1e40", None)]
 )
-async def test_a_seed_is_a_text(provider: AiHorde, stand_in: StandIn, seed: Json, read: int | None) -> None:
+async def test_a_seed_is_a_text(ai_horde: AiHorde, stand_in: StandIn, seed: Json, read: int | None) -> None:
     stand_in.misbehave(answering_images(lambda _, image: image | {"seed": seed}))
-    assert (await finished(provider, stand_in)).images[0].seed == read
+    assert (await finished(ai_horde, stand_in)).images[0].seed == read
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-async def test_images_in_the_answer(provider: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_images_in_the_answer(ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:
     stand_in.horde.storage = False
-    made = await finished(provider, stand_in, wanted(images=2))
+    made = await finished(ai_horde, stand_in, wanted(images=2))
     assert all(image.url is None and image.data for image in made.images)
-    fetched = await provider.fetch(made.images[1], tmp_path / "x")
+    fetched = await ai_horde.fetch(made.images[1], tmp_path / "x")
     assert fetched.media_type == "image/webp"
     assert not stand_in.calls_to("horde.image")
 
 
 @pytest.mark.parametrize("url", ["https://elsewhere.example/x.webp", "http://169.254.169.254/x", "https://[/"])
 async def test_an_image_elsewhere_is_not_fetched(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, url: str
+    ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path, url: str
 ) -> None:
     stand_in.misbehave(answering_images(lambda _, image: image | {"img": url}))
-    made = await finished(provider, stand_in)
-    assert isinstance(await refusal(provider.fetch(made.images[0], tmp_path / "x")), Refused)
+    made = await finished(ai_horde, stand_in)
+    assert isinstance(await refusal(ai_horde.fetch(made.images[0], tmp_path / "x")), Refused)
 
 
 async def test_a_link_that_has_expired(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, pass_time: PassTime
+    ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path, pass_time: PassTime
 ) -> None:
-    made = await finished(provider, stand_in)
+    made = await finished(ai_horde, stand_in)
     pass_time(LINK_SECONDS + 1)
-    error = await refusal(provider.fetch(made.images[0], tmp_path / "x"))
+    error = await refusal(ai_horde.fetch(made.images[0], tmp_path / "x"))
     assert (type(error), error.reason) == (Unreachable, Reason.IMAGE_NOT_READY)
 
 
 @pytest.mark.parametrize(("act", "kind"), [(Spoil(html), Refused), (Half(), Unreachable), (Status(404), Unreachable)])
 async def test_an_image_that_cannot_be_fetched(
-    provider: AiHorde, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
+    ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
 ) -> None:
-    made = await finished(provider, stand_in)
+    made = await finished(ai_horde, stand_in)
     stand_in.misbehave(Fault("horde.image", act, times=None))
-    assert type(await refusal(provider.fetch(made.images[0], tmp_path / "x"))) is kind
+    assert type(await refusal(ai_horde.fetch(made.images[0], tmp_path / "x"))) is kind
 
 
-async def test_an_image_without_anything(provider: AiHorde, tmp_path: Path) -> None:
-    assert (await refusal(provider.fetch(GeneratedImage(), tmp_path / "x"))).reason is Reason.IMAGE_MISSING
+async def test_an_image_without_anything(ai_horde: AiHorde, tmp_path: Path) -> None:
+    assert (await refusal(ai_horde.fetch(GeneratedImage(), tmp_path / "x"))).reason is Reason.IMAGE_MISSING
     page = GeneratedImage(data=b64encode(b"<html>"))
-    assert isinstance(await refusal(provider.fetch(page, tmp_path / "x")), Refused)
+    assert isinstance(await refusal(ai_horde.fetch(page, tmp_path / "x")), Refused)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,6 @@ from fakes.services import Fault, StandIn, Upload
 from fakes.services.faults import Rewrite, Status
 from tests.providers.comfyui_server import (
     OLD,
-    SIDE,
     XL,
     body_of,
     comfyui_at,
@@ -31,34 +31,16 @@ from tests.providers.comfyui_server import (
 from tests.providers.form_server import picture_file
 from tests.providers.workbench import SECRET, reader, refusal
 
-
-@pytest.fixture
-async def provider(stand_in: StandIn) -> AsyncIterator[Comfyui]:
-    async with comfyui_at(stand_in) as provider:
-        yield provider
-
-
-@pytest.fixture
-async def slow(slow_stand_in: StandIn) -> AsyncIterator[Comfyui]:
-    async with comfyui_at(slow_stand_in) as provider:
-        yield provider
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Pictures:
-    return Pictures(picture_file(tmp_path, size=SIDE), picture_file(tmp_path, "mask", SIDE))
-
-
 # --- engines ----------------------------------------------------------------------------------------------------------
 
 
-async def test_each_checkpoint_is_an_engine(provider: Comfyui) -> None:
-    assert {engine.id for engine in provider.engines} == {XL, OLD}
-    xl = next(engine for engine in provider.engines if engine.id == XL)
+async def test_each_checkpoint_is_an_engine(comfyui: Comfyui) -> None:
+    assert {engine.id for engine in comfyui.engines} == {XL, OLD}
+    xl = next(engine for engine in comfyui.engines if engine.id == XL)
     assert xl.operations == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
     assert xl.samplers == ("euler", "euler_ancestral", "dpmpp_2m", "ddim")
     assert xl.price == Quote(0, 0, 0, exact=True)
-    assert {engine.id: engine.default_size for engine in provider.engines} == {
+    assert {engine.id: engine.default_size for engine in comfyui.engines} == {
         XL: Size(1024, 1024),
         OLD: Size(512, 512),
     }
@@ -89,20 +71,20 @@ async def test_a_list_as_newer_servers_declare_it(stand_in: StandIn) -> None:
 
 
 @pytest.mark.parametrize("answer", [[], 7, "x", {"KSampler": 1}, {"CheckpointLoaderSimple": {"input": []}}])
-async def test_odd_lists_make_no_engines(stand_in: StandIn, answer: object) -> None:
+async def test_odd_lists_make_no_engines(stand_in: StandIn, answer: Any) -> None:
     stand_in.misbehave(
-        Fault("comfyui.info", Rewrite(lambda _: answer), times=None),  # type: ignore[arg-type, return-value]  # JSON
-        Fault("comfyui.models", Rewrite(lambda _: answer), times=None),  # type: ignore[arg-type, return-value]  # JSON
+        Fault("comfyui.info", Rewrite(lambda _: answer), times=None),
+        Fault("comfyui.models", Rewrite(lambda _: answer), times=None),
     )
     async with comfyui_at(stand_in) as provider:
         assert {engine.id for engine in provider.engines} <= {"comfyui/x"}
 
 
-async def test_a_failure_keeps_the_engines(provider: Comfyui, stand_in: StandIn) -> None:
-    before = provider.engines
+async def test_a_failure_keeps_the_engines(comfyui: Comfyui, stand_in: StandIn) -> None:
+    before = comfyui.engines
     stand_in.misbehave(Fault("comfyui.info", Status(500)))
-    await refusal(provider.learn())
-    assert provider.engines == before != ()
+    await refusal(comfyui.learn())
+    assert comfyui.engines == before != ()
 
 
 def test_ids_are_unique_and_depend_on_the_name_alone() -> None:
@@ -126,12 +108,12 @@ async def test_prepare_learns_what_it_does_not_know(stand_in: StandIn) -> None:
 # --- the whole path ---------------------------------------------------------------------------------------------------
 
 
-async def test_from_words_to_a_file(provider: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_from_words_to_a_file(comfyui: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
     request = wanted(seed=77, negative="fog", steps=12, guidance=4.5, sampler="ddim", size=Size(640, 512))
-    made = await finished(provider, stand_in, request)
+    made = await finished(comfyui, stand_in, request)
     (image,) = made.images
     assert (image.seed, made.cost) == (77, Cost(0, exact=True))
-    fetched = await provider.fetch(image, tmp_path / "x")
+    fetched = await comfyui.fetch(image, tmp_path / "x")
     assert (fetched.media_type, fetched.size) == ("image/png", Size(640, 512))
     (call,) = stand_in.calls_to("comfyui.prompt")
     graph = graph_of(call)
@@ -143,18 +125,18 @@ async def test_from_words_to_a_file(provider: Comfyui, stand_in: StandIn, tmp_pa
 
 
 async def test_every_call_has_the_credentials_and_no_origin(
-    provider: Comfyui, stand_in: StandIn, files: Pictures, tmp_path: Path
+    comfyui: Comfyui, stand_in: StandIn, files: Pictures, tmp_path: Path
 ) -> None:
-    made = await finished(provider, stand_in, varied(), files)
-    await provider.fetch(made.images[0], tmp_path / "x")
+    made = await finished(comfyui, stand_in, varied(), files)
+    await comfyui.fetch(made.images[0], tmp_path / "x")
     assert {"comfyui.info", "comfyui.upload", "comfyui.prompt", "comfyui.history", "comfyui.view"} <= {
         call.route for call in stand_in.calls
     }
     assert all(call.headers["X-Key"] == SECRET and "Origin" not in call.headers for call in stand_in.calls)
 
 
-async def test_each_request_has_a_seed_of_its_own(provider: Comfyui, stand_in: StandIn) -> None:
-    made = [await finished(provider, stand_in) for _ in range(2)]
+async def test_each_request_has_a_seed_of_its_own(comfyui: Comfyui, stand_in: StandIn) -> None:
+    made = [await finished(comfyui, stand_in) for _ in range(2)]
     seeds = [result.images[0].seed for result in made]
     assert seeds[0] != seeds[1]
     assert all(seed is not None and 0 < seed < 2**32 for seed in seeds)
@@ -162,16 +144,16 @@ async def test_each_request_has_a_seed_of_its_own(provider: Comfyui, stand_in: S
     assert [graph_of(call)["sampler"]["seed"] for call in stand_in.calls_to("comfyui.prompt")] == seeds
 
 
-async def test_parentheses_are_words_and_parts_have_weights(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_parentheses_are_words_and_parts_have_weights(comfyui: Comfyui, stand_in: StandIn) -> None:
     parts = (WeightedText("a (red:2) fox"), WeightedText("snow", 1.5), WeightedText("fog", -1.25))
-    await finished(provider, stand_in, wanted(prompts=parts, negative="mist"))
+    await finished(comfyui, stand_in, wanted(prompts=parts, negative="mist"))
     graph = graph_of(stand_in.calls_to("comfyui.prompt")[0])
     assert graph["positive"]["text"] == r"a \(red:2\) fox, (snow:1.5)"
     assert graph["negative"]["text"] == "mist, (fog:1.25)"
 
 
-async def test_a_picture_is_varied(provider: Comfyui, stand_in: StandIn, files: Pictures) -> None:
-    made = await finished(provider, stand_in, varied(strength=35), files)
+async def test_a_picture_is_varied(comfyui: Comfyui, stand_in: StandIn, files: Pictures) -> None:
+    made = await finished(comfyui, stand_in, varied(strength=35), files)
     assert len(made.images) == 1
     (upload,) = stand_in.calls_to("comfyui.upload")
     assert upload.files["image"].length == files.source.bytes
@@ -182,8 +164,8 @@ async def test_a_picture_is_varied(provider: Comfyui, stand_in: StandIn, files: 
     assert "empty" not in graph
 
 
-async def test_the_marked_part_is_repainted(provider: Comfyui, stand_in: StandIn, files: Pictures) -> None:
-    await finished(provider, stand_in, wanted(operation=Operation.INPAINT), files)
+async def test_the_marked_part_is_repainted(comfyui: Comfyui, stand_in: StandIn, files: Pictures) -> None:
+    await finished(comfyui, stand_in, wanted(operation=Operation.INPAINT), files)
     assert files.mask is not None
     uploads = [call.files["image"].length for call in stand_in.calls_to("comfyui.upload")]
     assert uploads == [files.source.bytes, files.mask.bytes]
@@ -194,30 +176,32 @@ async def test_the_marked_part_is_repainted(provider: Comfyui, stand_in: StandIn
     assert graph["sampler"]["latent_image"] == ["masked", 0]
 
 
-async def test_pictures_that_are_missing(provider: Comfyui, files: Pictures) -> None:
-    assert (await refusal(queued(provider, varied()))).reason is Reason.NO_PICTURE
+async def test_pictures_that_are_missing(comfyui: Comfyui, files: Pictures) -> None:
+    assert (await refusal(queued(comfyui, varied()))).reason is Reason.NO_PICTURE
     request = wanted(operation=Operation.INPAINT)
-    assert (await refusal(queued(provider, request, Pictures(files.source)))).reason is Reason.NOTHING_MARKED
+    assert (await refusal(queued(comfyui, request, Pictures(files.source)))).reason is Reason.NOTHING_MARKED
 
 
 async def test_a_renamed_upload_goes_by_its_new_name(
-    provider: Comfyui, stand_in: StandIn, files: Pictures, tmp_path: Path
+    comfyui: Comfyui, stand_in: StandIn, files: Pictures, tmp_path: Path
 ) -> None:
-    handle = await provider.prepare(varied())
+    handle = await comfyui.prepare(varied())
     theirs = picture_file(tmp_path, "theirs", Size(64, 64))
     stand_in.comfyui.inputs[f"easel/{handle['id']}.png"] = Upload.of(theirs.path.read_bytes())
-    await provider.submit(handle, varied(), files)
+    await comfyui.submit(handle, varied(), files)
     assert graph_of(stand_in.calls_to("comfyui.prompt")[0])["picture"]["image"] == f"easel/{handle['id']} (1).png"
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------
 
 
-async def test_the_place_in_the_queue_is_the_order_of_the_numbers(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handles = [await queued(slow) for _ in range(4)]
+async def test_the_place_in_the_queue_is_the_order_of_the_numbers(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    handles = [await queued(slow_comfyui) for _ in range(4)]
     # A browser that jumps the queue: the list is a heap now.
     comfyui = slow_stand_in.comfyui
-    results = [await slow.poll(handle) for handle in handles[1:]]
+    results = [await slow_comfyui.poll(handle) for handle in handles[1:]]
     assert [result.place for result in results if isinstance(result, Waiting)] == [1, 2, 3]
     comfyui.pending[:] = [comfyui.pending[2], comfyui.pending[0], comfyui.pending[1]]
     again = make_comfyui(slow_stand_in.url)
@@ -228,27 +212,27 @@ async def test_the_place_in_the_queue_is_the_order_of_the_numbers(slow: Comfyui,
 
 
 async def test_the_queue_is_asked_for_rarely(
-    slow: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
+    slow_comfyui: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
 ) -> None:
-    handle = await queued(slow)
+    handle = await queued(slow_comfyui)
     for _ in range(5):
-        assert isinstance(await slow.poll(handle), Waiting)
+        assert isinstance(await slow_comfyui.poll(handle), Waiting)
     assert len(slow_stand_in.calls_to("comfyui.queue")) == 1
     pass_time(QUEUE_EVERY)
-    await slow.poll(handle)
+    await slow_comfyui.poll(handle)
     assert len(slow_stand_in.calls_to("comfyui.queue")) == 2
 
 
-async def test_what_neither_queue_nor_history_knows_is_gone(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_what_neither_queue_nor_history_knows_is_gone(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
     slow_stand_in.comfyui.restart()
-    assert [await slow.poll(handle) for _ in range(2)] == [Gone(), Gone()]
+    assert [await slow_comfyui.poll(handle) for _ in range(2)] == [Gone(), Gone()]
     routes = [call.route for call in slow_stand_in.calls if call.route in {"comfyui.queue", "comfyui.history"}]
     assert routes == ["comfyui.history", "comfyui.queue", "comfyui.history"] * 2
 
 
-async def test_an_end_between_queue_and_history_is_seen(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_an_end_between_queue_and_history_is_seen(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
     await slow_stand_in.comfyui.started(handle["id"])
 
     async def ends_meanwhile(exchange: object) -> object:
@@ -257,55 +241,55 @@ async def test_an_end_between_queue_and_history_is_seen(slow: Comfyui, slow_stan
         return await exchange.proceed()  # type: ignore[attr-defined]  # an exchange
 
     slow_stand_in.misbehave(Fault("comfyui.queue", ends_meanwhile))  # type: ignore[arg-type]  # an act
-    assert isinstance(await slow.poll(handle), Finished)
+    assert isinstance(await slow_comfyui.poll(handle), Finished)
 
 
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_waiting_prompt_is_cancelled_without_a_trace(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    first, second = await queued(slow), await queued(slow)
+async def test_a_waiting_prompt_is_cancelled_without_a_trace(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
     await slow_stand_in.comfyui.started(first["id"])
-    await slow.cancel(second)
-    assert await slow.poll(second) == Failed(Reason.CANCELLED)
+    await slow_comfyui.cancel(second)
+    assert await slow_comfyui.poll(second) == Failed(Reason.CANCELLED)
     assert not slow_stand_in.calls_to("comfyui.interrupt")
     slow_stand_in.finish_all()
     await slow_stand_in.comfyui.ended(first["id"])
-    assert isinstance(await slow.poll(first), Finished)
+    assert isinstance(await slow_comfyui.poll(first), Finished)
 
 
 @pytest.mark.parametrize("old", [False, True])
-async def test_the_running_prompt_is_interrupted(slow: Comfyui, slow_stand_in: StandIn, old: bool) -> None:
+async def test_the_running_prompt_is_interrupted(slow_comfyui: Comfyui, slow_stand_in: StandIn, old: bool) -> None:
     slow_stand_in.comfyui.old_interrupt = old
-    first, second = await queued(slow), await queued(slow)
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
     await slow_stand_in.comfyui.started(first["id"])
-    await slow.cancel(first)
+    await slow_comfyui.cancel(first)
     (call,) = slow_stand_in.calls_to("comfyui.interrupt")
     assert call.body == {"prompt_id": first["id"]}
     await slow_stand_in.comfyui.ended(first["id"])
-    assert await slow.poll(first) == Failed(Reason.CANCELLED)
+    assert await slow_comfyui.poll(first) == Failed(Reason.CANCELLED)
     await slow_stand_in.comfyui.started(second["id"])
     slow_stand_in.finish_all()
     await slow_stand_in.comfyui.ended(second["id"])
-    assert isinstance(await slow.poll(second), Finished)
+    assert isinstance(await slow_comfyui.poll(second), Finished)
 
 
-async def test_a_prompt_that_is_queued_twice_is_cancelled_twice(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    first = await queued(slow)
+async def test_a_prompt_that_is_queued_twice_is_cancelled_twice(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    first = await queued(slow_comfyui)
     await slow_stand_in.comfyui.started(first["id"])
-    handle = await slow.prepare(wanted())
+    handle = await slow_comfyui.prepare(wanted())
     for _ in range(2):
-        await slow.submit(handle, wanted())
-    await slow.cancel(handle)
+        await slow_comfyui.submit(handle, wanted())
+    await slow_comfyui.cancel(handle)
     assert not slow_stand_in.comfyui.pending
-    assert await slow.poll(handle) == Failed(Reason.CANCELLED)
+    assert await slow_comfyui.poll(handle) == Failed(Reason.CANCELLED)
 
 
-async def test_too_late_to_cancel(provider: Comfyui, stand_in: StandIn) -> None:
-    handle = await queued(provider)
+async def test_too_late_to_cancel(comfyui: Comfyui, stand_in: StandIn) -> None:
+    handle = await queued(comfyui)
     await stand_in.comfyui.ended(handle["id"])
-    await provider.cancel(handle)
-    assert isinstance(await provider.poll(handle), Finished)
+    await comfyui.cancel(handle)
+    assert isinstance(await comfyui.poll(handle), Finished)
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -337,7 +321,7 @@ def test_a_header_that_is_none(value: str) -> None:
     assert value not in str(caught.value)
 
 
-async def test_check_says_what_is_wrong(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_check_says_what_is_wrong(comfyui: Comfyui, stand_in: StandIn) -> None:
     for act, reason in (
         (Status(401), Reason.WRONG_KEY),
         (Status(502, "<html>", content_type="text/html"), Reason.BROKEN),
@@ -346,6 +330,6 @@ async def test_check_says_what_is_wrong(provider: Comfyui, stand_in: StandIn) ->
         (Status(200, "<html>", content_type="text/html"), Reason.NOT_FOUND),
     ):
         stand_in.misbehave(Fault("comfyui.stats", act))
-        problem = await provider.check()
+        problem = await comfyui.check()
         assert problem is not None
         assert problem.reason is reason

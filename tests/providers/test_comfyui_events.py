@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-
-import pytest
+from collections.abc import Callable
 
 from bot.providers.base import Finished, Handle, Json, Waiting
 from bot.providers.comfyui import Comfyui
@@ -16,12 +14,6 @@ from tests.providers.comfyui_server import comfyui_at, queued
 from tests.providers.workbench import SECRET
 
 JPEG = b"\xff\xd8\xff" + bytes(40)
-
-
-@pytest.fixture
-async def slow(slow_stand_in: StandIn) -> AsyncIterator[Comfyui]:
-    async with comfyui_at(slow_stand_in) as provider:
-        yield provider
 
 
 async def connected(stand_in: StandIn, count: int = 1) -> str:
@@ -43,33 +35,33 @@ async def shown(provider: Comfyui, handle: Handle, as_wanted: Callable[[Waiting]
                 return result
 
 
-async def test_progress_and_previews_are_those_of_the_prompt(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    first, second = await queued(slow), await queued(slow)
+async def test_progress_and_previews_are_those_of_the_prompt(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     assert push.flags[client] == {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
     assert push.connections[0].headers["X-Key"] == SECRET
     assert "Origin" not in push.connections[0].headers
     await push.send(client, "progress", str(first["id"]), value=5, max=20, node="sampler")
     await push.preview(client, str(first["id"]), JPEG)
-    result = await shown(slow, first, lambda waiting: waiting.preview is not None)
+    result = await shown(slow_comfyui, first, lambda waiting: waiting.preview is not None)
     assert (result.percent, result.preview, result.place) == (25, JPEG, None)
-    other = await slow.poll(second)
+    other = await slow_comfyui.poll(second)
     assert isinstance(other, Waiting)
     assert (other.percent, other.preview, other.place) == (None, None, 1)
     assert len(push.connections) == 1
 
 
-async def test_a_preview_without_metadata_belongs_to_what_runs(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_a_preview_without_metadata_belongs_to_what_runs(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     push.flags.clear()
     await push.send(client, "execution_start", str(handle["id"]))
     await push.preview(client, str(handle["id"]), JPEG)
-    assert (await shown(slow, handle, lambda waiting: waiting.preview is not None)).preview == JPEG
+    assert (await shown(slow_comfyui, handle, lambda waiting: waiting.preview is not None)).preview == JPEG
 
 
-async def test_progress_never_goes_back(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_progress_never_goes_back(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     for value in (15, 3):
         await push.send(client, "progress", str(handle["id"]), value=value, max=20)
@@ -79,11 +71,11 @@ async def test_progress_never_goes_back(slow: Comfyui, slow_stand_in: StandIn) -
         "c": {"state": "finished", "value": 1, "max": 1},
     }
     await push.send(client, "progress_state", str(handle["id"]), nodes=nodes)
-    assert (await shown(slow, handle, lambda waiting: waiting.percent == 90)).percent == 90
+    assert (await shown(slow_comfyui, handle, lambda waiting: waiting.percent == 90)).percent == 90
 
 
-async def test_odd_messages_do_no_harm(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_odd_messages_do_no_harm(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     kinds: tuple[Json, ...] = (7, [], {})
     odd_types = (json.dumps({"type": kind, "data": {"prompt_id": handle["id"]}}) for kind in kinds)
@@ -95,40 +87,42 @@ async def test_odd_messages_do_no_harm(slow: Comfyui, slow_stand_in: StandIn) ->
     for value, most in odd:
         await push.send(client, "progress", str(handle["id"]), value=value, max=most)
     await push.send(client, "progress", str(handle["id"]), value=99, max=20)
-    result = await shown(slow, handle, lambda waiting: waiting.percent is not None)
+    result = await shown(slow_comfyui, handle, lambda waiting: waiting.percent is not None)
     assert (result.percent, result.preview) == (99, None)
 
 
 async def test_a_lost_socket_is_opened_again_after_a_pause(
-    slow: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
+    slow_comfyui: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
 ) -> None:
-    handle = await queued(slow)
+    handle = await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     await push.send(client, "execution_start", str(handle["id"]))
-    await shown(slow, handle, lambda waiting: waiting.place is None)
+    await shown(slow_comfyui, handle, lambda waiting: waiting.place is None)
     push.flags.clear()
     await push.drop()
-    await shown(slow, handle, lambda _: not slow._events.open)
+    await shown(slow_comfyui, handle, lambda _: not slow_comfyui._events.open)
     pass_time(2)
     assert await connected(slow_stand_in, 2) == client
 
 
-async def test_the_socket_is_closed_when_there_is_nothing_to_follow(slow: Comfyui, slow_stand_in: StandIn) -> None:
-    handle = await queued(slow)
+async def test_the_socket_is_closed_when_there_is_nothing_to_follow(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    handle = await queued(slow_comfyui)
     await connected(slow_stand_in)
     await slow_stand_in.comfyui.started(handle["id"])
     slow_stand_in.finish_all()
     await slow_stand_in.comfyui.ended(handle["id"])
-    assert isinstance(await slow.poll(handle), Finished)
+    assert isinstance(await slow_comfyui.poll(handle), Finished)
     async with asyncio.timeout(10):
         while slow_stand_in.comfyui.push.sockets:
             await slow_stand_in.comfyui.push.changed()
 
 
 async def test_a_prompt_that_nobody_asks_about_is_forgotten(
-    slow: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
+    slow_comfyui: Comfyui, slow_stand_in: StandIn, pass_time: Callable[[float], None]
 ) -> None:
-    handle = await queued(slow)
+    handle = await queued(slow_comfyui)
     client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
     pass_time(IDLE_SECONDS + 1)
     await push.send(client, "execution_start", str(handle["id"]))
@@ -145,10 +139,10 @@ async def test_without_a_socket_everything_else_works(stand_in: StandIn) -> None
         assert isinstance(await provider.poll(handle), Finished)
 
 
-async def test_a_redirect_of_the_socket_is_not_followed(slow: Comfyui, slow_stand_in: StandIn) -> None:
+async def test_a_redirect_of_the_socket_is_not_followed(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
     push = slow_stand_in.comfyui.push
     push.redirect = f"{slow_stand_in.url}/comfyui/ws?clientId=elsewhere"
-    await queued(slow)
+    await queued(slow_comfyui)
     async with asyncio.timeout(10):
         while not push.connections:
             await push.changed()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from bot.providers.operations import Operation, Pictures
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.faults import Body, Endless, Half, Redirect, Reset, Rewrite, Spoil, Status
 from tests.providers.comfyui_server import (
-    SIDE,
     XL,
     comfyui_at,
     failed,
@@ -32,17 +30,6 @@ from tests.providers.workbench import refusal
 PROMPT = "comfyui.prompt"
 
 
-@pytest.fixture
-async def provider(stand_in: StandIn) -> AsyncIterator[Comfyui]:
-    async with comfyui_at(stand_in) as provider:
-        yield provider
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Pictures:
-    return Pictures(picture_file(tmp_path, size=SIDE), picture_file(tmp_path, "mask", SIDE))
-
-
 # --- lost responses ---------------------------------------------------------------------------------------------------
 
 
@@ -56,14 +43,14 @@ def files(tmp_path: Path) -> Pictures:
     ],
     ids=["reset", "half", "502", "page"],
 )
-async def test_a_lost_response_is_found_under_our_own_id(provider: Comfyui, stand_in: StandIn, act: Any) -> None:
+async def test_a_lost_response_is_found_under_our_own_id(comfyui: Comfyui, stand_in: StandIn, act: Any) -> None:
     stand_in.misbehave(Fault(PROMPT, act))
-    handle = await provider.prepare(wanted())
-    assert isinstance(await refusal(provider.submit(handle, wanted())), OutcomeUnknown)
+    handle = await comfyui.prepare(wanted())
+    assert isinstance(await refusal(comfyui.submit(handle, wanted())), OutcomeUnknown)
     await stand_in.comfyui.ended(handle["id"])
-    found = await provider.find(handle)
+    found = await comfyui.find(handle)
     assert found == handle
-    assert isinstance(await provider.poll(found), Finished)
+    assert isinstance(await comfyui.poll(found), Finished)
 
 
 async def test_it_is_looked_for_in_the_queue_first(slow_stand_in: StandIn) -> None:
@@ -73,13 +60,13 @@ async def test_it_is_looked_for_in_the_queue_first(slow_stand_in: StandIn) -> No
         assert not slow_stand_in.calls_to("comfyui.history")
 
 
-async def test_what_did_not_arrive_is_sent_again_under_the_same_id(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_what_did_not_arrive_is_sent_again_under_the_same_id(comfyui: Comfyui, stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(PROMPT, Reset()))
-    handle = await provider.prepare(wanted())
-    assert isinstance(await refusal(provider.submit(handle, wanted())), OutcomeUnknown)
-    assert await provider.find(handle) is None
+    handle = await comfyui.prepare(wanted())
+    assert isinstance(await refusal(comfyui.submit(handle, wanted())), OutcomeUnknown)
+    assert await comfyui.find(handle) is None
     assert [call.route for call in stand_in.calls[-2:]] == ["comfyui.queue", "comfyui.history"]
-    again = await provider.submit(handle, wanted())
+    again = await comfyui.submit(handle, wanted())
     assert again["id"] == handle["id"]
 
 
@@ -87,43 +74,43 @@ async def test_what_did_not_arrive_is_sent_again_under_the_same_id(provider: Com
 @pytest.mark.parametrize(
     "act", [Status(500), Reset(), Status(404), Body("x"), Rewrite(lambda _: ["x"]), Rewrite(lambda _: {"x": 1})]
 )
-async def test_an_unusable_response_proves_nothing(provider: Comfyui, stand_in: StandIn, route: str, act: Any) -> None:
-    handle = await provider.prepare(wanted())
+async def test_an_unusable_response_proves_nothing(comfyui: Comfyui, stand_in: StandIn, route: str, act: Any) -> None:
+    handle = await comfyui.prepare(wanted())
     stand_in.misbehave(Fault(route, act))
-    assert isinstance(await refusal(provider.find(handle)), Unreachable)
+    assert isinstance(await refusal(comfyui.find(handle)), Unreachable)
 
 
-async def test_a_server_that_makes_its_own_ids(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_a_server_that_makes_its_own_ids(comfyui: Comfyui, stand_in: StandIn) -> None:
     stand_in.comfyui.own_ids = True
-    handle = await provider.prepare(wanted())
-    taken = await provider.submit(handle, wanted())
+    handle = await comfyui.prepare(wanted())
+    taken = await comfyui.submit(handle, wanted())
     assert taken["id"] != handle["id"]
-    assert not provider.finds_lost_submits
+    assert not comfyui.finds_lost_submits
     await stand_in.comfyui.ended(taken["id"])
-    assert isinstance(await provider.poll(taken), Finished)
-    assert isinstance(await refusal(provider.find(taken)), OutcomeUnknown)
+    assert isinstance(await comfyui.poll(taken), Finished)
+    assert isinstance(await refusal(comfyui.find(taken)), OutcomeUnknown)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_checkpoint_that_is_gone(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_a_checkpoint_that_is_gone(comfyui: Comfyui, stand_in: StandIn) -> None:
     stand_in.comfyui.checkpoints.remove("sd_xl_base_1.0.safetensors")
-    error = await refusal(queued(provider))
+    error = await refusal(queued(comfyui))
     assert isinstance(error, Refused)
-    assert (error.reason, error.operator, provider.outdated) == (Reason.RETIRED, True, True)
-    await provider.learn()
-    assert not provider.outdated
-    assert XL not in {engine.id for engine in provider.engines}
+    assert (error.reason, error.operator, comfyui.outdated) == (Reason.RETIRED, True, True)
+    await comfyui.learn()
+    assert not comfyui.outdated
+    assert XL not in {engine.id for engine in comfyui.engines}
 
 
 @pytest.mark.parametrize(
     ("changes", "outdated"), [({"sampler": "heun"}, True), ({"steps": 20_000}, False), ({"guidance": 500.0}, False)]
 )
-async def test_values_that_the_server_does_not_take(provider: Comfyui, changes: dict[str, Any], outdated: bool) -> None:
-    error = await refusal(queued(provider, wanted(**changes)))
+async def test_values_that_the_server_does_not_take(comfyui: Comfyui, changes: dict[str, Any], outdated: bool) -> None:
+    error = await refusal(queued(comfyui, wanted(**changes)))
     assert isinstance(error, Refused)
-    assert (error.reason, error.operator, provider.outdated) == (Reason.REFUSED, False, outdated)
+    assert (error.reason, error.operator, comfyui.outdated) == (Reason.REFUSED, False, outdated)
     assert error.said
 
 
@@ -137,13 +124,13 @@ async def test_values_that_the_server_does_not_take(provider: Comfyui, changes: 
     ],
 )
 async def test_a_graph_that_cannot_run_names_its_node(
-    provider: Comfyui, stand_in: StandIn, body: dict[str, Json], node: str
+    comfyui: Comfyui, stand_in: StandIn, body: dict[str, Json], node: str
 ) -> None:
     stand_in.misbehave(Fault(PROMPT, Status(400, body)))
-    error = await refusal(queued(provider))
+    error = await refusal(queued(comfyui))
     assert isinstance(error, Refused)
     assert (error.reason, error.operator, error.values["node"]) == (Reason.WRONG_WORKFLOW, True, node)
-    assert provider.outdated
+    assert comfyui.outdated
 
 
 @pytest.mark.parametrize(
@@ -160,10 +147,10 @@ async def test_a_graph_that_cannot_run_names_its_node(
     ],
 )
 async def test_other_responses(
-    provider: Comfyui, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason
+    comfyui: Comfyui, stand_in: StandIn, act: Any, kind: type[ProviderError], reason: Reason
 ) -> None:
     stand_in.misbehave(Fault(PROMPT, act))
-    error = await refusal(queued(provider))
+    error = await refusal(queued(comfyui))
     assert (type(error), error.reason) == (kind, reason)
 
 
@@ -186,45 +173,45 @@ async def test_an_accepted_graph_whose_output_is_bad_is_stopped(slow_stand_in: S
     ("error", "reason"), [("out of memory", Reason.OUT_OF_MEMORY), ("a matrix has no shape", Reason.BROKEN)]
 )
 async def test_an_execution_error_shows_no_folders(
-    provider: Comfyui, stand_in: StandIn, error: str, reason: Reason
+    comfyui: Comfyui, stand_in: StandIn, error: str, reason: Reason
 ) -> None:
     stand_in.misbehave(Fault(PROMPT, Fate(error=error)))
-    assert await failed(provider, stand_in) == Failed(reason)
+    assert await failed(comfyui, stand_in) == Failed(reason)
 
 
-async def test_a_bad_upload_is_an_execution_error(provider: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_a_bad_upload_is_an_execution_error(comfyui: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
     bad = Pictures(picture_file(tmp_path, data=b"no picture at all"))
-    assert await over(provider, stand_in, varied(), bad) == Failed(Reason.BROKEN)
+    assert await over(comfyui, stand_in, varied(), bad) == Failed(Reason.BROKEN)
 
 
-async def test_success_without_images(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_success_without_images(comfyui: Comfyui, stand_in: StandIn) -> None:
     def nothing(answer: Json) -> Json:
         assert isinstance(answer, dict)
         return {key: value | {"outputs": {}} for key, value in answer.items() if isinstance(value, dict)}
 
     stand_in.misbehave(Fault("comfyui.history", Rewrite(nothing)))
-    assert await failed(provider, stand_in) == Failed(Reason.NOTHING_MADE)
+    assert await failed(comfyui, stand_in) == Failed(Reason.NOTHING_MADE)
 
 
-async def test_an_identical_graph_names_the_old_file(provider: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
-    first = (await finished(provider, stand_in, wanted(seed=5))).images[0]
-    second = (await finished(provider, stand_in, wanted(seed=5))).images[0]
+async def test_an_identical_graph_names_the_old_file(comfyui: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
+    first = (await finished(comfyui, stand_in, wanted(seed=5))).images[0]
+    second = (await finished(comfyui, stand_in, wanted(seed=5))).images[0]
     assert first.url == second.url
     stand_in.comfyui.files.clear()
-    error = await refusal(provider.fetch(second, tmp_path / "x"))
+    error = await refusal(comfyui.fetch(second, tmp_path / "x"))
     assert (type(error), error.reason) == (NotFound, Reason.IMAGE_GONE)
 
 
 @pytest.mark.parametrize(
     "outputs", [7, {"output": 7}, {"output": {"images": 7}}, {"output": {"images": [7, {"filename": 7}, {}]}}]
 )
-async def test_odd_outputs_are_no_images(provider: Comfyui, stand_in: StandIn, outputs: Json) -> None:
+async def test_odd_outputs_are_no_images(comfyui: Comfyui, stand_in: StandIn, outputs: Json) -> None:
     def odd(answer: Json) -> Json:
         assert isinstance(answer, dict)
         return {key: {"outputs": outputs, "status": []} for key in answer}
 
     stand_in.misbehave(Fault("comfyui.history", Rewrite(odd)))
-    assert await failed(provider, stand_in) == Failed(Reason.NOTHING_MADE)
+    assert await failed(comfyui, stand_in) == Failed(Reason.NOTHING_MADE)
 
 
 async def test_a_prompt_that_is_queued_twice_is_waited_for(slow_stand_in: StandIn) -> None:
@@ -253,10 +240,10 @@ async def test_a_prompt_that_is_queued_twice_is_waited_for(slow_stand_in: StandI
     ],
 )
 async def test_a_failed_upload_queues_nothing(
-    provider: Comfyui, stand_in: StandIn, files: Pictures, act: Any, kind: type[ProviderError]
+    comfyui: Comfyui, stand_in: StandIn, files: Pictures, act: Any, kind: type[ProviderError]
 ) -> None:
     stand_in.misbehave(Fault("comfyui.upload", act))
-    assert type(await refusal(queued(provider, wanted(operation=Operation.INPAINT), files))) is kind
+    assert type(await refusal(queued(comfyui, wanted(operation=Operation.INPAINT), files))) is kind
     assert not stand_in.calls_to(PROMPT)
 
 
@@ -273,19 +260,19 @@ async def test_a_failed_upload_queues_nothing(
     ],
 )
 async def test_an_image_that_cannot_be_fetched(
-    provider: Comfyui, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
+    comfyui: Comfyui, stand_in: StandIn, tmp_path: Path, act: Any, kind: type[ProviderError]
 ) -> None:
-    image = (await finished(provider, stand_in)).images[0]
+    image = (await finished(comfyui, stand_in)).images[0]
     stand_in.misbehave(Fault("comfyui.view", act))
-    assert type(await refusal(provider.fetch(image, tmp_path / "x"))) is kind
+    assert type(await refusal(comfyui.fetch(image, tmp_path / "x"))) is kind
 
 
 @pytest.mark.parametrize("handle", [{}, {"id": 7, "seed": 1}, {"id": "../x", "seed": 1}, {"id": "é", "seed": 1}])
-async def test_an_unreadable_handle(provider: Comfyui, handle: dict[str, Json]) -> None:
-    assert (await refusal(provider.poll(handle))).reason is Reason.BAD_HANDLE
+async def test_an_unreadable_handle(comfyui: Comfyui, handle: dict[str, Json]) -> None:
+    assert (await refusal(comfyui.poll(handle))).reason is Reason.BAD_HANDLE
 
 
-async def test_a_server_that_is_off(provider: Comfyui, stand_in: StandIn) -> None:
+async def test_a_server_that_is_off(comfyui: Comfyui, stand_in: StandIn) -> None:
     await stand_in.stop()
-    assert isinstance(await refusal(queued(provider)), Unreachable)
+    assert isinstance(await refusal(queued(comfyui)), Unreachable)
     await asyncio.sleep(0)
