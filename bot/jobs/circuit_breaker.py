@@ -21,7 +21,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import NotMade
-from bot.providers.base import Engine
+from bot.providers.base import Engine, Failed
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text, message
 
@@ -34,8 +34,16 @@ PEOPLE = 2
 SHORTEST, LONGEST = 30.0, 600.0
 """The length of the first outage and of the longest, in seconds. Each is twice as long as the one before."""
 
+ABUSE_SECONDS = 900.0
+"""The length of a person's outage after a request that a service counts as abuse, in seconds."""
+
 OUTAGE = message("outage.everybody", "{label} is having trouble. Try again in {seconds:duration}.")
 PERSONAL_OUTAGE = message("outage.personal", "Your last requests to {label} failed. Try again in {seconds:duration}.")
+ABUSE_OUTAGE = message(
+    "outage.abuse",
+    "{label} refused your last prompt because of its content, and would block this bot after a few more. You can use "
+    "it again in {seconds:duration}.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,13 @@ class _Circuit:
         self.until = self._clock.now() + int(seconds * 1000)
         return seconds
 
+    def stop(self, seconds: float, reason: Reason) -> None:
+        """Begin an outage of this length at once."""
+        self.reason = reason
+        self._probe = None
+        self._until = self._clock.monotonic() + seconds
+        self.until = self._clock.now() + int(seconds * 1000)
+
     def end(self, submission_id: int) -> bool:
         """Record the end of a run. Returns whether another probe may replace it."""
         if not self.probes(submission_id):
@@ -192,6 +207,12 @@ class CircuitBreaker:
         elif probing:
             self._closed()
 
+    def check_abuse(self, user_id: int, answer: ProviderError | Failed) -> None:
+        """If the service counts this person's request as abuse, send nothing of theirs for a while."""
+        if isinstance(answer, Refused | Failed) and answer.abuse:
+            self._persons.setdefault(user_id, _Circuit(self._clock, 1)).stop(ABUSE_SECONDS, answer.reason)
+            log.warning("provider.abuse", provider=self._provider, user=user_id, seconds=ABUSE_SECONDS)
+
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:
         """Record that it was certainly not accepted. ``error`` shows whether other submissions are affected too."""
         # A retired engine is switched off by itself. The provider's other engines still work.
@@ -200,6 +221,7 @@ class CircuitBreaker:
             self.record_failure(submission_id, user_id, error.reason)
         else:
             self.record_accepted(submission_id, user_id)
+        self.check_abuse(user_id, error)
 
     def record_end(self, submission_id: int, user_id: int) -> None:
         """Record the end of its run. If it was a probe without a result, another one is sent."""
@@ -232,4 +254,6 @@ def refuse_outages(wanted: Iterable[str], outages: Collection[Outage], engines: 
 
 
 def _told(outage: Outage) -> Text:
+    if outage.personal and outage.reason is Reason.MODERATED:
+        return ABUSE_OUTAGE(label=outage.label, seconds=outage.seconds)
     return (PERSONAL_OUTAGE if outage.personal else OUTAGE)(label=outage.label, seconds=outage.seconds)

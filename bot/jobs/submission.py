@@ -308,11 +308,8 @@ class SubmissionRun:
                     case Finished():
                         await self._keep(result, self._took(schedule, sent), schedule)
                         return
-                    case Failed():
-                        await self._failed(result)
-                        return
-                    case Gone():
-                        await self._gone()
+                    case Failed() | Gone():
+                        await self._nothing_made(result)
                         return
                     case Waiting():
                         polls += 1
@@ -327,7 +324,14 @@ class SubmissionRun:
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
-    async def _failed(self, failed: Failed) -> None:
+    async def _nothing_made(self, failed: Failed | Gone) -> None:
+        if isinstance(failed, Gone):
+            if not self._provider.charges and self._may_send_again:
+                await self._send_again(EventReason.GONE)
+            else:
+                await self._give_up(EventReason.GONE, UNKNOWN())
+            return
+        self._breaker.check_abuse(self.submission.user_id, failed)
         told = provider_text(self._provider.label, failed)
         if failed.charged:
             # The service made the images, or withheld them after a check: that is not a failure.
@@ -337,21 +341,15 @@ class SubmissionRun:
         else:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
 
-    async def _gone(self) -> None:
-        if not self._provider.charges and self._may_send_again:
-            await self._send_again(EventReason.GONE)
-        else:
-            await self._give_up(EventReason.GONE, UNKNOWN())
-
     def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
-        """Return the seconds it took, or None if they depend on a guess that cannot be right."""
+        """Return the seconds it took, or None if they depend on a wrong guess."""
         seconds = schedule.estimated_duration()
         return seconds if not sent.guessed or seconds <= self._provider.patience else None
 
     async def cancel(self) -> None:
         """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome."""
-        if self.submission.status in ON_THEIR_WAY:
-            await self.polls.cancel(self.submission.handle or {})
+        if self.submission.handle is not None and self.submission.status in ON_THEIR_WAY:
+            await self.polls.cancel(self.submission.handle)
 
     # --- the images ---------------------------------------------------------------------------------------------
 

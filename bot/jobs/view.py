@@ -81,15 +81,16 @@ class Progress:
     """The progress of a job at the time ``at``. All times are Unix milliseconds (UTC). None: unknown.
 
     ``queue_position`` is 1 for the next submission to be sent, and ``service_position`` for the next one that the
-    service makes; it expects that to take ``seconds_left``. Nothing is sent before ``outage_until``. The submissions
-    on their way were sent from ``started_at`` on; they usually take ``usual_seconds`` altogether, and longer than usual
-    from ``overdue_at`` on.
+    service makes; it expects that to take ``seconds_left``. ``unserved``: none of its machines can make it now. Nothing
+    is sent before ``outage_until``. The submissions on their way were sent from ``started_at`` on; they usually take
+    ``usual_seconds`` altogether, and longer than usual from ``overdue_at`` on.
     """
 
     queue_position: int | None = None
     percent: int | None = None
     service_position: int | None = None
     seconds_left: float | None = None
+    unserved: bool = False
     fetching: bool = False
     outage_until: int | None = None
     at: int = 0

@@ -163,6 +163,7 @@ class Worker:
             percent=sum(percents) // len(percents) if percents else None,
             service_position=min((each.place for each in said if each.place is not None), default=None),
             seconds_left=max((each.seconds_left for each in said if each.seconds_left is not None), default=None),
+            unserved=any(each.unserved for each in said),
             fetching=any(run.fetching for run in runs),
             outage_until=self._outage_until(job_id),
         )

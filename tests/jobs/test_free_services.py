@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import UserError
+from bot.jobs.circuit_breaker import ABUSE_OUTAGE, ABUSE_SECONDS
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
 from bot.jobs.limits import TOO_MANY_FREE_IMAGES, Limits
 from bot.jobs.service import STOPPING
 from bot.jobs.submission import MOST_FREE_SENDINGS
-from bot.providers.base import Failed, Finished, Gone, Handle, ImageRequest, Waiting
+from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequest, Waiting
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
@@ -29,8 +30,9 @@ class FreeProvider(ScriptedProvider):
     def __init__(self, *, polled: bool = True) -> None:
         super().__init__(polled=polled, price=0)
 
-    async def cancel(self, handle: Handle) -> None:
+    async def cancel(self, handle: Handle) -> bool:
         await self._next("cancel", handle)
+        return True
 
 
 class BlockingProvider(FreeProvider):
@@ -54,9 +56,9 @@ class BlockingProvider(FreeProvider):
             raise Refused(Reason.CANCELLED)
         return answer
 
-    async def cancel(self, handle: Handle) -> None:
-        await super().cancel(handle)
+    async def cancel(self, handle: Handle) -> bool:
         self.stopped.set()
+        return await super().cancel(handle)
 
 
 class LearningProvider(FreeProvider):
@@ -64,10 +66,11 @@ class LearningProvider(FreeProvider):
 
     learns = True
 
-    async def learn(self) -> None:
+    async def learn(self) -> tuple[Engine, ...]:
         answer = await self._next("learn", None)
         if isinstance(answer, tuple):
             self.engines = answer
+        return self.engines
 
 
 async def test_a_request_without_an_answer_is_sent_again(make_workshop: MakeWorkshop) -> None:
@@ -285,3 +288,23 @@ async def test_paid_images_do_not_count_as_free(make_workshop: MakeWorkshop) -> 
     await workshop.imagine(images=2)
     await workshop.finish()
     assert workshop.provider.calls("submit") == 1
+
+
+@pytest.mark.parametrize("when", ["submit", "poll"])
+async def test_a_prompt_that_counts_as_abuse_stops_that_person_alone(make_workshop: MakeWorkshop, when: str) -> None:
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    refusal = Refused(Reason.MODERATED, abuse=True) if when == "submit" else Failed(Reason.MODERATED, abuse=True)
+    provider.enqueue(when, refusal)
+    await workshop.imagine()
+    await workshop.finish()
+    with pytest.raises(UserError) as refused:
+        await workshop.imagine()
+    assert [problem.code for problem in refused.value.problems] == [ABUSE_OUTAGE.code]
+    other = await workshop.imagine(BEN)
+    await workshop.finish()
+    assert (await workshop.view(other)).job.status is JobStatus.DELIVERED
+    workshop.clock.advance(ABUSE_SECONDS)
+    again = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.view(again)).job.status is JobStatus.DELIVERED

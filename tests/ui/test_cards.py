@@ -50,6 +50,7 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     [
         (SubmissionStatus.QUEUED, Progress(queue_position=1), waiting.NEXT_IN_QUEUE()),
         (SubmissionStatus.RENDERING, Progress(service_position=1), waiting.NEXT_AT_SERVICE()),
+        (SubmissionStatus.RENDERING, Progress(service_position=7, unserved=True), waiting.UNSERVED()),
         (SubmissionStatus.RENDERING, Progress(service_position=7), waiting.QUEUED_AT_SERVICE(position=7)),
         (SubmissionStatus.RENDERING, Progress(seconds_left=12.4, usual_seconds=3.6), waiting.LEFT(time=10)),
         (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),

@@ -51,6 +51,7 @@ IN_QUEUE = message("card.in_queue", "number {position} in the queue")
 UNFINISHED = message("card.unfinished", "The image so far, still being made")
 NEXT_AT_SERVICE = message("card.next_at_service", "next at the image service")
 QUEUED_AT_SERVICE = message("card.queued_at_service", "number {position} in the image service's queue")
+UNSERVED = message("card.unserved", "waiting for a machine that can make this")
 LEFT = message("card.left", "about {time:duration} left")
 DONE_OF = message("card.done_of", "{done} of {all} done")
 EXACT_HOLD = message("card.exact_hold", "{held:credits} on hold")
@@ -147,6 +148,8 @@ def _place(view: JobView, progress: Progress) -> Words | None:
     retry_at = _retry_at(view)
     if retry_at is not None:
         return RETRY(when=moment(retry_at)) if retry_at > soon else RETRY_NOW
+    if progress.unserved:
+        return UNSERVED
     position = progress.queue_position
     if position is None and progress.service_position is not None:
         at = progress.service_position
