@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import discord
 import structlog
@@ -106,12 +107,12 @@ async def open_studio(
     *,
     clock: Clock | None = None,
     folder: Path | None = None,
-    own_servers: bool = False,
+    free_engines: bool = False,
 ) -> AsyncIterator[Studio]:
     """Start everything, on loopback. Keys and data of the real bot are not used; of ``settings``, only the limits are.
 
     With ``folder``, data, messages and unfinished renderings are kept there and used again. Without it, they are
-    deleted at the end. With ``own_servers``, there are also servers of one's own, which cost nothing.
+    deleted at the end. With ``free_engines``, there are also services that cost nothing.
     Raises StorageError if the folder cannot be used.
     """
     _import_simcord()
@@ -126,7 +127,7 @@ async def open_studio(
         stack.push_async_callback(services.stop)
         if saved is not None and (memory := await asyncio.to_thread(saved.services_memory)) is not None:
             saved.recall_services(services, memory)
-        studio = Studio(_own(settings, folder, services.url, own_servers=own_servers), services, clock)
+        studio = Studio(_own(settings, folder, services.url, free_engines=free_engines), services, clock)
         await stack.enter_async_context(studio._open(saved))  # noqa: SLF001  a part of this function
         if saved is not None:
             await stack.enter_async_context(_saving(studio, saved))
@@ -177,7 +178,7 @@ def _import_simcord() -> None:
         state.setLevel(before)
 
 
-def _own(settings: Settings, folder: Path, url: str, *, own_servers: bool) -> Settings:
+def _own(settings: Settings, folder: Path, url: str, *, free_engines: bool) -> Settings:
     """Settings that point at the stand-in and the folder."""
     environ = {
         "DATA_DIR": str(folder),
@@ -185,8 +186,15 @@ def _own(settings: Settings, folder: Path, url: str, *, own_servers: bool) -> Se
         "AI_CLIENT_URL": f"{url}/api/v1",
         "AITHRIVING_KEY": "playground",
         "AITHRIVING_URL": url,
-        **({"A1111_URL": f"{url}/a1111", "COMFYUI_URL": f"{url}/comfyui"} if own_servers else {}),
     }
+    if free_engines:
+        environ |= {
+            "A1111_URL": f"{url}/a1111",
+            "COMFYUI_URL": f"{url}/comfyui",
+            "AI_HORDE": "1",
+            "AI_HORDE_URL": f"{url}/horde",
+            "AI_HORDE_IMAGE_HOSTS": urlsplit(url).netloc,
+        }
     return replace(
         config.load(environ, env_file=None),
         user_daily_credits=settings.user_daily_credits,

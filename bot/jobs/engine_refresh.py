@@ -15,14 +15,14 @@ from bot.providers.errors import ProviderError
 log = structlog.get_logger(__name__)
 
 AT_START = 5.0
-"""The seconds that the start waits for the services. One that takes longer is asked again later."""
+"""The seconds for which the start waits for the services. A slower one is asked again later."""
 EVERY = 3600.0
 AGAIN = 30.0
-"""The seconds after which a service is asked again that did not answer, or that lacks an engine which it had."""
+"""The seconds after which a service is asked again if it did not answer, or if its engines have changed."""
 
 
 class EngineRefresh:
-    """Keeps the engines of services up to date that list them themselves."""
+    """Keeps the engines of learning providers up to date."""
 
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class EngineRefresh:
     async def _learn(self, provider: Provider) -> None:
         before = {engine.id for engine in provider.engines}
         try:
-            await provider.learn()
+            engines = await provider.learn()
         except ProviderError as error:
             log.warning("engines.not_learnt", provider=provider.name, kind=type(error).__name__, detail=error.detail)
             return
@@ -65,6 +65,6 @@ class EngineRefresh:
             return
         provider.outdated = False
         self._learnt[provider.name] = self._clock.monotonic()
-        self._store.add_engines(provider.engines)
-        if {engine.id for engine in provider.engines} != before:
-            log.info("engines.learnt", provider=provider.name, engines=len(provider.engines))
+        self._store.add_engines(engines)
+        if {engine.id for engine in engines} != before:
+            log.info("engines.learnt", provider=provider.name, engines=len(engines))

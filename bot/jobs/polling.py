@@ -218,7 +218,7 @@ class PollSchedule:
 
 
 PROGRESS_EVERY = 1.5
-"""The seconds between two questions for the progress of a submit that takes until the images are made."""
+"""The seconds between two requests for the progress of a blocking submit."""
 
 
 class Doubt:
@@ -259,7 +259,7 @@ class PollStatus:
         self._doubt = Doubt(clock)
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None) -> Handle | Finished:
-        """Send the request once. If the response comes with the images, ask for the progress meanwhile.
+        """Send the request once. If the provider ``blocks``, ask for the progress meanwhile.
 
         Raises ProviderError.
         """

@@ -95,7 +95,7 @@ class A1111(Provider):
         self._restore = restore
         self._largest = largest
         self._running: dict[str, _Running] = {}
-        # The tasks that are to be stopped.
+        # The tasks that were cancelled.
         self._stopped: set[str] = set()
 
     @classmethod
@@ -119,7 +119,7 @@ class A1111(Provider):
     def quote(self, request: ImageRequest) -> Quote:
         return Quote(0, 0, 0, exact=True)
 
-    async def learn(self) -> None:
+    async def learn(self) -> tuple[Engine, ...]:
         """Ask each server for its models. Raises the first server's error if none answers."""
         problems = []
         for server in self._servers:
@@ -135,6 +135,7 @@ class A1111(Provider):
         self.label = kinds.pop().value if len(kinds) == 1 else LABEL
         self.engines = self._known_engines()
         self.outdated = False
+        return self.engines
 
     def _known_engines(self) -> tuple[Engine, ...]:
         checkpoints = {name: each for server in self._servers for name, each in server.checkpoints.items()}
@@ -158,7 +159,7 @@ class A1111(Provider):
             await self.learn()
         if not self._having(request):
             raise Refused(Reason.RETIRED, detail="a model that no server has")
-        # Not every server reports the seed that it used, so it always gets one.
+        # Some servers do not report their seed, so the request always names one.
         seed = request.seed or secrets.randbelow(int(SEED.high)) + 1
         return {"task": f"easel-{secrets.token_hex(12)}", "seed": seed}
 
@@ -178,6 +179,8 @@ class A1111(Provider):
             raise Refused(Reason.NO_PICTURE)
         if request.operation.has_mask and (pictures is None or pictures.mask is None):
             raise Refused(Reason.NOTHING_MARKED)
+        if not self._having(request):
+            await self.learn()  # An earlier process may have prepared the request.
         problem: ProviderError = Refused(Reason.RETIRED, detail="a model that no server has")
         for server in self._having(request):
             try:
@@ -211,14 +214,14 @@ class A1111(Provider):
         finally:
             server.running -= 1
             del self._running[task]
-        # An interrupted server sends what it has so far, which is no image that anybody wants.
+        # An interrupted server sends its half-finished image. Nobody wants that.
         self._check_stopped(task)
         made = await self._read(server, wanted, answer)
         server.loaded = model
         return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
 
     def _check_stopped(self, task: str) -> None:
-        """Raise Refused if it was cancelled. If its response was lost, that is when it would be sent again."""
+        """Raise Refused if the task was cancelled, also when it would be sent again after a lost response."""
         if task in self._stopped:
             self._stopped.discard(task)
             raise Refused(Reason.CANCELLED)
@@ -229,7 +232,7 @@ class A1111(Provider):
         except OSError as error:
             raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
         size, count = wanted.request.size, wanted.request.images
-        # The images may come twice, because a grid of them all may be the first. The request may come back as well.
+        # A grid of all images may come first, so they count twice. Some servers also repeat the request.
         sent = sum(each.bytes * 4 // 3 for each in (pictures.source, pictures.mask) if each) if pictures else 0
         expected = 2 * count * (size.pixels * _BYTES_PER_PIXEL + _REPORT_BYTES) + sent
         return await server.service.call(
@@ -249,11 +252,11 @@ class A1111(Provider):
             value = None
         made = read_made(value, wanted.request.images, wanted.seed)
         if made is None:
-            # It may have refused a model or a sampler that it no longer has.
+            # The server may no longer have the model or the sampler.
             self.outdated = self.outdated or answer.status in {400, 404, 422}
             raise refusal(answer, server.service.judge.about(wanted.request))
         if not wanted.checkpoint.is_called(made.model, made.digest):
-            # An unknown model is no error for these servers: they use the one that is loaded.
+            # If these servers do not know a model, they use the loaded one, without an error.
             self.outdated = True
             raise Refused(Reason.RETIRED, detail=f"{answer.detail}, another model", operator=True)
         if not made.images:
@@ -270,22 +273,23 @@ class A1111(Provider):
             await self._interrupt(running)
         return waiting
 
-    async def cancel(self, handle: Handle) -> None:
-        """Stop it if it is the running one, because a server can only stop what is running, whoever sent it.
+    async def cancel(self, handle: Handle) -> bool:
+        """Stop the task if it is running. If it is still queued, stop it as soon as it runs. Raises ProviderError.
 
-        A queued one is stopped as soon as it runs. Where the server does not tell which one runs, it is finished, and
-        its images are dropped.
+        A server can only stop its running task, and that may be somebody else's. So if the server does not tell which
+        task is running, this one is finished, and its images are dropped.
         """
         task, _ = _ticket(handle)
         self._stopped.add(task)
         running = self._running.get(task)
-        # After a restart of the bot it is not known which server has it.
+        # After a restart, the bot does not know which server has the task, so it asks all of them.
         asked = [_Running(server, sent=True) for server in self._servers] if running is None else [running]
         for each in asked:
             if each.sent:
                 _, active = await each.server.progress(task)
                 if active:
                     await self._interrupt(each)
+        return True
 
     async def _interrupt(self, running: _Running) -> None:
         if not running.interrupted:
@@ -293,7 +297,7 @@ class A1111(Provider):
             await running.server.interrupt()
 
     async def find(self, handle: Handle) -> Handle | None:
-        """Return None if no server works on it: the images are lost with the response, so it has to be sent again.
+        """Return None if no server works on the task. Its images were lost with the response, so it is sent again.
 
         Raises Unreachable while a server works on it, because a second request would only wait behind the first one,
         and if no server answers.
@@ -319,7 +323,7 @@ class A1111(Provider):
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.data is None:
             raise Refused(Reason.IMAGE_MISSING)
-        return await keep(self._servers[0].service, image.data, path, largest=self._largest, tells=True)
+        return await keep(self._servers[0].service, image.data, path, largest=self._largest, strip=True)
 
     async def check(self) -> ProviderError | None:
         """Return the first server's problem if no server can be used."""

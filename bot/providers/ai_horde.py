@@ -1,7 +1,7 @@
-"""The AI Horde provider: volunteers' machines make the images, and a queue hands the requests out to them.
+"""The AI Horde provider. Volunteers' machines make the images, from a shared queue.
 
-Nothing is charged. A request is checked by a cheap call, and its result, which few calls a minute may ask for, is
-asked for only when it is done.
+Nothing is charged. Polls use a cheap call. The result is requested only when it is ready, because the service allows
+few such calls a minute.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ log = structlog.get_logger(__name__)
 LABEL = "AI Horde"
 URL = "https://aihorde.net/api/v2"
 ANONYMOUS = "0000000000"
-"""The key of everybody who has none."""
+"""The key for people without an account."""
 STORAGE = "a223539ccf6caa2d76459c9727d276e6.r2.cloudflarestorage.com"
 """The host of the images."""
 CONTACT = "a Discord bot"
-"""Whom the service could ask about the bot, unless the operator says it."""
+"""The contact that the service gets, unless the operator sets one."""
 UNSERVED_SECONDS = 300.0
-"""The seconds after which a request is given up that nobody can make."""
+"""The seconds after which a request is given up, if no worker can make it."""
 _UPLOAD_SECONDS = 120.0
 _LARGEST_LIST = 8 << 20
-# Images come as links, unless the service has no storage for them. Then they are in the answer.
+# Images come as links. If the service has no storage, they are in the answer.
 _LARGEST_RESULT = 64 << 20
 _REMEMBERED = 1_000
 _MOST_NAMES = 5_000
@@ -96,7 +96,7 @@ class AiHorde(Provider):
     charges: ClassVar[bool] = False
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
-    # The service answers the same for a second.
+    # The service caches its answer for a second.
     shortest_poll = 2.0
 
     def __init__(
@@ -129,7 +129,7 @@ class AiHorde(Provider):
         self._anonymous = anonymous
         self._largest = largest
         self._budget = budget or CallBudget()
-        # The part of the id of each model that the service has ever listed, and the names of those that it lists now.
+        # The id of each model that the service has ever listed, and the names of those that it lists now.
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
         self._followed: OrderedDict[str, _Followed] = OrderedDict()
@@ -159,7 +159,7 @@ class AiHorde(Provider):
             largest=largest,
             # 2 a second and 90 a minute are allowed.
             rate=float(settings.number("AI_HORDE_RATE", 1.5, low=0.01, high=1000)),
-            # With four images each, that is within the 30 images of one account.
+            # Four images each: an account may have 30 at once.
             jobs=int(settings.number("AI_HORDE_JOBS", 7, low=1, high=1000)),
             patience=float(settings.number("AI_HORDE_PATIENCE", 1200, low=10, high=86_400)),
         )
@@ -169,7 +169,7 @@ class AiHorde(Provider):
 
     # --- engines ----------------------------------------------------------------------------------------------------
 
-    async def learn(self) -> None:
+    async def learn(self) -> tuple[Engine, ...]:
         """Ask for the models and their workers. Raises ProviderError."""
         answer = await self._service.call(
             "GET", "/status/models?type=image&model_state=all", paid=False, largest=_LARGEST_LIST
@@ -178,7 +178,7 @@ class AiHorde(Provider):
         if not models:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         names = [model.name for model in models]
-        # An id keeps its meaning, also while its model is not listed.
+        # A model keeps its id, even while it is not listed.
         self._ids = model_ids(names, self._ids if len(self._ids) <= _MOST_NAMES else {})
         self._names = {self._ids[name]: name for name in names if name in self._ids}
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
@@ -188,6 +188,7 @@ class AiHorde(Provider):
         if missing:
             log.warning("ai_horde.models_missing", models=sorted(missing))
         self.outdated = False
+        return self.engines
 
     def _model(self, request: ImageRequest) -> str | None:
         """The service's name of the model of this request. None if it does not list it."""
@@ -229,7 +230,7 @@ class AiHorde(Provider):
         return {**handle, "id": request_id}
 
     async def find(self, handle: Handle) -> Handle | None:
-        """Raise OutcomeUnknown: requests have no id of ours. A lost one is sent again."""
+        """Raise OutcomeUnknown: a request has no id of ours, so a lost one cannot be found. It is sent again."""
         raise OutcomeUnknown(Reason.CANNOT_FIND)
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
@@ -245,7 +246,7 @@ class AiHorde(Provider):
         if state is None:
             return Gone()
         if state.faulted or state.done:
-            # Both at once is possible, and then it has failed.
+            # Both may be set. Then it has failed.
             failed = Failed(Reason.BROKEN) if state.faulted else Failed(Reason.NOTHING_MADE, sure=not state.made)
             return failed if state.faulted and not state.made else await self._result(request_id, followed, failed)
         followed.said = state.said(images)
@@ -255,7 +256,7 @@ class AiHorde(Provider):
         return followed.said
 
     def _unserved(self, followed: _Followed, state: State) -> bool:
-        """Record whether somebody can make it. Returns whether nobody could for too long."""
+        """Record whether a worker can make it. Returns whether none could for too long."""
         now = asyncio.get_running_loop().time()
         if not state.unserved:
             followed.unserved_since = None
@@ -272,7 +273,7 @@ class AiHorde(Provider):
             return waiting
         answer = await self._service.call("GET", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT)
         if answer.status == 429:
-            # Somebody else at this address asks as well.
+            # Somebody else uses the same address.
             self._budget.exhaust(now)
             return waiting
         state = await self._state(answer)
@@ -284,16 +285,17 @@ class AiHorde(Provider):
         result: Finished | Failed = await self._service.in_thread(ended, state, otherwise)
         return result
 
-    async def cancel(self, handle: Handle) -> None:
+    async def cancel(self, handle: Handle) -> bool:
         """Stop the request, now or at a later poll if the budget is used up. Raises ProviderError."""
         request_id, _ = _ticket(handle)
         followed = self._follow(request_id)
         followed.stopped = followed.stopped or Reason.CANCELLED
         if followed.result is None:
             await self._stop(request_id, followed, followed.stopped)
+        return True
 
     async def _stop(self, request_id: str, followed: _Followed, why: Reason) -> PollResult:
-        """Take the request back. What is finished comes with the answer. Until it was sent, it goes on waiting."""
+        """Cancel the request. The answer has the finished images. If the budget is used up, it goes on waiting."""
         followed.stopped = why
         now = asyncio.get_running_loop().time()
         if not self._budget.take(now):
@@ -362,7 +364,7 @@ class AiHorde(Provider):
 
 
 def client_agent(contact: str) -> str:
-    """The header that says who asks: name, version and contact. A sign that no header can have becomes a ``?``."""
+    """The value of the Client-Agent header: name, version and contact. A character outside ASCII becomes a ``?``."""
     return f"Easel:1.0:{contact}".encode("ascii", "replace").decode("ascii")[:200]
 
 

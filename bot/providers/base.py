@@ -88,8 +88,8 @@ class Engine:
     1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
     takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
     expensive. ``others`` are the same engine's other operations. Engines of one ``family`` make similar images.
-    ``workers`` is the number of machines that offer it now, and ``queue_seconds`` is the time in which they would make
-    everything that waits for it; None if the service does not tell.
+    ``workers`` is the number of machines that offer it now, and ``queue_seconds`` is the length of their queue; None if
+    the service does not tell.
     """
 
     id: str
@@ -215,7 +215,7 @@ class Waiting:
     because this poll added information to it. ``charged`` is the amount that the provider reports as charged for this
     submission so far, in its millicredits. ``place`` is the place in the provider's own queue, where 1 is next, and
     ``seconds_left`` is the provider's own estimate. ``preview`` is the unfinished image, as JPEG, PNG or WebP.
-    ``unserved``: nobody can make it at the moment, so it waits for somebody who can.
+    ``unserved``: no machine can make it at the moment.
     """
 
     percent: int | None = None
@@ -339,7 +339,7 @@ class Provider(ABC):
     """The display name."""
     engines: tuple[Engine, ...]
     outdated: bool = False
-    """Whether the service has refused an engine or an option that :meth:`learn` had found, so it should be called."""
+    """Whether :meth:`learn` should be called again, because the service refused an engine or an option."""
     retired: set[str]
     """The ids of engines that the service no longer has; empty at start."""
     credit_value: Decimal
@@ -386,21 +386,24 @@ class Provider(ABC):
         The class of the ProviderError that it raises decides what to do next.
         """
 
-    async def learn(self) -> None:
-        """Ask the service what it offers, and replace ``engines``. Raises ProviderError, and keeps them then."""
-        raise NotImplementedError
+    async def learn(self) -> tuple[Engine, ...]:
+        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError.
+
+        A provider that never learns always has the same engines.
+        """
+        return self.engines
 
     async def progress(self, handle: Handle) -> Waiting:
         """Get the status of a submission while its :meth:`submit` is running. Raises ProviderError."""
         return Waiting()
 
-    async def cancel(self, handle: Handle) -> None:
-        """Ask the service to stop a submission, which may be too late. Raises ProviderError.
+    async def cancel(self, handle: Handle) -> bool:
+        """Ask the service to stop a submission, which may be too late. Returns whether it can stop one at all.
 
         :meth:`poll` reports the outcome, or :meth:`submit` if it ``blocks``: Failed or Refused with the reason
-        CANCELLED, or Finished with the images that were ready.
+        CANCELLED, or Finished with the images that were ready. Raises ProviderError.
         """
-        raise NotImplementedError
+        return False
 
     @abstractmethod
     async def find(self, handle: Handle) -> Handle | None:

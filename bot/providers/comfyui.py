@@ -1,7 +1,7 @@
-"""The ComfyUI provider: a graph of nodes is queued under an id of our own, and its images are fetched from the server.
+"""The ComfyUI provider. It queues a graph of nodes under an id of its own, and fetches the images from the server.
 
-The server belongs to the bot's operator, so nothing is charged. It offers an engine for each of its checkpoints, by a
-built-in graph, and one for each of the operator's own workflows.
+The server belongs to the bot's operator, so it charges nothing. Each of its checkpoints is an engine, with a built-in
+graph. Each workflow of the operator is one, too.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ from bot.providers.uploads import FilePart, Form
 log = structlog.get_logger(__name__)
 
 QUEUE_EVERY = 8.0
-"""Seconds between two looks at the queue for one submission, because it repeats the graphs of everybody."""
+"""Seconds between two looks at the queue for one submission. The response is long: it contains everybody's graphs."""
 SUBFOLDER = "easel"
-"""The folder for uploads, within the server's folder for input pictures."""
+"""The folder for uploads, inside the server's input folder."""
 _LARGEST_LIST = 32 << 20
 _LARGEST_HISTORY = 16 << 20
 _UPLOAD_SECONDS = 120.0
@@ -160,7 +160,7 @@ class Comfyui(Provider):
 
     # --- engines --------------------------------------------------------------------------------------------------
 
-    async def learn(self) -> None:
+    async def learn(self) -> tuple[Engine, ...]:
         """Ask for the checkpoints and samplers, and read the workflows. Raises ProviderError."""
         checkpoints = choices(
             await self._get("/object_info/CheckpointLoaderSimple"), "CheckpointLoaderSimple", "ckpt_name"
@@ -184,6 +184,7 @@ class Comfyui(Provider):
         engines += [checkpoint_engines(file, model, samplers) for model, file in self._checkpoints.items()]
         self.engines = tuple(engines)
         self.outdated = False
+        return self.engines
 
     def _graph(self, request: ImageRequest, seed: int, pictures: Uploaded) -> tuple[Graph, str]:
         """The graph of a request, and the id of its output node. Raises Refused for an unknown engine."""
@@ -201,7 +202,7 @@ class Comfyui(Provider):
     # --- a submission ---------------------------------------------------------------------------------------------
 
     async def prepare(self, request: ImageRequest) -> Handle:
-        """Draw the id and the seed. Without a seed, an identical graph would not be run again. Raises ProviderError."""
+        """Choose the id and the seed. The server does not run an identical graph twice. Raises ProviderError."""
         if not self._offers(request):
             await self.learn()
             if not self._offers(request):
@@ -215,7 +216,7 @@ class Comfyui(Provider):
         """Upload the pictures and queue the graph. Raises ProviderError."""
         prompt_id, seed = _id_of(handle), _seed_of(handle)
         if not self._offers(request):
-            await self.learn()  # After a restart, the request was prepared by another process.
+            await self.learn()  # An earlier process may have prepared the request.
         uploaded = await self._upload(prompt_id, request, pictures)
         graph, output = self._graph(request, seed, uploaded)
         self._events.follow(prompt_id)
@@ -246,7 +247,7 @@ class Comfyui(Provider):
         if not isinstance(answered, str) or not _ID.fullmatch(answered):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if answered != prompt_id:
-            # An older server makes its own ids, so what it did with a lost request cannot be found out.
+            # An older server makes its own ids, so a lost request cannot be found.
             self.finds_lost_submits = False
         if output in stopped_outputs(value):
             await self._stop_quietly(answered)
@@ -323,7 +324,7 @@ class Comfyui(Provider):
             return Failed(failure_reason(ended.exception))
         if not ended.images:
             return Failed(Reason.NOTHING_MADE)
-        # A graph of ours makes one image. A workflow that makes more has used one seed for all of them.
+        # Our graphs make one image. A workflow that makes several uses the same seed for all.
         image = GeneratedImage(url=ended.images[0], seed=seed)
         return Finished((image,), Cost(0, exact=True))
 
@@ -334,22 +335,23 @@ class Comfyui(Provider):
             self._followed.popitem(last=False)
         return found
 
-    async def cancel(self, handle: Handle) -> None:
-        """Take it out of the queue, or stop it if it is the one that is running. Raises ProviderError.
+    async def cancel(self, handle: Handle) -> bool:
+        """Remove the prompt from the queue, or stop it if it is running. Raises ProviderError.
 
-        Older servers stop whatever is running, so this asks first. No response shows whether it worked; poll does.
+        Older servers stop any running prompt, so this checks first. The responses do not show the outcome; poll does.
         """
         prompt_id = _id_of(handle)
-        # Each mention removes one entry, and a prompt that was sent again after a lost response may be there twice.
+        # Each mention removes one entry. After a lost response, the prompt may be in the queue twice.
         await self._post("/queue", {"delete": [prompt_id] * _MOST_ENTRIES})
         followed = self._follow(prompt_id)
-        # A prompt that was waiting leaves no trace.
+        # The server forgets a prompt that is removed from its queue.
         followed.cancelled, followed.queue_at = True, None
         if prompt_id in (await self._queue()).running:
             await self._post("/interrupt", {"prompt_id": prompt_id})
+        return True
 
     async def _stop_quietly(self, prompt_id: str) -> None:
-        """Stop a prompt that cannot make an image. If that fails, it only makes something that nobody fetches."""
+        """Stop a prompt that cannot make an image. If that fails, the server only does useless work."""
         try:
             await self.cancel({"id": prompt_id})
         except ProviderError as error:
@@ -364,11 +366,11 @@ class Comfyui(Provider):
             "GET", image.url, paid=False, accept="image/*", seconds=DOWNLOAD_SECONDS, largest=self._largest
         )
         if answer.status == 404:
-            # The history still names a file of an earlier, identical graph after it was deleted.
+            # For an identical graph, the history names the earlier file, even if it was deleted.
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
         if not answer.ok:
             raise self._service.judge.by_status(answer, paid=False)
-        return await keep(self._service, answer.body, path, largest=self._largest, tells=True)
+        return await keep(self._service, answer.body, path, largest=self._largest, strip=True)
 
     async def check(self) -> ProviderError | None:
         """Check that a ComfyUI server answers."""

@@ -27,9 +27,9 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     """The machine that makes the images has too little memory for this request."""
     NOT_A_NUMBER = "not_a_number"
-    """The model calculates with too little precision, so its images are broken. Only its operator can change that."""
+    """The model's numbers overflow, so its images are broken. Only its operator can change that."""
     NO_WORKER = "no_worker"
-    """Nobody offers this engine, size or option at the moment."""
+    """No machine offers this engine, size or option at the moment."""
     TOO_DEMANDING = "too_demanding"
     """The service makes something this large only for accounts with more credit there."""
     # Problems of a request that were found before it was sent.
@@ -108,8 +108,8 @@ class Refused(ProviderError):
 
     ``operator``: only the bot's operator can fix it, e.g. a wrong key or no credits. ``fault``: the provider reports an
     error of its own, so the next request may succeed, but this one has failed. ``setting`` names the setting with which
-    the operator can fix it, or is "". ``abuse``: the service blocks the bot for everybody if it gets more requests like
-    this, so this person should be stopped for a while.
+    the operator can fix it, or is "". ``abuse``: after more requests like this, the service would block the bot, so
+    this person is stopped for a while.
     """
 
     usual = Reason.REFUSED

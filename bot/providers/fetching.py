@@ -50,17 +50,17 @@ def largest_image(settings: SettingsReader) -> int:
 
 
 async def keep(
-    service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE, tells: bool = False
+    service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE, strip: bool = False
 ) -> FetchedImage:
     """Write an image from a response into the file. Raises Refused if it is not a supported image.
 
-    ``tells``: the service writes prompts and its own settings into a PNG, which are left out.
+    ``strip``: remove the text from a PNG, because the service writes prompts and its settings into it.
     """
     if len(data) > largest:
         detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
         raise Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values={"mib": largest // MEBIBYTE})
     try:
-        return await service.in_thread(_finish_without_text if tells else _finish_whole, path, data)
+        return await service.in_thread(_finish, path, "wb", data, strip=strip)
     except NotAnImage as error:
         await service.in_thread(_remove, path)
         raise Refused(error.reason, detail=f"{error}, {len(data)} bytes", values=error.values) from None
@@ -180,18 +180,10 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _finish(path: Path, mode: str, data: bytes | bytearray) -> FetchedImage:
-    _write(path, mode, data)
+def _finish(path: Path, mode: str, data: bytes | bytearray, *, strip: bool = False) -> FetchedImage:
+    _write(path, mode, without_text(bytes(data)) if strip else data)
     with path.open("rb") as file:
         return inspect_file(file)
-
-
-def _finish_whole(path: Path, data: bytes) -> FetchedImage:
-    return _finish(path, "wb", data)
-
-
-def _finish_without_text(path: Path, data: bytes) -> FetchedImage:
-    return _finish(path, "wb", without_text(data))
 
 
 def _not_allowed(target: URL, hosts: Hosts) -> Refused:

@@ -92,10 +92,9 @@ class Service:
 
         ``path`` is appended to the base URL. The body is a ``form``, ``json`` or a ``multipart`` form with files.
         ``accept`` names the media types of the response. ``seconds`` is the limit for all of it, including the upload;
-        None is for a service that answers only when its work is done. ``largest`` is the size limit of the response in
-        bytes. Raises Unreachable if the request certainly did
-        not arrive completely, or if it is not ``paid`` and may be repeated. Raises OutcomeUnknown if a paid request was
-        sent and no complete response arrived.
+        None means no limit. ``largest`` is the size limit of the response in bytes. Raises Unreachable if the request
+        certainly did not arrive completely, or if it is not ``paid`` and may be repeated. Raises OutcomeUnknown if a
+        paid request was sent and no complete response arrived.
         """
         if multipart is not None:
             try:

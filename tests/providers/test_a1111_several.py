@@ -173,3 +173,20 @@ async def test_a_path_may_precede_the_api(stand_in: StandIn) -> None:
     await provider.learn()
     assert provider.engines
     await provider.close()
+
+
+async def test_another_process_takes_over_what_one_has_prepared(stand_in: StandIn) -> None:
+    async with a1111_at(stand_in) as before:
+        handle = await before.prepare(asked(DREAM))
+    after = make_a1111(stand_in)
+    assert (await after.submit(handle, asked(DREAM))).images
+    await after.close()
+
+
+async def test_a_server_that_is_away_after_a_restart_is_tried_again_later(stand_in: StandIn) -> None:
+    async with a1111_at(stand_in) as before:
+        handle = await before.prepare(asked(DREAM))
+    after = make_a1111(stand_in)
+    await stand_in.stop()
+    assert isinstance(await refusal(after.submit(handle, asked(DREAM))), Unreachable)
+    await after.close()

@@ -53,7 +53,7 @@ def test_any_bytes_after_the_signature(rest: bytes) -> None:
 
 async def test_an_image_of_a_service_that_tells_too_much_is_kept_without_it(tmp_path: Path) -> None:
     service = Service("Painter", "http://painter.invalid")
-    kept = await keep(service, png(prompt="a secret graph"), tmp_path / "x.png", tells=True)
+    kept = await keep(service, png(prompt="a secret graph"), tmp_path / "x.png", strip=True)
     await service.close()
     data = (tmp_path / "x.png").read_bytes()
     assert b"secret" not in data

@@ -1,4 +1,4 @@
-"""The images that the card of an unfinished job shows: those that are ready, and a preview of the one in the making."""
+"""The images in the card of an unfinished job: those that are ready, and a preview of the next one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PartialImages:
         return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
 
     def preview(self, data: bytes | None) -> LivePreview | None:
-        """The unfinished image to show, if this is one. After a refused edit, none is shown any more."""
+        """The preview for this data; None if it is too large or not an image, or if Discord refused one before."""
         if self._no_preview or data is None or len(data) > PREVIEW_AT_MOST:
             return None
         kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
@@ -86,7 +86,7 @@ class PartialImages:
                 self._shown[upload.image.id] = (shown, attachments[upload.name])
 
     def refused(self, *, preview: bool) -> None:
-        """Record a refused edit. The images may be the reason, or the ``preview`` if it had one."""
+        """Record a refused edit. If it had a ``preview``, that may be the reason, otherwise the images."""
         if preview:
             self._no_preview = True
             return
