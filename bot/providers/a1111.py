@@ -18,6 +18,7 @@ from bot.providers.a1111_servers import Server
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
+    FREE,
     Cost,
     Engine,
     FetchedImage,
@@ -112,12 +113,12 @@ class A1111(Provider):
             steps=int(settings.number("A1111_STEPS", STEPS, low=1, high=MOST_STEPS)),
             patience=float(settings.number("A1111_PATIENCE", 600, low=10, high=86_400)),
             loras=settings.names("A1111_LORAS"),
-            restore=bool(settings.number("A1111_RESTORE", 0, low=0, high=1)),
+            restore=settings.flag("A1111_RESTORE"),
             largest=largest_image(settings),
         )
 
     def quote(self, request: ImageRequest) -> Quote:
-        return Quote(0, 0, 0, exact=True)
+        return FREE
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask each server for its models. Raises the first server's error if none answers."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bot.providers.a1111_answers import Checkpoint
 from bot.providers.a1111_servers import MOST_IMAGES, Kind
-from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Json, Quote, SizeGrid, WeightedText
-from bot.providers.operations import Operation, PictureFile, PictureRules, Pictures, Size
+from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid, WeightedText
+from bot.providers.operations import Operation, PictureRules, Pictures, Size
 
 NAME = "a1111"
 STEPS = 25
@@ -55,7 +54,6 @@ def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int, ima
     """The engine for a checkpoint: from words, and from a picture as a whole or in part. Makes ``images`` at a time."""
     abilities = {Ability.NEGATIVE, Ability.WEIGHTS, Ability.STEPS, Ability.SEED, Ability.GUIDANCE}
     sizes = _SMALL if _is_of_2022(checkpoint.name) else _LARGE
-    free = Quote(0, 0, 0, exact=True)
     first = Engine(
         id=f"{NAME}/{checkpoint.model}",
         name=checkpoint.name[:_LONGEST_LABEL],
@@ -70,7 +68,7 @@ def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int, ima
         guidance=_DISTILLED_GUIDANCE if is_flux(checkpoint) else _GUIDANCE,
         seed=SEED,
         weights=_WEIGHTS,
-        price=free,
+        price=FREE,
     )
     varying = replace(
         first,
@@ -200,19 +198,15 @@ class Wanted:
 
 def _pictures(request: ImageRequest, pictures: Pictures) -> dict[str, Json]:
     percent = request.strength
-    fields: dict[str, Json] = {"init_images": [_base64(pictures.source)], "include_init_images": False}
+    fields: dict[str, Json] = {"init_images": [pictures.source.base64()], "include_init_images": False}
     if pictures.mask is None:
         fields["denoising_strength"] = (75 if percent is None else percent) / 100
         return fields
     return fields | {
         "denoising_strength": (_REPAINTED if percent is None else percent) / 100,
-        "mask": _base64(pictures.mask),
+        "mask": pictures.mask.base64(),
         "mask_blur": 4,
         "inpainting_fill": 1,
         "inpaint_full_res": False,
         "inpainting_mask_invert": 0,
     }
-
-
-def _base64(picture: PictureFile) -> str:
-    return b64encode(picture.path.read_bytes()).decode("ascii")

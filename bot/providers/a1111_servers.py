@@ -15,7 +15,7 @@ from bot.providers.a1111_answers import (
     read_progress,
     read_samplers,
 )
-from bot.providers.answers import Answer, Unreadable
+from bot.providers.answers import Answer
 from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
@@ -141,18 +141,18 @@ class Server:
         answer = await self.service.call("POST", _PROGRESS, paid=False, json=asked)
         if answer.status >= 500:
             raise self.problem(answer)
-        return read_progress(await _value(answer)) if answer.ok else None
+        return read_progress(await answer.json_if_any()) if answer.ok else None
 
     async def _json(self, path: str) -> Json:
         answer = await self.service.call("GET", path, paid=False)
         if not answer.ok:
             raise self.problem(answer)
-        return await _value(answer)
+        return await answer.json_if_any()
 
     async def _if_any(self, path: str) -> Json:
         """The JSON at this path, or None if there is none. Raises Unreachable."""
         answer = await self.service.call("GET", path, paid=False)
-        return await _value(answer) if answer.ok else None
+        return await answer.json_if_any() if answer.ok else None
 
     def problem(self, answer: Answer) -> ProviderError:
         """Make the error for a refused free call."""
@@ -160,11 +160,3 @@ class Server:
         if isinstance(error, Refused) and error.reason is Reason.WRONG_KEY:
             return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting="A1111_PASSWORD")
         return error
-
-
-async def _value(answer: Answer) -> Json:
-    """The value in a response, or None if it is not JSON."""
-    try:
-        return await answer.json()
-    except Unreadable:
-        return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -23,15 +22,15 @@ from bot.providers.ai_horde_answers import (
     State,
     ended,
     is_missing,
-    json_of,
     refusal,
     warnings,
 )
 from bot.providers.ai_horde_budget import CallBudget
-from bot.providers.ai_horde_engines import FREE, MOST_ENGINES, NAME, engine_of, model_ids, offered, read_models
+from bot.providers.ai_horde_engines import MOST_ENGINES, NAME, engine_of, offered, read_models
 from bot.providers.ai_horde_requests import body_of
-from bot.providers.answers import Answer, flag
+from bot.providers.answers import Answer
 from bot.providers.base import (
+    FREE,
     Engine,
     Failed,
     FetchedImage,
@@ -50,10 +49,12 @@ from bot.providers.base import (
     WrongSetting,
 )
 from bot.providers.credentials import Credentials
+from bot.providers.engine_ids import id_parts
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, Downloads, keep, largest_image
 from bot.providers.hosts import host_and_port, image_hosts
 from bot.providers.http import Service
+from bot.providers.latest import Latest
 from bot.providers.operations import Pictures
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,6 @@ _UPLOAD_SECONDS = 120.0
 _LARGEST_LIST = 8 << 20
 # Images come as links. If the service has no storage, they are in the answer.
 _LARGEST_RESULT = 64 << 20
-_REMEMBERED = 1_000
 _MOST_NAMES = 5_000
 # An id becomes a part of a path.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -132,12 +132,12 @@ class AiHorde(Provider):
         # The id of each model that the service has ever listed, and the names of those that it lists now.
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._followed: OrderedDict[str, _Followed] = OrderedDict()
+        self._followed = Latest(_Followed)
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
         key = settings.secret("AI_HORDE_KEY")
-        if key is None and not flag(settings.text("AI_HORDE")):
+        if key is None and not settings.flag("AI_HORDE"):
             return None
         anonymous = key in {None, ANONYMOUS}
         credentials = Credentials() if key is None or anonymous else Credentials.in_header("apikey", key)
@@ -179,7 +179,7 @@ class AiHorde(Provider):
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         names = [model.name for model in models]
         # A model keeps its id, even while it is not listed.
-        self._ids = model_ids(names, self._ids if len(self._ids) <= _MOST_NAMES else {})
+        self._ids = id_parts(names, self._ids if len(self._ids) <= _MOST_NAMES else {})
         self._names = {self._ids[name]: name for name in names if name in self._ids}
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
         self.engines = tuple(engine_of(model, self._ids[model.name]) for model in chosen[:MOST_ENGINES])
@@ -217,7 +217,7 @@ class AiHorde(Provider):
         answer = await self._service.call(
             "POST", "/generate/async", paid=True, json=body, seconds=_UPLOAD_SECONDS if pictures else 30.0
         )
-        value = await json_of(answer)
+        value = await answer.json_if_any()
         if not answer.ok:
             raise refusal(answer, value, self._service.judge.about(request), paid=True)
         request_id = value.get("id") if isinstance(value, dict) else None
@@ -226,7 +226,7 @@ class AiHorde(Provider):
         if codes := warnings(value):
             log.info("ai_horde.warned", codes=codes)
         if NOBODY in codes:
-            self._unserved(self._follow(request_id), State(is_possible=False, done=False))
+            self._unserved(self._followed.of(request_id), State(is_possible=False, done=False))
         return {**handle, "id": request_id}
 
     async def find(self, handle: Handle) -> Handle | None:
@@ -236,7 +236,7 @@ class AiHorde(Provider):
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Check the request, and ask for its images when it is done. Raises ProviderError."""
         request_id, images = _ticket(handle)
-        followed = self._follow(request_id)
+        followed = self._followed.of(request_id)
         if followed.result is not None:
             return followed.result
         if followed.stopped is not None:
@@ -288,7 +288,7 @@ class AiHorde(Provider):
     async def cancel(self, handle: Handle) -> bool:
         """Stop the request, now or at a later poll if the budget is used up. Raises ProviderError."""
         request_id, _ = _ticket(handle)
-        followed = self._follow(request_id)
+        followed = self._followed.of(request_id)
         followed.stopped = followed.stopped or Reason.CANCELLED
         if followed.result is None:
             await self._stop(request_id, followed, followed.stopped)
@@ -312,7 +312,7 @@ class AiHorde(Provider):
 
     async def _state(self, answer: Answer) -> State | None:
         """The state in an answer. None if the service does not know the request. Raises ProviderError."""
-        value = await json_of(answer)
+        value = await answer.json_if_any()
         if is_missing(answer, value):
             return None
         if not answer.ok:
@@ -324,17 +324,10 @@ class AiHorde(Provider):
 
     async def _value(self, answer: Answer) -> Json:
         """The JSON of a free call's answer. Raises ProviderError."""
-        value = await json_of(answer)
+        value = await answer.json_if_any()
         if not answer.ok:
             raise refusal(answer, value, self._service.judge, paid=False)
         return value
-
-    def _follow(self, request_id: str) -> _Followed:
-        found = self._followed.setdefault(request_id, _Followed())
-        self._followed.move_to_end(request_id)
-        while len(self._followed) > _REMEMBERED:
-            self._followed.popitem(last=False)
-        return found
 
     # --- images -----------------------------------------------------------------------------------------------------
 

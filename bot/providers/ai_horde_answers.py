@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import structlog
 from pydantic import BeforeValidator, ValidationError
 
-from bot.providers.answers import Answer, Flag, Lenient, Name, Unreadable, Whole, name, reason, retry_after
+from bot.providers.answers import Answer, Flag, Lenient, Name, Whole, name, reason, retry_after
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Json, Waiting
 from bot.providers.errors import Busy, ProviderError, Reason, Refused, TooLarge
 from bot.providers.refusals import Judge, sentence
@@ -175,14 +175,6 @@ def _generated(image: _Image, seed: int | None) -> GeneratedImage | None:
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
-
-
-async def json_of(answer: Answer) -> Json:
-    """The value in an answer, or None if it is not JSON."""
-    try:
-        return await answer.json()
-    except Unreadable:
-        return None
 
 
 def code_of(value: Json) -> str | None:

@@ -5,20 +5,19 @@ Models have free names. No answer tells the kind of a model, so its sizes are gu
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
 from bot.providers.answers import Lenient, Name, Whole
-from bot.providers.base import Ability, Bounds, Engine, Json, Quote, SizeGrid
+from bot.providers.base import FREE, Ability, Bounds, Engine, Json, SizeGrid
+from bot.providers.engine_ids import LONGEST
 from bot.providers.operations import Operation, PictureRules, Size
 from bot.providers.stable_diffusion import XL_SIZES
 
 NAME = "ai-horde"
-FREE = Quote(0, 0, 0, exact=True)
 OFFERED = 20
 """The number of models that are offered if the operator names none: those with the most workers."""
 MOST_ENGINES = 200
@@ -47,7 +46,6 @@ SAMPLERS = (
 )
 _PROMPT_LIMIT = 4_000
 _LONGEST_NAME = 200
-_LONGEST_ID = 60
 _MOST_WORKERS = 1_000_000
 _LONGEST_QUEUE = 30 * 86_400
 
@@ -59,7 +57,6 @@ _PICTURE = PictureRules(exact=True, most_pixels=3072 * 3072, bytes=4_600_000)
 
 _LARGE = re.compile(r"xl|pony|flux|chroma|illustrious|noob|cascade|qwen|z[-_ ]?image|hi-?dream|sd[-_ ]?3", re.I)
 _DISTILLED = re.compile(r"schnell|turbo|lightning|hyper|lcm|flux", re.I)
-_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 # A model of one account; models that make nothing from words alone; and programs that only improve a picture.
 _NOT_FOR_WORDS = re.compile(
     r"::|horde_special|inpaint|pix2pix|2 depth|esrgan|gfpgan|codeformers|strip_background", re.I
@@ -108,28 +105,6 @@ def offered(models: Iterable[Model], wanted: Sequence[str]) -> list[Model]:
     return sorted(usual, key=lambda model: (-model.workers, model.name))[:OFFERED]
 
 
-def model_ids(names: Iterable[str], known: Mapping[str, str]) -> dict[str, str]:
-    """Give each name a unique part of an id. ``known`` are the parts that were given before; they stay.
-
-    If two names become the same, the one that needs no change keeps it, and the others get a digest of their name.
-    """
-    found = dict(known)
-    used = {model.lower() for model in known.values()}
-    for name in sorted(set(names) - known.keys(), key=lambda name: (_cleaned(name) != name, name)):
-        model = _cleaned(name)
-        if not model or model.lower() in used:
-            digest = hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=4).hexdigest()
-            model = f"{model[: _LONGEST_ID - 9]}-{digest}".lstrip("-")
-        if model.lower() not in used:
-            used.add(model.lower())
-            found[name] = model
-    return found
-
-
-def _cleaned(name: str) -> str:
-    return _NO_NAME.sub("-", name).strip("-._")[:_LONGEST_ID].rstrip("-._")
-
-
 def engine_of(model: Model, part: str) -> Engine:
     """The engine of a model. ``part`` is its part of the id."""
     steps, guidance = usual_values(model.name)
@@ -137,7 +112,7 @@ def engine_of(model: Model, part: str) -> Engine:
     words = frozenset({Ability.NEGATIVE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER})
     engine = Engine(
         id=f"{NAME}/{part}",
-        name=model.name[:_LONGEST_ID],
+        name=model.name[:LONGEST],
         abilities=words,
         sizes=sizes,
         default_size=sizes[0],

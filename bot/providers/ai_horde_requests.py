@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 
 from bot.providers.ai_horde_engines import REPAINTED, STRENGTH, usual_values
 from bot.providers.base import ImageRequest, Json
 from bot.providers.errors import Reason, Refused
-from bot.providers.operations import Operation, PictureFile, Pictures
+from bot.providers.operations import Operation, Pictures
 
 # Everything after this sign is the negative prompt.
 _DIVIDER = re.compile(r"#{3,}")
@@ -73,11 +72,11 @@ def _one(text: str) -> str:
 def _pictures(request: ImageRequest, pictures: Pictures | None) -> dict[str, Json]:
     if pictures is None:
         raise Refused(Reason.NO_PICTURE)
-    fields: dict[str, Json] = {"source_image": _base64(pictures.source), "source_processing": "img2img"}
+    fields: dict[str, Json] = {"source_image": pictures.source.base64(), "source_processing": "img2img"}
     if request.operation is Operation.INPAINT:
         if pictures.mask is None:
             raise Refused(Reason.NOTHING_MARKED)
-        fields |= {"source_processing": "inpainting", "source_mask": _base64(pictures.mask)}
+        fields |= {"source_processing": "inpainting", "source_mask": pictures.mask.base64()}
     return fields
 
 
@@ -85,7 +84,3 @@ def _strength(request: ImageRequest) -> float:
     usual = REPAINTED if request.operation is Operation.INPAINT else STRENGTH
     percent = request.strength if request.strength is not None else usual.default or 100
     return max(1, min(100, percent)) / 100
-
-
-def _base64(picture: PictureFile) -> str:
-    return b64encode(picture.path.read_bytes()).decode("ascii")

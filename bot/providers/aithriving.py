@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from bot.providers.aithriving_answers import Reply, decode_shaped, refusal
 from bot.providers.aithriving_endpoints import SD3_PATHS, Call, Endpoint, endpoints, engines
 from bot.providers.aithriving_prices import Prices
-from bot.providers.answers import Answer, Unreadable
+from bot.providers.answers import Answer
 from bot.providers.base import (
     Engine,
     FetchedImage,
@@ -129,7 +129,7 @@ class Aithriving(Provider):
             seconds=call.endpoint.seconds,
             largest=max(LARGEST_ANSWER, self._largest // 3 * 4 + (1 << 20)),
         )
-        value = await _json(answer)
+        value = await answer.json_if_any()
         reply = Reply.read(value)
         if reply is None or not reply.usable:
             self._check_path(answer, call.endpoint, path)
@@ -232,14 +232,6 @@ class Aithriving(Provider):
 
     async def close(self) -> None:
         await self._service.close()
-
-
-async def _json(answer: Answer) -> Json:
-    """The value in a response, or None if it is not JSON."""
-    try:
-        return await answer.json()
-    except Unreadable:
-        return None
 
 
 def _form(call: Call) -> Form | None:

@@ -241,6 +241,13 @@ class Answer:
         value: Json = await self.in_thread(parse_json, self.body)
         return value
 
+    async def json_if_any(self) -> Json:
+        """Decode the body. Returns None if it is not JSON."""
+        try:
+            return await self.json()
+        except Unreadable:
+            return None
+
 
 class Lenient(BaseModel):
     """Base class of parsed responses. Unknown fields and fields with invalid values are ignored."""

@@ -10,7 +10,6 @@ import asyncio
 import re
 import secrets
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import ClassVar, Self
 
 import structlog
 
-from bot.providers.answers import Answer, Unreadable
+from bot.providers.answers import Unreadable
 from bot.providers.base import (
+    FREE,
     Cost,
     Engine,
     Failed,
@@ -54,7 +54,6 @@ from bot.providers.comfyui_answers import (
 )
 from bot.providers.comfyui_events import Events
 from bot.providers.comfyui_graphs import (
-    FREE,
     OUTPUT,
     SEED,
     Graph,
@@ -68,6 +67,7 @@ from bot.providers.credentials import Credentials
 from bot.providers.errors import NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
+from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
 from bot.providers.uploads import FilePart, Form
 
@@ -80,7 +80,6 @@ SUBFOLDER = "easel"
 _LARGEST_LIST = 32 << 20
 _LARGEST_HISTORY = 16 << 20
 _UPLOAD_SECONDS = 120.0
-_REMEMBERED = 1_000
 _MOST_ENGINES = 200
 _MOST_ENTRIES = 4
 # An id becomes a part of a path.
@@ -131,7 +130,7 @@ class Comfyui(Provider):
         self._events = Events(service, self._client_id)
         self._checkpoints: dict[str, str] = {}
         self._workflows: dict[str, Workflow] = {}
-        self._followed: OrderedDict[str, _Followed] = OrderedDict()
+        self._followed = Latest(_Followed)
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -235,7 +234,7 @@ class Comfyui(Provider):
         body: Json = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._client_id, "extra_data": {}}
         answer = await self._service.call("POST", "/prompt", paid=True, json=body)
         judge = self._service.judge.about(request)
-        value = await _json(answer)
+        value = await answer.json_if_any()
         checkpoint = request.engine.partition("/")[2] in self._checkpoints
         if not answer.ok:
             refusal = Refusal.read(value) if answer.status == 400 else None
@@ -278,7 +277,7 @@ class Comfyui(Provider):
             raise TooLarge(detail=answer.detail)
         if not answer.ok:
             raise self._service.judge.by_status(answer, paid=False)
-        name = uploaded_name(await _json(answer))
+        name = uploaded_name(await answer.json_if_any())
         if name is None:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         return name
@@ -299,7 +298,7 @@ class Comfyui(Provider):
         output = output if isinstance(output, str) else ""
         if (ended := await self._ended(prompt_id, output)) is not None:
             return await self._result(prompt_id, ended, _seed_of(handle))
-        followed, now = self._follow(prompt_id), asyncio.get_running_loop().time()
+        followed, now = self._followed.of(prompt_id), asyncio.get_running_loop().time()
         if followed.queue_at is None or now - followed.queue_at >= QUEUE_EVERY:
             queue = await self._queue()
             if prompt_id not in queue:
@@ -315,7 +314,7 @@ class Comfyui(Provider):
         return Waiting(percent=seen.percent, preview=seen.preview)
 
     async def _result(self, prompt_id: str, ended: Ended, seed: int) -> Finished | Failed:
-        self._followed.pop(prompt_id, None)
+        self._followed.forget(prompt_id)
         await self._events.forget(prompt_id)
         if ended.outcome is Outcome.INTERRUPTED:
             return Failed(Reason.CANCELLED)
@@ -328,13 +327,6 @@ class Comfyui(Provider):
         image = GeneratedImage(url=ended.images[0], seed=seed)
         return Finished((image,), Cost(0, exact=True))
 
-    def _follow(self, prompt_id: str) -> _Followed:
-        found = self._followed.setdefault(prompt_id, _Followed())
-        self._followed.move_to_end(prompt_id)
-        while len(self._followed) > _REMEMBERED:
-            self._followed.popitem(last=False)
-        return found
-
     async def cancel(self, handle: Handle) -> bool:
         """Remove the prompt from the queue, or stop it if it is running. Raises ProviderError.
 
@@ -343,7 +335,7 @@ class Comfyui(Provider):
         prompt_id = _id_of(handle)
         # Each mention removes one entry. After a lost response, the prompt may be in the queue twice.
         await self._post("/queue", {"delete": [prompt_id] * _MOST_ENTRIES})
-        followed = self._follow(prompt_id)
+        followed = self._followed.of(prompt_id)
         # The server forgets a prompt that is removed from its queue.
         followed.cancelled, followed.queue_at = True, None
         if prompt_id in (await self._queue()).running:
@@ -384,7 +376,7 @@ class Comfyui(Provider):
             return Refused(why, values={"address": elsewhere}, operator=True, setting="COMFYUI_URL")
         if not answer.ok:
             return self._service.judge.by_status(answer, paid=False)
-        return None if is_comfyui(await _json(answer)) else unreadable(answer.detail)
+        return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
     async def close(self) -> None:
         await self._events.close()
@@ -435,11 +427,3 @@ def _seed_of(handle: Handle) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise Refused(Reason.BAD_HANDLE)
     return seed
-
-
-async def _json(answer: Answer) -> Json:
-    """The value in a response, or None if it is not JSON."""
-    try:
-        return await answer.json()
-    except Unreadable:
-        return None

@@ -7,19 +7,18 @@ would leave every image on the owner's disk.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Json, Quote, SizeGrid, WeightedText
+from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid, WeightedText
+from bot.providers.engine_ids import LONGEST, id_parts
 from bot.providers.operations import Operation, PictureRules, Size
 from bot.providers.stable_diffusion import COMMON_SIZES, XL_SIZES
 
 Graph: TypeAlias = dict[str, Json]
 
-FREE = Quote(0, 0, 0, exact=True)
 OUTPUT = "output"
 """The id of the output node."""
 GRID = SizeGrid(low=256, high=2048, step=64)
@@ -36,8 +35,6 @@ _SMALL_SIZES = (Size(512, 512), Size(768, 512), Size(512, 768), Size(640, 512), 
 # The names of older models, which were made for 512 pixels.
 _SMALL = re.compile(r"(?<![a-z0-9])(sd|v|stable-diffusion)[-_ ]?(v)?[-_ ]?(1[-_.]?[0-5]|2[-_.]?[01]?)(?![0-9])", re.I)
 _PARENTHESES = re.compile(r"([()\\])")
-_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_ID = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,29 +161,12 @@ def _escaped(text: str) -> str:
 
 def display_name(file: str) -> str:
     """The name of a model for people: its file's, without folders and extension."""
-    return _without_extension(file.replace("\\", "/").rpartition("/")[2])[:_LONGEST_ID] or file[:_LONGEST_ID]
+    return _without_extension(file.replace("\\", "/").rpartition("/")[2])[:LONGEST] or file[:LONGEST]
 
 
-def model_ids(files: Iterable[str], taken: Iterable[str] = ()) -> Mapping[str, str]:
-    """Give each file a unique part of an id that depends only on its name, so that it is the same after a restart.
-
-    If two names become the same, the one that needed no change keeps it, and the others get a digest of their name.
-    """
-    used = {one.lower() for one in taken}
-    found: dict[str, str] = {}
-    for file in sorted(set(files), key=lambda file: (_cleaned(file) != _without_extension(file), file)):
-        model = _cleaned(file)
-        if not model or model.lower() in used:
-            digest = hashlib.blake2b(file.encode("utf-8", "replace"), digest_size=4).hexdigest()
-            model = f"{model[: _LONGEST_ID - 9]}-{digest}".lstrip("-")
-        if model.lower() not in used:
-            used.add(model.lower())
-            found[file] = model
-    return found
-
-
-def _cleaned(file: str) -> str:
-    return _NO_NAME.sub("-", _without_extension(file)).strip("-._")[:_LONGEST_ID].rstrip("-._")
+def model_ids(files: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """The part of an engine's id for each file, other than those that are ``taken``."""
+    return id_parts(files, taken=taken, shorten=_without_extension)
 
 
 def _without_extension(file: str) -> str:

@@ -37,9 +37,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bot.providers.answers import Unreadable, parse_json
-from bot.providers.base import Ability, Bounds, Engine, ImageRequest, SizeGrid
+from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, SizeGrid
 from bot.providers.comfyui_graphs import (
-    FREE,
     GUIDANCE,
     PROMPT_LIMIT,
     SEED,

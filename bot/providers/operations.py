@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -123,6 +124,10 @@ class PictureFile:
     media_type: str
     size: Size
     bytes: int
+
+    def base64(self) -> str:
+        """Read the file for a request in JSON. Blocks. Raises OSError."""
+        return b64encode(self.path.read_bytes()).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from bot.providers import ai_horde
 from bot.providers.ai_horde import UNSERVED_SECONDS, AiHorde
 from bot.providers.ai_horde_budget import CallBudget
 from bot.providers.base import Cost, Failed, Finished, Quote, Waiting, WeightedText
@@ -336,12 +335,3 @@ async def test_a_cancelled_request_that_is_forgotten(slow_ai_horde: AiHorde, slo
     slow_stand_in.horde.requests.clear()
     await slow_ai_horde.cancel(handle)
     assert await slow_ai_horde.poll(handle) == Failed(Reason.CANCELLED)
-
-
-async def test_only_the_latest_requests_are_remembered(slow_ai_horde: AiHorde, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ai_horde, "_REMEMBERED", 2)
-    handles = [await queued(slow_ai_horde) for _ in range(4)]
-    for handle in handles:
-        await slow_ai_horde.poll(handle)
-    assert len(slow_ai_horde._followed) == 2
-    assert isinstance(await slow_ai_horde.poll(handles[0]), Waiting)

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.providers.ai_horde import AiHorde
-from bot.providers.ai_horde_engines import MOST_ENGINES, model_ids
+from bot.providers.ai_horde_engines import MOST_ENGINES
 from bot.providers.answers import Answer
 from bot.providers.base import Failed, Finished, Gone, Handle, Waiting
+from bot.providers.engine_ids import id_parts
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
@@ -122,8 +123,8 @@ async def test_any_answer(status: int, body: bytes) -> None:
 
 @given(st.lists(st.text(max_size=120), max_size=6), st.lists(st.text(max_size=120), max_size=6))
 async def test_ids_are_safe_unique_and_stable(first: list[str], second: list[str]) -> None:
-    found = model_ids(first, {})
-    later = model_ids(second, found)
+    found = id_parts(first, {})
+    later = id_parts(second, found)
     assert later.items() >= found.items()
     assert len({one.lower() for one in later.values()}) == len(later)
     for one in later.values():

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 
 from bot.errors import SettingsError
 from bot.providers.ai_horde import ANONYMOUS, LABEL, STORAGE, AiHorde
-from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS, model_ids
+from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS
 from bot.providers.base import Ability, Finished, Json, Quote, WrongSetting
+from bot.providers.engine_ids import id_parts
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Size
 from bot.providers.registry import configure
@@ -137,14 +138,14 @@ async def test_an_id_keeps_its_model(ai_horde: AiHorde, stand_in: StandIn) -> No
 
 def test_ids_are_unique_and_made_of_plain_signs() -> None:
     names = ["a b", "a-b", "A B", "a/b", "猫", "x" * 300, "x" * 301, "..", "-", "Flux.1-Schnell fp8 (Compact)"]
-    found = model_ids(names, {})
+    found = id_parts(names, {})
     assert found["a-b"] == "a-b"
     assert found["Flux.1-Schnell fp8 (Compact)"] == "Flux.1-Schnell-fp8-Compact"
     assert len({one.lower() for one in found.values()}) == len(names)
     plain = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
     assert all(0 < len(one) <= 60 and set(one) <= plain for one in found.values())
-    assert model_ids(reversed(names), {}) == found
-    assert model_ids([], found) == found
+    assert id_parts(reversed(names), {}) == found
+    assert id_parts([], found) == found
 
 
 @pytest.mark.parametrize(
