@@ -56,7 +56,7 @@ TOO_LARGE_HERE = message(
     "panel.too_large_here", "The original file has {mib} MiB; Discord takes files of up to {most} MiB here."
 )
 
-PATIENCE = 0.08
+PATIENCE = 0.06
 """The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer, and
 at once if several other pictures are being drawn."""
 
@@ -147,14 +147,10 @@ class PicturePanel:
 
         If drawing takes long, because many pictures are being drawn, the sheet is shown without the picture until then.
         """
-        if self._pictures.has_to_wait(file):
-            # Drawing it now would only delay the panels.
-            message = await fill(interaction, sheet(None))
-            await self._add_picture(interaction, message.id, self._pictures.of(file), sheet)
-            return
+        patience = 0.0 if self._pictures.has_to_wait(file) else PATIENCE
         drawing = asyncio.ensure_future(self._pictures.of(file))
         try:
-            await asyncio.wait({drawing}, timeout=PATIENCE)
+            await asyncio.wait({drawing}, timeout=patience)
             drawn = drawing.done()
             message = await fill(interaction, sheet(await drawing if drawn else None))
             self._unfinished.pop(message.id, None)
