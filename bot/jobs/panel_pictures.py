@@ -17,9 +17,6 @@ KEPT_AT_MOST = 100
 GRIDS_AT_MOST = 30
 """The number of pictures for grids in memory, each of about 300 KiB."""
 
-CROWD = 3
-"""The number of unfinished pictures from which the next one has to wait. The pool has two threads."""
-
 
 def small_picture(file: Path) -> bytes:
     """Draw the picture of a panel as JPEG. Blocks. Raises Undecodable."""
@@ -42,10 +39,10 @@ class PanelPictures:
         self._most = most
         self._drawn: OrderedDict[Path, asyncio.Task[bytes | None]] = OrderedDict()
 
-    def has_to_wait(self, file: Path) -> bool:
-        """Whether the picture of this file is not drawn yet, and has to wait until others are."""
+    def ready(self, file: Path) -> bool:
+        """Whether the picture of this file is drawn already."""
         task = self._drawn.get(file)
-        return (task is None or not task.done()) and sum(not each.done() for each in self._drawn.values()) >= CROWD
+        return task is not None and task.done()
 
     async def of(self, file: Path) -> bytes | None:
         """Return the small picture as JPEG. None if the file is gone or cannot be decoded.

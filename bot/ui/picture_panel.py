@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -56,9 +57,10 @@ TOO_LARGE_HERE = message(
     "panel.too_large_here", "The original file has {mib} MiB; Discord takes files of up to {most} MiB here."
 )
 
-PATIENCE = 0.06
-"""The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer, and
-at once if several other pictures are being drawn."""
+PATIENCE = 0.08
+"""The seconds for which a panel waits for its picture. It is shown without the picture first if that takes longer."""
+HELD_BACK = 1.0
+"""The seconds for which a picture is held back at most while other panels are sent."""
 
 _MIB = 1 << 20
 _QUESTIONS: Mapping[str, Question] = {
@@ -97,6 +99,10 @@ class PicturePanel:
         self._part_picker = part_picker
         # The messages whose picture is still being drawn, with the interactions that will add it.
         self._unfinished: dict[int, int] = {}
+        # The number of panels that are being sent, and whether there are none.
+        self._sending = 0
+        self._none_sent = asyncio.Event()
+        self._none_sent.set()
         asking = (WORDS, STRUCTURE, SKETCH, START)
         starting = (VARY_LITTLE, VARY_LOT, FINISH, *EXTEND_TOOLS)
         self.handlers: Mapping[str, Handler] = {
@@ -145,30 +151,44 @@ class PicturePanel:
     async def _fill(self, interaction: Interaction, file: Path, sheet: Callable[[bytes | None], Sheet]) -> None:
         """Fill the deferred answer with a sheet that shows a small picture of the file.
 
-        If drawing takes long, because many pictures are being drawn, the sheet is shown without the picture until then.
+        If drawing takes long, or other panels are being sent, the sheet is shown without the picture until then.
         """
-        patience = 0.0 if self._pictures.has_to_wait(file) else PATIENCE
-        drawing = asyncio.ensure_future(self._pictures.of(file))
+        first = not self._sending or self._pictures.ready(file)
+        with self._counted():
+            small = await self._drawn_soon(file) if first else None
+            message = await fill(interaction, sheet(small))
+        self._unfinished.pop(message.id, None)
+        if small is None:
+            await self._add_picture(interaction, message.id, file, sheet)
+
+    async def _drawn_soon(self, file: Path) -> bytes | None:
+        """The small picture, or None if drawing takes longer than PATIENCE. It is drawn to the end even so."""
         try:
-            await asyncio.wait({drawing}, timeout=patience)
-            drawn = drawing.done()
-            message = await fill(interaction, sheet(await drawing if drawn else None))
-            self._unfinished.pop(message.id, None)
-            if not drawn:
-                await self._add_picture(interaction, message.id, drawing, sheet)
+            return await asyncio.wait_for(self._pictures.of(file), PATIENCE)
+        except TimeoutError:
+            return None
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count this panel as being sent."""
+        self._sending += 1
+        self._none_sent.clear()
+        try:
+            yield
         finally:
-            drawing.cancel()
+            self._sending -= 1
+            if not self._sending:
+                self._none_sent.set()
 
     async def _add_picture(
-        self,
-        interaction: Interaction,
-        message_id: int,
-        drawing: Awaitable[bytes | None],
-        sheet: Callable[[bytes | None], Sheet],
+        self, interaction: Interaction, message_id: int, file: Path, sheet: Callable[[bytes | None], Sheet]
     ) -> None:
         """Add the picture to the panel in this message when it is drawn, unless another press replaced the panel."""
         self._unfinished[message_id] = interaction.id
-        small = await drawing
+        # Drawing takes a processor, and sending the picture too. Panels come first.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._none_sent.wait(), HELD_BACK)
+        small = await self._pictures.of(file)
         if self._unfinished.get(message_id) != interaction.id:
             return
         del self._unfinished[message_id]

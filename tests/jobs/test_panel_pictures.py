@@ -87,19 +87,10 @@ async def test_others_still_get_a_picture_that_somebody_no_longer_waits_for(
     assert drawings.files == ["1.png"]
 
 
-async def test_a_picture_has_to_wait_while_more_are_being_drawn_than_there_are_threads(
-    pools: Pools, file: Path, tmp_path: Path
-) -> None:
-    others = [tmp_path / f"{n}.png" for n in (2, 3)]
-    for n, other in enumerate(others):
-        await asyncio.to_thread(other.write_bytes, png(n))
-    pictures, another = PanelPictures(pools), tmp_path / "4.png"
-    await pictures.of(file)
-    waits, tasks = [], []
-    for each in (*others, another):
-        tasks.append(asyncio.create_task(pictures.of(each)))
-        await asyncio.sleep(0)
-        waits.append(pictures.has_to_wait(tmp_path / "5.png"))
-    assert not pictures.has_to_wait(file), "it is drawn already"
-    await asyncio.gather(*tasks)
-    assert [*waits, pictures.has_to_wait(another)] == [False, False, True, False]
+async def test_a_picture_is_ready_once_it_is_drawn(pools: Pools, file: Path) -> None:
+    pictures = PanelPictures(pools)
+    drawing = asyncio.create_task(pictures.of(file))
+    await asyncio.sleep(0)
+    assert not pictures.ready(file)
+    await drawing
+    assert pictures.ready(file)

@@ -86,23 +86,23 @@ async def test_the_panel_does_not_wait_for_a_slow_picture(
 async def test_a_picture_that_is_drawn_while_the_panel_is_sent_is_added(
     home: House, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sending, drawn = asyncio.Event(), asyncio.Event()
+    drawings: list[asyncio.Task[bytes | None]] = []
     draw = PanelPictures.of
 
     async def slow(pictures: PanelPictures, file: Path) -> bytes | None:
-        await sending.wait()
-        small = await draw(pictures, file)
-        drawn.set()
-        return small
+        if drawings:
+            return await asyncio.shield(drawings[0])
+        drawings.append(asyncio.create_task(draw(pictures, file)))
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets this event")
 
     async def sent(interaction: Interaction, sheet: Sheet) -> library.Message:
-        sending.set()
-        await drawn.wait()
+        await drawings[0]
         return await fill(interaction, sheet)
 
     monkeypatch.setattr(PanelPictures, "of", slow)
     monkeypatch.setattr(picture_panel, "fill", sent)
-    monkeypatch.setattr(picture_panel, "PATIENCE", 0)
+    monkeypatch.setattr(picture_panel, "PATIENCE", 0.001)
     asked = await home.begun(ada)
     await home.done()
     result = await asked.until(lambda seen: bool(seen.pictures))
