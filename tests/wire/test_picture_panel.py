@@ -108,3 +108,36 @@ async def test_a_picture_that_is_drawn_while_the_panel_is_sent_is_added(
     result = await asked.until(lambda seen: bool(seen.pictures))
     panel = await (await ada.press(result, "Edit picture")).answered()
     await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
+
+
+async def test_panels_come_before_pictures(home: House, ada: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture is neither drawn nor added while another panel is being sent."""
+    held, holding, drawn = asyncio.Event(), asyncio.Event(), list[Path]()
+    draw = PanelPictures.of
+
+    async def noted(pictures: PanelPictures, file: Path) -> bytes | None:
+        drawn.append(file)
+        return await draw(pictures, file)
+
+    async def held_back(interaction: Interaction, sheet: Sheet) -> library.Message:
+        if not holding.is_set():
+            holding.set()
+            await held.wait()
+        return await fill(interaction, sheet)
+
+    first = await home.begun(ada)
+    await home.done()
+    second = await home.begun(ada)
+    await home.done(2)
+    results = [await asked.until(lambda seen: bool(seen.pictures)) for asked in (first, second)]
+    monkeypatch.setattr(PanelPictures, "of", noted)
+    monkeypatch.setattr(picture_panel, "fill", held_back)
+    monkeypatch.setattr(picture_panel, "HELD_BACK", 60)
+    slow = await ada.press(results[0], "Edit picture")
+    await holding.wait()
+    panel = await (await ada.press(results[1], "Edit picture")).answered()
+    assert panel.pictures == ()
+    assert len(drawn) == 1
+    held.set()
+    await ada.watches(panel, lambda seen: len(seen.pictures) == 1)
+    assert len((await slow.answered()).pictures) == 1
