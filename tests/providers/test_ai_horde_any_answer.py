@@ -116,7 +116,7 @@ async def test_any_answer(status: int, body: bytes) -> None:
     assert isinstance(await provider.check(), ProviderError | None)
     before = provider.engines
     learnt = await outcome(provider.learn())
-    assert provider.engines == before if isinstance(learnt, ProviderError) else learnt is None
+    assert provider.engines == (before if isinstance(learnt, ProviderError) else learnt)
     assert len({engine.id for engine in provider.engines}) == len(provider.engines) <= MOST_ENGINES
     await provider.close()
 
