@@ -282,6 +282,7 @@ class Takes(StrEnum):
     ADDRESSES = "addresses"
     VERSIONS = "versions"
     PRICES = "prices"
+    CHOICES = "choices"
 
 
 class WrongSetting(ValueError):
@@ -331,7 +332,7 @@ class Provider(ABC):
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
     """The setting that enables the provider."""
-    charges: ClassVar[bool] = True
+    charges: bool = True
     """Whether requests cost money. If not, a request whose response was lost is simply sent again."""
     learns: ClassVar[bool] = False
     """Whether :meth:`learn` finds out what the service offers. ``engines`` may be empty until then."""

@@ -1,0 +1,256 @@
+"""Parses the responses of OpenAI's images and of their imitators, and turns their failures into errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ValidationError
+
+from bot.providers.aithriving_answers import decode_shaped
+from bot.providers.answers import Answer, Lenient, Name, Unreadable, number, parse_json, reason, retry_after
+from bot.providers.base import GeneratedImage, Json
+from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
+from bot.providers.image_headers import inspect
+from bot.providers.openai_prices import Usage
+from bot.providers.openai_requests import is_name
+from bot.providers.operations import Size
+from bot.providers.refusals import Judge, sentence
+
+MOST_MODELS = 200
+"""How many models of a service are offered at most."""
+_LONGEST_URL = 8_000
+
+# The statuses with which a service or a proxy gives up waiting for the one behind it, which works on.
+_CUT_OFF = frozenset({408, 502, 504, *range(520, 528)})
+_OUT_OF_MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
+
+CODES: Mapping[str, Reason] = {
+    "moderation_blocked": Reason.MODERATED,
+    "content_policy_violation": Reason.MODERATED,
+    "content_filter": Reason.MODERATED,
+    "insufficient_quota": Reason.NO_CREDITS,
+    "billing_hard_limit_reached": Reason.NO_CREDITS,
+    "billing_not_active": Reason.NO_CREDITS,
+    "budget_exceeded": Reason.NO_CREDITS,
+    "invalid_api_key": Reason.WRONG_KEY,
+    "account_deactivated": Reason.WRONG_KEY,
+    "model_not_found": Reason.RETIRED,
+    "rate_limit_exceeded": Reason.BUSY,
+    "server_overloaded": Reason.BUSY,
+    "slow_down": Reason.BUSY,
+}
+"""What the codes and types of errors mean that say more than the status."""
+
+
+def read_models(value: Json) -> tuple[str, ...] | None:
+    """The names in a list of models, without repetitions. None if it is no list."""
+    items = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(items, list):
+        return None
+    ids = [item.get("id") if isinstance(item, dict) else item for item in items]
+    names = dict.fromkeys(name.strip() for name in ids if isinstance(name, str) and is_name(name))
+    return tuple(names)[:MOST_MODELS]
+
+
+# --- images ---------------------------------------------------------------------------------------------------------
+
+
+class _Item(Lenient):
+    b64_json: Name = None
+    url: Name = None
+
+
+def _items(value: object) -> object:
+    return [item if isinstance(item, dict) else {} for item in value] if isinstance(value, list) else []
+
+
+class _Reply(Lenient):
+    data: Annotated[tuple[_Item, ...], BeforeValidator(_items)] = ()
+    usage: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The images of a response, each as base64 or as a URL, and the tokens that they took."""
+
+    images: tuple[_Item, ...]
+    usage: Usage | None
+
+    def decoded(self, shape: Size | None, seeds: Sequence[int | None]) -> tuple[GeneratedImage, ...]:
+        """Decode the images. ``shape`` is the ratio of an image that was made from a picture. Raises ValueError."""
+        return tuple(_decoded(item, shape, seed) for item, seed in zip(self.images, seeds, strict=False))
+
+
+def _decoded(item: _Item, shape: Size | None, seed: int | None) -> GeneratedImage:
+    text = item.b64_json or item.url or ""
+    if item.b64_json is None and text[:5].lower() != "data:":
+        if len(text) > _LONGEST_URL:
+            raise ValueError("a URL without an end")
+        return GeneratedImage(url=text, seed=seed)
+    data, reshaped = decode_shaped(text, shape)
+    return GeneratedImage(data=data, seed=seed, reshaped=reshaped)
+
+
+def read_made(body: bytes, count: int) -> Made | None:
+    """Read a response to a request for ``count`` images. None if it is something else."""
+    value = read_object(body)
+    if not isinstance(value.get("data"), list):
+        return None
+    try:
+        reply = _Reply.model_validate(value)
+    except ValidationError:
+        return None
+    images = [item for item in reply.data if item.b64_json or item.url]
+    return Made(tuple(images[:count]), Usage.read(reply.usage))
+
+
+def read_streamed(events: Sequence[bytes]) -> Made:
+    """Read the last events of a stream, one for each image."""
+    images, usages = [], []
+    for event in events:
+        value = read_object(event)
+        try:
+            item = _Item.model_validate(value)
+        except ValidationError:
+            continue
+        if item.b64_json or item.url:
+            images.append(item)
+            usages.append(Usage.read(value.get("usage")))
+    known = [usage for usage in usages if usage is not None]
+    if not known or len(known) != len(usages):
+        return Made(tuple(images), None)
+    total = known[0]
+    for usage in known[1:]:
+        total = total.plus(usage)
+    return Made(tuple(images), total)
+
+
+def read_partial(event: bytes) -> bytes | None:
+    """The bytes of an unfinished image. None if it is no image in a usual format."""
+    try:
+        item = _Item.model_validate(read_object(event))
+        data, _ = decode_shaped(item.b64_json or "", None)
+        inspect(data)
+    except (ValidationError, ValueError):  # NotAnImage is a ValueError
+        return None
+    return data
+
+
+def read_object(data: bytes) -> dict[str, Json]:
+    """The JSON object in these bytes, or an empty one."""
+    try:
+        value = parse_json(data)
+    except Unreadable:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+# --- failures -------------------------------------------------------------------------------------------------------
+
+
+class _Error(Lenient):
+    code: Name = None
+    type: Name = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a service says about a failure: the reason by its code, if the code has one, and its words.
+
+    ``own``: it is the service's own report, and not that of a proxy.
+    """
+
+    reason: Reason | None
+    said: str
+    own: bool
+
+    @classmethod
+    def read(cls, value: Json) -> Failure:
+        """Read an error. Imitators write it as a text, or in other fields."""
+        error = value.get("error") if isinstance(value, dict) else None
+        try:
+            told = _Error.model_validate(error) if isinstance(error, dict) else _Error()
+        except ValidationError:
+            told = _Error()
+        codes = [CODES[code] for code in (told.code, told.type) if code is not None and code in CODES]
+        return cls(codes[0] if codes else None, _said(value), bool(error))
+
+
+def _said(value: Json) -> str:
+    """The words of an error. One imitator has a code in place of them, and the words beside it."""
+    if isinstance(value, dict) and isinstance(value.get("error"), str) and isinstance(value.get("message"), str):
+        return str(value["message"]).strip()
+    return reason(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Makes the errors for failed requests.
+
+    ``definite``: a failure that the service reports is free. At a service that passes requests on to another one and
+    charges for them, only refusals of the request itself are. ``files``: the request had pictures.
+    """
+
+    judge: Judge
+    definite: bool
+    files: bool = False
+
+    def of_answer(self, answer: Answer) -> ProviderError:
+        """Make the error for a response without images."""
+        detail, status = answer.detail, answer.status
+        if answer.ok:
+            return OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=detail)
+        if status in _CUT_OFF:
+            return OutcomeUnknown(Reason.NO_ANSWER, detail=detail)
+        failure = Failure.read(read_object(answer.body))
+        if self.files and status == 413:
+            return TooLarge(detail=detail)
+        by_code = self._by_code(failure, detail, _wait(answer)) if 400 <= status < 500 else None
+        if by_code is not None:
+            return by_code
+        if status == 429 or (status == 503 and failure.own):
+            return Busy(detail=detail, retry_after=_wait(answer))
+        if status == 401:
+            return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="OPENAI_KEY")
+        if status == 403 and self.judge.reason_in(failure.said, status) is not Reason.MODERATED:
+            # An organization that is not verified, a key that may not make images, or a country.
+            return Refused(Reason.NOT_PERMITTED, detail=detail, operator=True)
+        if status >= 500 and failure.own and self.definite:
+            return self._broken(failure, detail)
+        return self.judge.by_status(answer, paid=True)
+
+    def of_event(self, data: bytes, detail: str) -> ProviderError:
+        """Make the error for an error that came in a stream."""
+        value = read_object(data)
+        failure = Failure.read(value if value.get("error") else {"error": value})
+        return self._by_code(failure, detail, None) or self._broken(failure, detail)
+
+    def _by_code(self, failure: Failure, detail: str, wait: float | None) -> ProviderError | None:
+        match failure.reason:
+            case None:
+                return None
+            case Reason.BUSY:
+                return Busy(detail=detail, retry_after=wait)
+            case Reason.MODERATED:
+                return Refused(Reason.MODERATED, said=sentence(self.judge.plain(failure.said)), detail=detail)
+            case Reason.WRONG_KEY:
+                return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="OPENAI_KEY")
+            case found:
+                return Refused(found, detail=detail, operator=True)
+
+    def _broken(self, failure: Failure, detail: str) -> ProviderError:
+        said = sentence(self.judge.plain(failure.said))
+        if _OUT_OF_MEMORY.search(said):
+            return Refused(Reason.OUT_OF_MEMORY, detail=detail, fault=True)
+        return Refused(Reason.BROKEN, said=said, detail=detail, fault=True)
+
+
+def _wait(answer: Answer) -> float | None:
+    """The seconds that the service asks to wait: it has a header with more precision than the usual one."""
+    milliseconds = number(answer.header("retry-after-ms"))
+    if milliseconds is not None and milliseconds >= 0:
+        return retry_after(str(milliseconds / 1000))
+    return retry_after(answer.header("Retry-After"), now=answer.date)
