@@ -155,7 +155,11 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "{name} takes addresses that begin with http:// or https://, separated by commas.",
     ),
     Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
-    Takes.CHOICES: message("settings.takes_choices", "{name} takes {choices:or}."),
+    Takes.MODELS: message(
+        "settings.takes_models",
+        "{name} takes models with their prices in US dollars, separated by commas, such as gpt-image-1 0.042. "
+        "docs/settings.md says more.",
+    ),
     Takes.PRICES: message(
         "settings.takes_prices",
         "{name} takes prices in credits by engine or operation, such as ultra=16, inpaint=6.5. docs/settings.md lists "

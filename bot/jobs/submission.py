@@ -24,7 +24,7 @@ from bot.jobs.provider_text import (
 )
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
-from bot.jobs.store import JobStore
+from bot.jobs.store import CANCELLED_SENT, JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, Provider, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Pictures
@@ -165,6 +165,9 @@ class SubmissionRun:
         try:
             answer = await self.polls.submit(handle, self._request, pictures)
         except OutcomeUnknown as error:
+            if error.reason is Reason.CANCELLED:
+                await self._end(SubmissionStatus.UNKNOWN, EventReason.CANCELLED, CANCELLED_SENT())
+                return
             log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
             self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
             await self._find_or_give_up()

@@ -286,7 +286,7 @@ class Takes(StrEnum):
     ADDRESSES = "addresses"
     VERSIONS = "versions"
     PRICES = "prices"
-    CHOICES = "choices"
+    MODELS = "models"
 
 
 class WrongSetting(ValueError):
@@ -410,7 +410,8 @@ class Provider(ABC):
         """Ask the service to stop a submission, which may be too late. Returns whether it can stop one at all.
 
         :meth:`poll` reports the outcome, or :meth:`submit` if it ``blocks``: Failed or Refused with the reason
-        CANCELLED, or Finished with the images that were ready. Raises ProviderError.
+        CANCELLED, OutcomeUnknown with this reason if it may have been charged, or Finished with the images that were
+        ready. Raises ProviderError.
         """
         return False
 

@@ -96,8 +96,8 @@ class Service:
 
         ``path`` is appended to the base URL. The body is a ``form``, ``json`` or a ``multipart`` form with files.
         ``accept`` names the media types of the response. ``seconds`` is the limit for all of it, including the upload;
-        None means no limit. ``largest`` is the size limit of the response in bytes. ``hear`` gets the pieces of a stream
-        of events as they arrive, and returns True if it needs no more; the response has no body then. Raises
+        None means no limit. ``largest`` is the size limit of the response in bytes. ``hear`` gets the pieces of a
+        stream of events as they arrive, and returns True if it needs no more; the response has no body then. Raises
         Unreachable if the request certainly did not arrive completely, or if it is not ``paid`` and may be repeated.
         Raises OutcomeUnknown if a paid request was sent and no complete response arrived.
         """

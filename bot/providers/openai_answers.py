@@ -1,4 +1,4 @@
-"""Parses the responses of OpenAI's images and of their imitators, and turns their failures into errors."""
+"""Parses the responses of OpenAI-compatible services, and turns their failures into errors."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bot.providers.answers import Answer, Lenient, Name, Unreadable, number, par
 from bot.providers.base import GeneratedImage, Json
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
 from bot.providers.image_headers import inspect
-from bot.providers.openai_prices import Usage
-from bot.providers.openai_requests import is_name
+from bot.providers.openai_models import MOST_MODELS, Usage, is_name
 from bot.providers.operations import Size
 from bot.providers.refusals import Judge, sentence
 
-MOST_MODELS = 200
-"""How many models of a service are offered at most."""
 _LONGEST_URL = 8_000
 
 # The statuses with which a service or a proxy gives up waiting for the one behind it, which works on.
 _CUT_OFF = frozenset({408, 502, 504, *range(520, 528)})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# The categories in the message of a moderated request.
+_CATEGORIES = re.compile(r"safety_violations=\[([a-z_/, -]{1,200})\]")
 _OUT_OF_MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
 
 CODES: Mapping[str, Reason] = {
@@ -160,12 +160,13 @@ class _Error(Lenient):
 class Failure:
     """What a service says about a failure: the reason by its code, if the code has one, and its words.
 
-    ``own``: it is the service's own report, and not that of a proxy.
+    ``own``: it is the service's own report, and not that of a proxy. ``abuse``: see :func:`_is_abuse`.
     """
 
     reason: Reason | None
     said: str
     own: bool
+    abuse: bool
 
     @classmethod
     def read(cls, value: Json) -> Failure:
@@ -176,7 +177,8 @@ class Failure:
         except ValidationError:
             told = _Error()
         codes = [CODES[code] for code in (told.code, told.type) if code is not None and code in CODES]
-        return cls(codes[0] if codes else None, _said(value), bool(error))
+        said = _said(value)
+        return cls(codes[0] if codes else None, said, bool(error), _is_abuse(said))
 
 
 def _said(value: Json) -> str:
@@ -186,21 +188,30 @@ def _said(value: Json) -> str:
     return reason(value)
 
 
+def _is_abuse(said: str) -> bool:
+    """Whether the person is to be stopped for a while: for images of minors only.
+
+    The service refuses many harmless requests too, and refusing them costs nothing.
+    """
+    found = _CATEGORIES.search(said)
+    return found is not None and "minors" in re.split(r"[^a-z]+", found[1])
+
+
 @dataclass(frozen=True, slots=True)
 class Refusals:
     """Makes the errors for failed requests.
 
-    ``definite``: a failure that the service reports is free. At a service that passes requests on to another one and
-    charges for them, only refusals of the request itself are. ``files``: the request had pictures.
+    ``charges``: the service charges, so a failure is only free if it is a refusal of the request itself. ``files``: the
+    request had pictures.
     """
 
     judge: Judge
-    definite: bool
+    charges: bool
     files: bool = False
 
     def of_answer(self, answer: Answer) -> ProviderError:
         """Make the error for a response without images."""
-        detail, status = answer.detail, answer.status
+        detail, status = _detail(answer), answer.status
         if answer.ok:
             return OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=detail)
         if status in _CUT_OFF:
@@ -208,44 +219,49 @@ class Refusals:
         failure = Failure.read(read_object(answer.body))
         if self.files and status == 413:
             return TooLarge(detail=detail)
-        by_code = self._by_code(failure, detail, _wait(answer)) if 400 <= status < 500 else None
-        if by_code is not None:
-            return by_code
-        if status == 429 or (status == 503 and failure.own):
+        if failure.reason is not None and status >= 400:
+            return self._by_code(failure.reason, failure, detail, _wait(answer))
+        if status == 429 or (status == 503 and failure.own and not self.charges):
             return Busy(detail=detail, retry_after=_wait(answer))
         if status == 401:
             return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="OPENAI_KEY")
         if status == 403 and self.judge.reason_in(failure.said, status) is not Reason.MODERATED:
             # An organization that is not verified, a key that may not make images, or a country.
             return Refused(Reason.NOT_PERMITTED, detail=detail, operator=True)
-        if status >= 500 and failure.own and self.definite:
+        if status >= 500 and failure.own and not self.charges:
             return self._broken(failure, detail)
         return self.judge.by_status(answer, paid=True)
 
-    def of_event(self, data: bytes, detail: str) -> ProviderError:
-        """Make the error for an error that came in a stream."""
-        value = read_object(data)
+    def of_event(self, data: bytes, answer: Answer) -> ProviderError:
+        """Make the error for an error in a stream, which began after the request was accepted."""
+        detail, value = _detail(answer), read_object(data)
         failure = Failure.read(value if value.get("error") else {"error": value})
-        return self._by_code(failure, detail, None) or self._broken(failure, detail)
+        if failure.reason is not None and not (self.charges and failure.reason is Reason.BUSY):
+            return self._by_code(failure.reason, failure, detail, None)
+        return OutcomeUnknown(Reason.BROKEN, detail=detail) if self.charges else self._broken(failure, detail)
 
-    def _by_code(self, failure: Failure, detail: str, wait: float | None) -> ProviderError | None:
-        match failure.reason:
-            case None:
-                return None
+    def _by_code(self, reason: Reason, failure: Failure, detail: str, wait: float | None) -> ProviderError:
+        match reason:
             case Reason.BUSY:
                 return Busy(detail=detail, retry_after=wait)
             case Reason.MODERATED:
-                return Refused(Reason.MODERATED, said=sentence(self.judge.plain(failure.said)), detail=detail)
+                said = sentence(self.judge.plain(failure.said))
+                return Refused(Reason.MODERATED, said=said, detail=detail, abuse=failure.abuse)
             case Reason.WRONG_KEY:
                 return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="OPENAI_KEY")
-            case found:
-                return Refused(found, detail=detail, operator=True)
+        return Refused(reason, detail=detail, operator=True)
 
     def _broken(self, failure: Failure, detail: str) -> ProviderError:
         said = sentence(self.judge.plain(failure.said))
         if _OUT_OF_MEMORY.search(said):
             return Refused(Reason.OUT_OF_MEMORY, detail=detail, fault=True)
         return Refused(Reason.BROKEN, said=said, detail=detail, fault=True)
+
+
+def _detail(answer: Answer) -> str:
+    """What to log about a response: also its id, by which the service finds it in its own log."""
+    id_ = answer.header("x-request-id")
+    return f"{answer.detail}, request {id_}" if id_ is not None and _REQUEST_ID.fullmatch(id_) else answer.detail
 
 
 def _wait(answer: Answer) -> float | None:

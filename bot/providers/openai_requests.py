@@ -1,4 +1,4 @@
-"""Writes the requests for OpenAI's images and for services that imitate them, and the engines for their models."""
+"""Writes the requests for OpenAI-compatible services, and the engines for their models."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 
 from bot.providers.base import Ability, Bounds, Engine, ImageRequest, Json, SizeGrid
+from bot.providers.engine_ids import id_parts
 from bot.providers.errors import Reason, Refused, TooLarge
-from bot.providers.openai_prices import SQUARE, TALL, WIDE, Prices, Quality
+from bot.providers.openai_models import Model
 from bot.providers.operations import MaskKind, Operation, PictureFile, PictureRules, Pictures, Size
 from bot.providers.uploads import FilePart, Form
 
 NAME = "openai"
-PARTIAL_IMAGES = 1
-"""How many unfinished images are sent before each finished one. Each costs money."""
 SD_CPP = "sd-cpp-local"
 """The only model of stable-diffusion.cpp."""
 SEED = Bounds(0, 2**31 - 1)
+MOST_AT_ONCE = 4
+"""How many images one request asks for, unless it is streamed."""
+MOST_PARTIALS = 3
+"""How many unfinished images the service sends of one image at most."""
 
-_LONGEST_NAME, _LONGEST_ID, _LONGEST_LABEL = 200, 60, 60
+_LONGEST_LABEL = 60
 _PROMPT_LIMIT, _PROMPT_LIMIT_OF_GPT = 4_000, 32_000
-_FIXED = (SQUARE, WIDE, TALL)
-_FREE = tuple(
+_SIZES_OF_GPT = (Size(1024, 1024), Size(1536, 1024), Size(1024, 1536))
+_SIZES = tuple(
     Size(*sides)
     for sides in ((1024, 1024), (1152, 896), (896, 1152), (1216, 832), (832, 1216), (1344, 768), (768, 1344))
 )
 _GRID = SizeGrid(low=64, high=2048, step=64)
-# One of the imitators reads no WebP.
+# stable-diffusion.cpp reads no WebP.
 _FORMATS = ("image/png", "image/jpeg")
 _TO_VARY = PictureRules(exact=True, ratio=None, formats=_FORMATS)
 _TO_REPAINT = PictureRules(exact=True, ratio=None, formats=_FORMATS, mask=MaskKind.ALPHA)
-_TO_REPAINT_ANY_SIZE = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS, mask=MaskKind.ALPHA)
 # A PNG of noise with transparency has four bytes for each pixel, and base64 makes a third more of them.
 _BYTES_PER_PIXEL = 6
 _REPORT_BYTES = 1 << 20
@@ -41,86 +42,76 @@ LARGEST_ANSWER = 256 << 20
 """The size limit of any response, in bytes."""
 
 _GPT_IMAGE = re.compile(r"gpt-?image", re.IGNORECASE)
-_UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 # With this tag, a prompt sets any parameter of stable-diffusion.cpp, even one that names a file of the server.
 _TAG = re.compile(r"</?\s*sd_cpp_extra_args", re.IGNORECASE)
 
 
-def is_name(value: object) -> bool:
-    """Return whether this can be the name of a model."""
-    return isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST_NAME and value.isprintable()
-
-
-def model_id(name: str) -> str:
-    """A model's name as part of an engine's id. A name that had to be changed gets a digest, so that it is unique."""
-    plain = _UNUSABLE.sub("-", name).strip("-._")
-    if plain == name and len(plain) <= _LONGEST_ID:
-        return plain
-    digest = blake2b(name.encode("utf-8", "replace"), digest_size=3).hexdigest()
-    return f"{plain[: _LONGEST_ID - 7] or 'model'}-{digest}"
-
-
 def is_gpt_image(name: str) -> bool:
-    """Whether this is one of OpenAI's own models, wherever it is offered: it has few sizes, and several qualities."""
+    """Whether this is one of OpenAI's own models, wherever it is offered: only these can be streamed."""
     return _GPT_IMAGE.search(name) is not None
 
 
-def engine_of(name: str, quality: Quality, prices: Prices, *, at_once: int) -> Engine:
-    """The engine for a model: from words, and from a picture as a whole or in part. Makes ``at_once`` at a time."""
-    fixed = is_gpt_image(name)
-    sizes = tuple(dict.fromkeys((*(_FIXED if fixed else _FREE), *prices.sizes(name))))
-    seeded = name == SD_CPP
+def engines_of(models: Sequence[Model], *, partials: int) -> dict[str, tuple[Model, Engine]]:
+    """The models and their engines by the engines' ids. ``partials``: of OpenAI's models, images are streamed."""
+    parts = id_parts([model.title for model in models])
+    engines = [(model, _engine(model, parts[model.title], partials)) for model in models if model.title in parts]
+    return {engine.id: (model, engine) for model, engine in engines}
+
+
+def _engine(model: Model, part: str, partials: int) -> Engine:
+    """The engine for a model: makes images from words, and from a picture as a whole or in part."""
+    of_gpt, seeded = is_gpt_image(model.name), model.name == SD_CPP
+    usual = (_SIZES_OF_GPT if of_gpt else _SIZES) if model.any_size else ()
+    sizes = tuple(dict.fromkeys((*usual, *model.sizes)))
     first = Engine(
-        id=f"{NAME}/{model_id(name)}",
-        name=name[:_LONGEST_LABEL],
+        id=f"{NAME}/{part}",
+        name=model.title[:_LONGEST_LABEL],
         abilities=frozenset({Ability.SEED} if seeded else ()),
         sizes=sizes,
         default_size=sizes[0],
-        images_per_submission=at_once,
-        prompt_limit=_PROMPT_LIMIT_OF_GPT if fixed else _PROMPT_LIMIT,
-        grid=None if fixed else _GRID,
+        # A stream is read until one image is finished.
+        images_per_submission=1 if of_gpt and partials else MOST_AT_ONCE,
+        prompt_limit=_PROMPT_LIMIT_OF_GPT if of_gpt else _PROMPT_LIMIT,
+        grid=_GRID if model.any_size and not of_gpt else None,
         seed=SEED if seeded else None,
-        price=prices.range_of(name, quality if fixed else Quality.AUTO, sizes),
+        price=model.range,
     )
     varying = replace(first, operation=Operation.IMAGE_TO_IMAGE, picture=_TO_VARY)
-    if fixed:
-        repainting = replace(first, operation=Operation.INPAINT, picture=_TO_REPAINT)
-    else:
-        repainting = replace(first, operation=Operation.INPAINT, sizes=(), grid=None, picture=_TO_REPAINT_ANY_SIZE)
+    repainting = replace(first, operation=Operation.INPAINT, picture=_TO_REPAINT)
     return replace(first, others=(varying, repainting))
 
 
-def engines_of(
-    names: Sequence[str], quality: Quality, prices: Prices, *, at_once: int
-) -> dict[str, tuple[str, Engine]]:
-    """The models' names and engines, by the engines' ids."""
-    engines = [(name, engine_of(name, quality, prices, at_once=at_once)) for name in names]
-    return {engine.id: (name, engine) for name, engine in engines}
-
-
-def tamed(text: str) -> str:
-    """The text without what imitators read as more than words: a tag, and the bar before a negative prompt."""
+def untagged(text: str) -> str:
+    """The text without the tag that some services read as more than words."""
     text = _TAG.sub(" ", text)
-    if _TAG.search(text):
-        # What is left of nested tags is a tag again, which nobody writes by mistake.
-        text = text.replace("<", " ")
-    return " ".join(text.replace("|", ",").split())
+    # What is left of nested tags may be a tag again, which nobody writes by mistake.
+    return text.replace("<", " ") if _TAG.search(text) else text
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request for one model, by the service's own ``name`` of it.
+    """A request for one model. ``partials`` is the number of unfinished images to send of each image.
 
-    ``genuine``: the service is OpenAI itself. ``streamed``: the response begins with unfinished images. ``seed`` is for
-    the one imitator that takes it, and that makes the same image each time without it.
+    ``seed`` is for stable-diffusion.cpp, the only service that takes one.
     """
 
     request: ImageRequest
-    name: str
-    quality: Quality
-    genuine: bool = True
-    streamed: bool = False
-    seed: int | None = None
+    model: Model
+    partials: int
+    seed: int
+
+    @property
+    def of_gpt(self) -> bool:
+        return is_gpt_image(self.model.name)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the response begins with unfinished images."""
+        return self.of_gpt and self.partials > 0
+
+    @property
+    def seeded(self) -> bool:
+        return self.model.name == SD_CPP
 
     @property
     def path(self) -> str:
@@ -129,39 +120,38 @@ class Wanted:
     @property
     def largest(self) -> int:
         """The size limit of the response, in bytes."""
-        request = self.request
         # A service may make another size than that which was asked for.
-        pixels = max(request.size.pixels, WIDE.pixels)
-        images = request.images * (1 + PARTIAL_IMAGES if self.streamed else 1)
+        pixels = max(self.request.size.pixels, *(size.pixels for size in _SIZES_OF_GPT))
+        images = self.request.images * (1 + (self.partials if self.streamed else 0))
         return min(LARGEST_ANSWER, images * (pixels * _BYTES_PER_PIXEL + _REPORT_BYTES))
 
     def fields(self) -> dict[str, Json]:
         """The fields of the request. ``response_format`` is never one of them, because OpenAI's models refuse it."""
         request = self.request
-        size = request.size
-        if not is_gpt_image(self.name):
-            size = Size(max(8, size.width // 8 * 8), max(8, size.height // 8 * 8))
         fields: dict[str, Json] = {
-            "model": self.name,
+            "model": self.model.name,
             "prompt": self._prompt(),
             "n": request.images,
-            "size": str(size),
+            "size": str(request.size),
         }
-        if is_gpt_image(self.name):
+        if self.model.quality:
+            fields["quality"] = self.model.quality
+        if self.of_gpt:
             # A JPEG with a transparent background would be refused.
-            fields |= {"quality": self.quality.value, "output_format": "png"}
+            fields["output_format"] = "png"
         if self.streamed:
-            fields |= {"stream": True, "partial_images": PARTIAL_IMAGES}
+            fields |= {"stream": True, "partial_images": self.partials}
         return fields
 
     def _prompt(self) -> str:
-        text = ", ".join(part.text for part in self.request.prompts if part.text)
-        if self.genuine:
-            return text
-        text = tamed(text)
-        if self.seed is None:
-            return text
-        return f"{text}<sd_cpp_extra_args>{json.dumps({'seed': self.seed})}</sd_cpp_extra_args>"
+        text = untagged(", ".join(part.text for part in self.request.prompts if part.text))
+        if not self.of_gpt:
+            # LocalAI takes what follows a bar as a negative prompt.
+            text = text.replace("|", ",")
+        if self.seeded:
+            # Without a seed, this service makes the same image each time.
+            text += f"<sd_cpp_extra_args>{json.dumps({'seed': self.seed})}</sd_cpp_extra_args>"
+        return text
 
     def form(self, pictures: Pictures | None) -> Form | None:
         """The form of an edit; None for a request without pictures.

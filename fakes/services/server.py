@@ -316,8 +316,8 @@ class StandIn:
         if call.provider == "a1111":
             return self.a1111.refusal(call)
         if call.provider in {"comfyui", "openai"}:
-            service = self.comfyui if call.provider == "comfyui" else self.openai
-            return service.refusal(call, self.keys)
+            keyed: Comfyui | OpenaiImages = self.comfyui if call.provider == "comfyui" else self.openai
+            return keyed.refusal(call, self.keys)
         if call.provider == "horde":
             return self.horde.refusal(call)
         if not self._has_key(call):

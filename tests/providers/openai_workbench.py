@@ -1,12 +1,15 @@
-"""Helpers to create and drive the adapter for OpenAI's images in these tests."""
+"""Helpers to create and drive the provider for OpenAI-compatible services in these tests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from bot.providers.base import Finished, Handle, ImageRequest, Json
 from bot.providers.credentials import Credentials
@@ -14,31 +17,45 @@ from bot.providers.errors import ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from bot.providers.openai_images import OpenaiImages
+from bot.providers.openai_models import Model, Rates
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
 from fakes.services import StandIn
+from fakes.services.openai_images import SD_CPP_MODEL, Kind
 from tests.fakes.service_calls import picture
 from tests.providers.workbench import SECRET, asked, refusal
 
-GPT, MINI = "openai/gpt-image-1", "openai/gpt-image-1-mini"
+GPT, SD_CPP = "openai/gpt-image-1-medium", f"openai/{SD_CPP_MODEL}"
 GENERATIONS, EDITS, MODELS, IMAGE = "openai.generations", "openai.edits", "openai.models", "openai.image"
-SQUARE = Size(1024, 1024)
+SQUARE, WIDE = Size(1024, 1024), Size(1536, 1024)
+PRICED = Model(
+    "gpt-image-1", "medium", {SQUARE: 4_200, WIDE: 6_300, Size(1024, 1536): 6_300}, Rates(500_000, 1_000_000, 4_000_000)
+)
+"""The model with the prices of the stand-in."""
 
 
 def make_openai(stand_in: StandIn | str, **options: Any) -> OpenaiImages:
-    """OpenAI itself, unless ``genuine`` says otherwise."""
     base = stand_in if isinstance(stand_in, str) else f"{stand_in.url}/openai/v1"
-    options = {"models": ("gpt-image-1", "gpt-image-1-mini")} | options
     service = Service("OpenAI", base, credentials=Credentials.key(SECRET, "Bearer"))
-    return OpenaiImages(service, downloads=Downloads(service, pause=0), **options)
+    return OpenaiImages(service, Downloads(service, pause=0), **({"models": (PRICED,)} | options))
 
 
 @asynccontextmanager
 async def openai_at(stand_in: StandIn | str, **options: Any) -> AsyncIterator[OpenaiImages]:
+    """OpenAI, which charges."""
     provider = make_openai(stand_in, **options)
     try:
         yield provider
     finally:
         await provider.close()
+
+
+@asynccontextmanager
+async def own_server_at(stand_in: StandIn, kind: Kind = Kind.SD_CPP) -> AsyncIterator[OpenaiImages]:
+    """A server of one's own, which is free and is asked for its models."""
+    stand_in.openai.kind = kind
+    async with openai_at(stand_in, models=()) as provider:
+        await provider.learn()
+        yield provider
 
 
 async def made(
@@ -77,6 +94,15 @@ async def on_its_way(
     finally:
         submit.cancel()
         await asyncio.gather(submit, return_exceptions=True)
+
+
+def alpha_mask(size: Size = SQUARE) -> bytes:
+    """A mask whose left half is transparent, so that it is repainted."""
+    mask = Image.new("RGBA", (size.width, size.height), "black")
+    mask.paste((255, 255, 255, 0), (0, 0, size.width // 2, size.height))
+    written = BytesIO()
+    mask.save(written, "PNG")
+    return written.getvalue()
 
 
 def pictures(folder: Path, size: Size = SQUARE, *, mask: bytes | None = None) -> Pictures:
