@@ -104,8 +104,8 @@ GRACE_SECONDS = 130.0
 
 NO_PROVIDER = message(
     "app.no_provider",
-    "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or for free images AI_HORDE=1, or A1111_URL or "
-    "COMFYUI_URL to the address of your own server. DEMO_PROVIDER=1 paints images instead.",
+    "No image service is set up. Set AI_CLIENT_TOKEN, AITHRIVING_KEY or OPENAI_KEY, or for free images AI_HORDE=1, or "
+    "A1111_URL or COMFYUI_URL to the address of your own server. DEMO_PROVIDER=1 paints images instead.",
 )
 
 

@@ -22,7 +22,6 @@ _LONGEST_URL = 8_000
 
 # The statuses with which a service or a proxy gives up waiting for the one behind it, which works on.
 _CUT_OFF = frozenset({408, 502, 504, *range(520, 528)})
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 # The categories in the message of a moderated request.
 _CATEGORIES = re.compile(r"safety_violations=\[([a-z_/, -]{1,200})\]")
 _OUT_OF_MEMORY = re.compile(r"OutOfMemory|out of memory", re.IGNORECASE)
@@ -211,7 +210,7 @@ class Refusals:
 
     def of_answer(self, answer: Answer) -> ProviderError:
         """Make the error for a response without images."""
-        detail, status = _detail(answer), answer.status
+        detail, status = answer.detail, answer.status
         if answer.ok:
             return OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=detail)
         if status in _CUT_OFF:
@@ -234,7 +233,7 @@ class Refusals:
 
     def of_event(self, data: bytes, answer: Answer) -> ProviderError:
         """Make the error for an error in a stream, which began after the request was accepted."""
-        detail, value = _detail(answer), read_object(data)
+        detail, value = answer.detail, read_object(data)
         failure = Failure.read(value if value.get("error") else {"error": value})
         if failure.reason is not None and not (self.charges and failure.reason is Reason.BUSY):
             return self._by_code(failure.reason, failure, detail, None)
@@ -256,12 +255,6 @@ class Refusals:
         if _OUT_OF_MEMORY.search(said):
             return Refused(Reason.OUT_OF_MEMORY, detail=detail, fault=True)
         return Refused(Reason.BROKEN, said=said, detail=detail, fault=True)
-
-
-def _detail(answer: Answer) -> str:
-    """What to log about a response: also its id, by which the service finds it in its own log."""
-    id_ = answer.header("x-request-id")
-    return f"{answer.detail}, request {id_}" if id_ is not None and _REQUEST_ID.fullmatch(id_) else answer.detail
 
 
 def _wait(answer: Answer) -> float | None:

@@ -311,9 +311,11 @@ class OpenaiImages(Provider):
         value = await answer.json_if_any()
         if answer.ok and value is not None:
             return value
+        if answer.ok:
+            raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         error = Refusals(self._service.judge, charges=False).of_answer(answer)
         # A question that is not paid for may simply be asked again.
-        raise Unreachable(error.reason, detail=error.detail) if isinstance(error, OutcomeUnknown) else error
+        raise self._service.judge.by_status(answer, paid=False) if isinstance(error, OutcomeUnknown) else error
 
     async def close(self) -> None:
         await self._service.close()
