@@ -316,6 +316,13 @@ async def test_a_stream_that_is_cut_before_the_image(stand_in: StandIn, after: i
     assert stand_in.charged
 
 
+async def test_a_stream_that_ends_before_the_image(stand_in: StandIn) -> None:
+    async def first(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield await anext(events)
+
+    assert isinstance(await failing(stand_in, ChangedStream(first)), OutcomeUnknown)
+
+
 async def test_an_image_that_has_arrived_is_not_lost_by_a_cut(stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(GENERATIONS, CutStream(2)))
     async with openai_at(stand_in) as provider:
