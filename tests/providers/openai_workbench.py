@@ -19,7 +19,8 @@ from bot.providers.http import Service
 from bot.providers.openai_images import OpenaiImages
 from bot.providers.openai_models import Model, Rates
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
-from fakes.services import StandIn
+from fakes.services import Fate, Fault, StandIn
+from fakes.services.faults import Act
 from fakes.services.openai_images import SD_CPP_MODEL, Kind
 from tests.fakes.service_calls import picture
 from tests.providers.workbench import SECRET, asked, refusal
@@ -69,6 +70,13 @@ async def fails(
     provider: OpenaiImages, request: ImageRequest | None = None, pictures: Pictures | None = None
 ) -> ProviderError:
     return await refusal(made(provider, request, pictures))
+
+
+async def failing(stand_in: StandIn, act: Act | Fate, **options: Any) -> ProviderError:
+    """The error of a request to OpenAI that ends like this."""
+    stand_in.misbehave(Fault(GENERATIONS, act, times=None))
+    async with openai_at(stand_in, **options) as provider:
+        return await fails(provider)
 
 
 async def sent_body(stand_in: StandIn, provider: OpenaiImages, request: ImageRequest) -> dict[str, Json]:
