@@ -99,8 +99,8 @@ from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
 from storage.pools import Pools
 
-GRACE_SECONDS = 130.0
-"""How long a shutdown waits for paid requests in flight: longer than a provider's own time-out."""
+GRACE_SECONDS = 190.0
+"""How long a shutdown waits for paid requests in flight: longer than the slowest services take for an image."""
 
 NO_PROVIDER = message(
     "app.no_provider",

@@ -122,11 +122,13 @@ class OpenaiImages(Provider):
             proxy=settings.proxy,
         )
         largest = largest_image(settings)
+        partials = int(settings.number("OPENAI_PARTIAL_IMAGES", 1, low=0, high=MOST_PARTIALS))
         return cls(
             service,
             Downloads(service, largest=largest),
             models=read_setting(settings, free=settings.flag("OPENAI_FREE")),
-            partials=int(settings.number("OPENAI_PARTIAL_IMAGES", 1, low=0, high=MOST_PARTIALS)),
+            # They cost money, so nobody should pay for those that no card shows.
+            partials=partials if settings.flag("LIVE_PREVIEWS", default=True) else 0,
             credit_value=settings.number("OPENAI_CREDIT_VALUE", 1, low=0, high=1_000_000),
             rate=float(settings.number("OPENAI_RATE", 5, low=0.01, high=1000)),
             jobs=int(settings.number("OPENAI_JOBS", 4, low=1, high=1000)),

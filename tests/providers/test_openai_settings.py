@@ -148,6 +148,14 @@ def test_engines_of_other_models() -> None:
     assert not listed.takes_size(ANY)
 
 
+def test_unfinished_images_that_nobody_sees_are_not_asked_for() -> None:
+    keys = {"OPENAI_KEY": SECRET, "OPENAI_MODELS": "gpt-image-1 1 tokens=0:0:10"}
+    request = asked("openai/gpt-image-1")
+    for hidden in ({"OPENAI_PARTIAL_IMAGES": "0"}, {"LIVE_PREVIEWS": "0"}):
+        assert configured(**keys, **hidden).quote(request).hold == 100_000
+    assert configured(**keys).quote(request).hold == 100_100
+
+
 def test_a_size_without_a_price_is_held_at_the_highest_one() -> None:
     (model,) = read("m 1024x1024=1 1536x1024=3")
     assert model.quote(asked(size=Size(64, 64)), partials=0).hold == 300_000
