@@ -80,7 +80,7 @@ class Made:
 
     def decoded(self, shape: Size | None, seeds: Sequence[int | None]) -> tuple[GeneratedImage, ...]:
         """Decode the images. ``shape`` is the ratio of an image that was made from a picture. Raises ValueError."""
-        return tuple(_decoded(item, shape, seed) for item, seed in zip(self.images, seeds, strict=False))
+        return tuple(_decoded(item, shape, seed) for item, seed in zip(self.images, seeds, strict=True))
 
 
 def _decoded(item: _Item, shape: Size | None, seed: int | None) -> GeneratedImage:
@@ -169,19 +169,16 @@ class Failure:
 
     @classmethod
     def read(cls, value: Json) -> Failure:
-        """Read an error. Imitators write it as a text, or in other fields."""
+        """Read an error: an object, or a text."""
         error = value.get("error") if isinstance(value, dict) else None
-        try:
-            told = _Error.model_validate(error) if isinstance(error, dict) else _Error()
-        except ValidationError:
-            told = _Error()
+        told = _Error.model_validate(error if isinstance(error, dict) else {"code": error})
         codes = [CODES[code] for code in (told.code, told.type) if code is not None and code in CODES]
         said = _said(value)
         return cls(codes[0] if codes else None, said, bool(error), _is_abuse(said))
 
 
 def _said(value: Json) -> str:
-    """The words of an error. One imitator has a code in place of them, and the words beside it."""
+    """The words of an error. They may be beside it."""
     if isinstance(value, dict) and isinstance(value.get("error"), str) and isinstance(value.get("message"), str):
         return str(value["message"]).strip()
     return reason(value)
@@ -209,7 +206,7 @@ class Refusals:
     files: bool = False
 
     def of_answer(self, answer: Answer) -> ProviderError:
-        """Make the error for a response without images."""
+        """Make the error for a response without images. Blocks if it is long."""
         detail, status = answer.detail, answer.status
         if answer.ok:
             return OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=detail)
@@ -232,7 +229,7 @@ class Refusals:
         return self.judge.by_status(answer, paid=True)
 
     def of_event(self, data: bytes, answer: Answer) -> ProviderError:
-        """Make the error for an error in a stream, which began after the request was accepted."""
+        """Make the error for an error in a stream, which began after the request was accepted. Blocks if it is long."""
         detail, value = answer.detail, read_object(data)
         failure = Failure.read(value if value.get("error") else {"error": value})
         if failure.reason is not None and not (self.charges and failure.reason is Reason.BUSY):

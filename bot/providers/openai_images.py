@@ -176,7 +176,7 @@ class OpenaiImages(Provider):
         if request.engine not in self._models:
             await self.learn()
         self._model(request)
-        seed = request.seed or secrets.randbelow(int(SEED.high)) + 1
+        seed = secrets.randbelow(int(SEED.high)) if request.seed is None else request.seed
         return {"ticket": f"easel-{secrets.token_hex(12)}", "seed": seed}
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
@@ -229,12 +229,12 @@ class OpenaiImages(Provider):
         if stream.finished:
             return await self._service.in_thread(read_streamed, stream.finished), answer.detail
         if stream.error is not None:
-            raise refusals.of_event(stream.error, answer)
+            raise await self._service.in_thread(refusals.of_event, stream.error, answer)
         made: Made | None = None
         if answer.ok:
             made = await self._service.in_thread(read_made, answer.body, wanted.request.images)
         if made is None:
-            raise self._refusal(refusals.of_answer(answer), wanted)
+            raise self._refusal(await self._service.in_thread(refusals.of_answer, answer), wanted)
         return made, answer.detail
 
     def _refusal(self, error: ProviderError, wanted: Wanted) -> ProviderError:
