@@ -13,7 +13,7 @@ from aiohttp import web
 
 from fakes.services.call_log import Call, Json
 from fakes.services.exchange import EXCHANGE, Services
-from fakes.services.image_variants import blurred
+from fakes.services.image_variants import unfinished
 from fakes.services.openai_contract import (
     FORMATS,
     MODELS,
@@ -158,10 +158,8 @@ class OpenaiImages:
 
     async def _events(self, rendering: Rendering, kind: str, partials: int, usage: Json | None) -> AsyncIterator[bytes]:
         for index in range(partials):
-            unfinished = await self._services.in_thread(
-                blurred, await self._services.gallery.paint(rendering.plates[0])
-            )
-            partial: dict[str, Json] = {"type": f"{kind}.partial_image", "b64_json": b64encode(unfinished).decode()}
+            rough = await self._services.in_thread(unfinished, await self._services.gallery.paint(rendering.plates[0]))
+            partial: dict[str, Json] = {"type": f"{kind}.partial_image", "b64_json": b64encode(rough).decode()}
             yield event({**partial, "partial_image_index": index})
         await self._services.renderings.ended(rendering)
         if rendering.error is not None:
