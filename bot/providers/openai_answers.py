@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
-from bot.providers.aithriving_answers import decode_shaped
+from bot.providers.aithriving_answers import decode_image, decode_shaped
 from bot.providers.answers import Answer, Lenient, Name, Unreadable, number, parse_json, reason, retry_after
 from bot.providers.base import GeneratedImage, Json
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
@@ -73,23 +73,28 @@ class _Reply(Lenient):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The images of a response, each as base64 or as a URL, and the tokens that they took."""
+    """What a response has in place of each image, usually base64 or a URL, and the tokens that they took."""
 
     images: tuple[_Item, ...]
     usage: Usage | None
 
     def decoded(self, shape: Size | None, seeds: Sequence[int | None]) -> tuple[GeneratedImage, ...]:
-        """Decode the images. ``shape`` is the ratio of an image that was made from a picture. Raises ValueError."""
-        return tuple(_decoded(item, shape, seed) for item, seed in zip(self.images, seeds, strict=True))
+        """Decode the images, without those that cannot be.
+
+        ``shape`` is the ratio of an image that was made from a picture. ``seeds`` are those of all images.
+        """
+        found = (_decoded(item, shape, seed) for item, seed in zip(self.images, seeds, strict=False))
+        return tuple(image for image in found if image is not None)
 
 
-def _decoded(item: _Item, shape: Size | None, seed: int | None) -> GeneratedImage:
+def _decoded(item: _Item, shape: Size | None, seed: int | None) -> GeneratedImage | None:
     text = item.b64_json or item.url or ""
     if item.b64_json is None and text[:5].lower() != "data:":
-        if len(text) > _LONGEST_URL:
-            raise ValueError("a URL without an end")
-        return GeneratedImage(url=text, seed=seed)
-    data, reshaped = decode_shaped(text, shape)
+        return GeneratedImage(url=text, seed=seed) if 0 < len(text) <= _LONGEST_URL else None
+    try:
+        data, reshaped = decode_shaped(text, shape)
+    except ValueError:
+        return None
     return GeneratedImage(data=data, seed=seed, reshaped=reshaped)
 
 
@@ -98,42 +103,23 @@ def read_made(body: bytes, count: int) -> Made | None:
     value = read_object(body)
     if not isinstance(value.get("data"), list):
         return None
-    try:
-        reply = _Reply.model_validate(value)
-    except ValidationError:
-        return None
-    images = [item for item in reply.data if item.b64_json or item.url]
-    return Made(tuple(images[:count]), Usage.read(reply.usage))
+    reply = _Reply.model_validate(value)
+    return Made(reply.data[:count], Usage.read(reply.usage))
 
 
-def read_streamed(events: Sequence[bytes]) -> Made:
-    """Read the last events of a stream, one for each image."""
-    images, usages = [], []
-    for event in events:
-        value = read_object(event)
-        try:
-            item = _Item.model_validate(value)
-        except ValidationError:
-            continue
-        if item.b64_json or item.url:
-            images.append(item)
-            usages.append(Usage.read(value.get("usage")))
-    known = [usage for usage in usages if usage is not None]
-    if not known or len(known) != len(usages):
-        return Made(tuple(images), None)
-    total = known[0]
-    for usage in known[1:]:
-        total = total.plus(usage)
-    return Made(tuple(images), total)
+def read_streamed(event: bytes) -> Made:
+    """Read the event with the finished image."""
+    value = read_object(event)
+    return Made((_Item.model_validate(value),), Usage.read(value.get("usage")))
 
 
 def read_partial(event: bytes) -> bytes | None:
     """The bytes of an unfinished image. None if it is no image in a usual format."""
+    item = _Item.model_validate(read_object(event))
     try:
-        item = _Item.model_validate(read_object(event))
-        data, _ = decode_shaped(item.b64_json or "", None)
+        data = decode_image(item.b64_json or "")
         inspect(data)
-    except (ValidationError, ValueError):  # NotAnImage is a ValueError
+    except ValueError:  # NotAnImage is a ValueError
         return None
     return data
 

@@ -140,7 +140,8 @@ class OpenaiImages(Provider):
         model = self._models.get(request.engine)
         if model is None or not model.charges:
             return FREE
-        return model.quote(request, partials=self._wanted(model, request).partials)
+        wanted = self._wanted(model, request)
+        return model.quote(request, partials=wanted.partials if wanted.streamed else 0)
 
     # --- engines ----------------------------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ class OpenaiImages(Provider):
         if request.engine not in self._models:
             await self.learn()  # An earlier process may have prepared the request.
         wanted = self._wanted(self._model(request), request, seed)
-        stream = Stream(request.images)
+        stream = Stream()
         limit = asyncio.timeout(None)
         self._running[ticket] = _Running(stream, limit)
         try:
@@ -223,10 +224,10 @@ class OpenaiImages(Provider):
             )
         except OutcomeUnknown as error:
             # What has arrived is not lost by a connection that breaks later.
-            if not stream.finished:
+            if stream.finished is None:
                 raise
             return await self._service.in_thread(read_streamed, stream.finished), error.detail
-        if stream.finished:
+        if stream.finished is not None:
             return await self._service.in_thread(read_streamed, stream.finished), answer.detail
         if stream.error is not None:
             raise await self._service.in_thread(refusals.of_event, stream.error, answer)
@@ -248,16 +249,13 @@ class OpenaiImages(Provider):
 
     async def _finished(self, wanted: Wanted, made: Made, detail: str) -> Finished:
         request = wanted.request
-        if not made.images:
+        shape = request.size if request.operation.has_source else None
+        seeds = [wanted.seed + i if wanted.seeded else None for i in range(request.images)]
+        images = await self._service.in_thread(made.decoded, shape, seeds)
+        if not images:
             if self.charges:
                 raise OutcomeUnknown(Reason.IMAGE_MISSING, detail=detail)
             raise Refused(Reason.NOTHING_MADE, detail=detail, fault=True)
-        shape = request.size if request.operation.has_source else None
-        seeds = [wanted.seed + i if wanted.seeded else None for i in range(len(made.images))]
-        try:
-            images = await self._service.in_thread(made.decoded, shape, seeds)
-        except ValueError:
-            raise OutcomeUnknown(Reason.IMAGE_BROKEN, detail=detail) from None
         return Finished(images, wanted.model.cost(request, len(images), made.usage))
 
     async def progress(self, handle: Handle) -> Waiting:

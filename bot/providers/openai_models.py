@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator
 
 from bot.providers.answers import Lenient, Whole
 from bot.providers.base import Cost, ImageRequest, Json, Quote, SettingsReader, Takes, WrongSetting
@@ -76,10 +76,7 @@ class Usage:
     @classmethod
     def read(cls, value: Json) -> Self | None:
         """Read the ``usage`` of a response. None if there is none, or if it cannot be right."""
-        try:
-            told = _Told.model_validate(value)
-        except ValidationError:
-            return None
+        told = _Told.model_validate(value if isinstance(value, dict) else {})
         sent, made, kinds = told.input_tokens, told.output_tokens, told.input_tokens_details
         if sent is None or made is None or not 0 <= sent <= _MOST_TOKENS or not 0 < made <= _MOST_TOKENS:
             return None
@@ -88,14 +85,6 @@ class Usage:
             # Pictures are the more expensive kind.
             return cls(0, sent, made, exact=False)
         return cls(text, pictures, made)
-
-    def plus(self, other: Usage) -> Usage:
-        return Usage(
-            self.text + other.text,
-            self.pictures + other.pictures,
-            self.images + other.images,
-            self.exact and other.exact,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,6 @@ def _engine(model: Model, part: str, partials: int) -> Engine:
         abilities=frozenset({Ability.SEED} if seeded else ()),
         sizes=sizes,
         default_size=sizes[0],
-        # A stream is read until one image is finished.
         images_per_submission=1 if of_gpt and partials else MOST_AT_ONCE,
         prompt_limit=_PROMPT_LIMIT_OF_GPT if of_gpt else _PROMPT_LIMIT,
         grid=_GRID if model.any_size and not of_gpt else None,
@@ -106,8 +105,8 @@ class Wanted:
 
     @property
     def streamed(self) -> bool:
-        """Whether the response begins with unfinished images."""
-        return self.of_gpt and self.partials > 0
+        """Whether the response begins with unfinished images. A stream is read until one image is finished."""
+        return self.of_gpt and self.partials > 0 and self.request.images == 1
 
     @property
     def seeded(self) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_PARTIAL, _COMPLETED, _ERROR = ".partial_image", ".completed", "error"
+_PARTIAL, _COMPLETED, _ERROR, _FAILED = ".partial_image", ".completed", "error", ".failed"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # The type is near the beginning or the end of an event, before or after the image.
 _NEAR = 2_000
@@ -69,36 +69,27 @@ class EventReader:
 
 
 class Stream:
-    """What has arrived of one response: the last unfinished image, the finished ones, and an error that ended it.
+    """What has arrived of one response: the last unfinished image, and the finished one or an error, which ends it.
 
-    ``wanted`` is the number of images that were asked for. The data of events are JSON, which is not decoded here.
+    The data of events are JSON, which is not decoded here.
     """
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
+    def __init__(self) -> None:
         self.partial: bytes | None = None
-        self.finished: list[bytes] = []
+        self.finished: bytes | None = None
         self.error: bytes | None = None
         self._reader = EventReader()
 
     def take(self, piece: bytes) -> bool:
-        """Take the next piece. Returns whether all has arrived, so that the rest need not be read."""
+        """Take the next piece. Returns whether the end has arrived, so that the rest need not be read."""
         for event in self._reader.feed(piece):
-            self._sort(event)
-            if self.over:
+            kind = event.kind
+            if kind.endswith(_PARTIAL):
+                self.partial = event.data
+            elif kind.endswith(_COMPLETED):
+                self.finished = event.data
+                return True
+            elif kind == _ERROR or kind.endswith(_FAILED):
+                self.error = event.data
                 return True
         return False
-
-    def _sort(self, event: Event) -> None:
-        kind = event.kind
-        if kind.endswith(_PARTIAL):
-            self.partial = event.data
-        elif kind.endswith(_COMPLETED):
-            self.finished.append(event.data)
-        elif kind == _ERROR or kind.endswith(".failed"):
-            self.error = event.data
-
-    @property
-    def over(self) -> bool:
-        """Whether all images have arrived, or an error."""
-        return self.error is not None or len(self.finished) >= self.wanted

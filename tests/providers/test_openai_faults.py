@@ -220,6 +220,15 @@ async def test_a_lost_answer_of_a_service_that_charges(stand_in: StandIn, act: A
     assert isinstance(problem, OutcomeUnknown)
 
 
+@pytest.mark.parametrize("broken", [{}, {"b64_json": "%"}, {"b64_json": None, "url": ""}, 7])
+async def test_a_broken_image_costs_no_other_one(stand_in: StandIn, broken: Json) -> None:
+    good: Json = {"b64_json": b64encode(png()).decode()}
+    stand_in.misbehave(Fault(GENERATIONS, Status(200, {"data": [broken, good, good, good]}), times=None))
+    async with own_server_at(stand_in) as provider:
+        images = (await made(provider, asked(SD_CPP, images=3, seed=7))).images
+    assert [(image.data, image.seed) for image in images] == [(png(), 8), (png(), 9)]
+
+
 async def test_a_lost_answer_cannot_be_found(stand_in: StandIn) -> None:
     async with openai_at(stand_in) as provider:
         handle = await provider.prepare(asked(GPT))

@@ -156,6 +156,11 @@ def test_unfinished_images_that_nobody_sees_are_not_asked_for() -> None:
     assert configured(**keys).quote(request).hold == 100_100
 
 
+def test_only_openais_models_send_unfinished_images() -> None:
+    other = configured(OPENAI_KEY=SECRET, OPENAI_MODELS="flux 1 tokens=0:0:10")
+    assert other.quote(asked("openai/flux")).hold == 100_000
+
+
 def test_a_size_without_a_price_is_held_at_the_highest_one() -> None:
     (model,) = read("m 1024x1024=1 1536x1024=3")
     assert model.quote(asked(size=Size(64, 64)), partials=0).hold == 300_000
