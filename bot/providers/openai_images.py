@@ -16,6 +16,7 @@ from typing import ClassVar, Self
 
 from yarl import URL
 
+from bot.providers.answers import Answer
 from bot.providers.base import (
     FREE,
     Engine,
@@ -42,6 +43,7 @@ from bot.providers.openai_models import Model, read_setting
 from bot.providers.openai_requests import MOST_PARTIALS, NAME, SEED, Wanted, engines_of
 from bot.providers.openai_stream import Stream
 from bot.providers.operations import Pictures
+from bot.providers.uploads import Form
 
 LABEL, OTHER_LABEL = "OpenAI", "OpenAI-compatible service"
 HOST = "api.openai.com"
@@ -183,68 +185,62 @@ class OpenaiImages(Provider):
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
         """Send the request once, and wait for its images.
 
-        Raises TooLarge if the pictures have too many bytes for a form, and what :meth:`_stopped` returns if it was
-        cancelled.
+        Raises TooLarge if the pictures have too many bytes for a form.
         """
         ticket, seed = _ticket(handle)
         if request.engine not in self._models:
             await self.learn()  # An earlier process may have prepared the request.
         wanted = self._wanted(self._model(request), request, seed)
+        form = wanted.form(pictures)
+        refusals = Refusals(self._service.judge.about(request), charges=self.charges, files=form is not None)
         stream = Stream()
+        answer = await self._answer(ticket, wanted, form, stream)
+        made: Made | None = None
+        if stream.finished is not None:
+            made = await self._service.in_thread(read_streamed, stream.finished)
+        elif stream.error is not None:
+            raise await self._service.in_thread(refusals.of_event, stream.error, answer)
+        elif answer.ok:
+            made = await self._service.in_thread(read_made, answer.body, request.images)
+        if made is None:
+            raise self._refusal(await self._service.in_thread(refusals.of_answer, answer), request)
+        return await self._finished(wanted, made, answer.detail)
+
+    async def _answer(self, ticket: str, wanted: Wanted, form: Form | None, stream: Stream) -> Answer:
+        """Send the request, and wait for the answer until it is cancelled. Raises ProviderError."""
         limit = asyncio.timeout(None)
         self._running[ticket] = _Running(stream, limit)
         try:
             async with limit:
-                made, detail = await self._made(wanted, pictures, stream)
+                return await self._service.call(
+                    "POST",
+                    wanted.path,
+                    paid=True,
+                    json=None if form else wanted.fields(),
+                    multipart=form,
+                    accept=f"{EVENT_STREAM}, application/json" if wanted.streamed else "application/json",
+                    seconds=self.patience,
+                    largest=wanted.largest,
+                    hear=stream.take if wanted.streamed else None,
+                )
         except TimeoutError:
-            raise self._stopped() from None
-        finally:
-            del self._running[ticket]
-        return await self._finished(wanted, made, detail)
-
-    def _stopped(self) -> ProviderError:
-        """The error for a request that was cancelled. A service that charges may have charged for it already."""
-        return OutcomeUnknown(Reason.CANCELLED) if self.charges else Refused(Reason.CANCELLED)
-
-    async def _made(self, wanted: Wanted, pictures: Pictures | None, stream: Stream) -> tuple[Made, str]:
-        """Send the request, and return what it made and what to log about it. Raises ProviderError."""
-        form = wanted.form(pictures)
-        refusals = Refusals(self._service.judge.about(wanted.request), charges=self.charges, files=form is not None)
-        try:
-            answer = await self._service.call(
-                "POST",
-                wanted.path,
-                paid=True,
-                json=None if form else wanted.fields(),
-                multipart=form,
-                accept=f"{EVENT_STREAM}, application/json" if wanted.streamed else "application/json",
-                seconds=self.patience,
-                largest=wanted.largest,
-                hear=stream.take if wanted.streamed else None,
-            )
-        except OutcomeUnknown as error:
-            # What has arrived is not lost by a connection that breaks later.
+            # A service that charges may have charged for it already.
+            raise (OutcomeUnknown if self.charges else Refused)(Reason.CANCELLED) from None
+        except OutcomeUnknown:
             if stream.finished is None:
                 raise
-            return await self._service.in_thread(read_streamed, stream.finished), error.detail
-        if stream.finished is not None:
-            return await self._service.in_thread(read_streamed, stream.finished), answer.detail
-        if stream.error is not None:
-            raise await self._service.in_thread(refusals.of_event, stream.error, answer)
-        made: Made | None = None
-        if answer.ok:
-            made = await self._service.in_thread(read_made, answer.body, wanted.request.images)
-        if made is None:
-            raise self._refusal(await self._service.in_thread(refusals.of_answer, answer), wanted)
-        return made, answer.detail
+            # What has arrived is not lost by a connection that breaks later.
+            return Answer(200, {}, b"", f"POST {wanted.path}")
+        finally:
+            del self._running[ticket]
 
-    def _refusal(self, error: ProviderError, wanted: Wanted) -> ProviderError:
-        """Remember a model that is gone."""
+    def _refusal(self, error: ProviderError, request: ImageRequest) -> ProviderError:
+        """Return this error. If the model is gone, remember that."""
         if error.reason is Reason.RETIRED:
             if self._asks:
                 self.outdated = True
             else:
-                self.retired.add(wanted.request.engine)
+                self.retired.add(request.engine)
         return error
 
     async def _finished(self, wanted: Wanted, made: Made, detail: str) -> Finished:
