@@ -159,10 +159,9 @@ async def test_how_long_to_wait(stand_in: StandIn, headers: dict[str, str], wait
     assert problem.retry_after == wait
 
 
-@pytest.mark.parametrize("id_", ["req_1", "x" * 500, "a b"])
-async def test_the_id_of_a_request_is_in_the_log(stand_in: StandIn, id_: str) -> None:
-    problem = await failing(stand_in, refused(400, None, headers={"x-request-id": id_}))
-    assert (id_ in problem.detail) == (id_ == "req_1")
+async def test_the_id_of_a_request_is_in_the_log(stand_in: StandIn) -> None:
+    problem = await failing(stand_in, refused(400, None, headers={"x-request-id": "req_1"}))
+    assert "req_1" in problem.detail
 
 
 async def test_the_key_is_never_shown(stand_in: StandIn) -> None:
