@@ -31,7 +31,9 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
+    Takes,
     Waiting,
+    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
@@ -39,7 +41,7 @@ from bot.providers.fetching import LARGEST_IMAGE, Downloads, keep, largest_image
 from bot.providers.hosts import image_hosts
 from bot.providers.http import EVENT_STREAM, Service
 from bot.providers.openai_answers import Made, Refusals, read_made, read_models, read_partial, read_streamed
-from bot.providers.openai_models import Model, read_setting
+from bot.providers.openai_models import SETTING, Model, read_setting
 from bot.providers.openai_requests import MOST_PARTIALS, NAME, SEED, Wanted, engines_of
 from bot.providers.openai_stream import Stream
 from bot.providers.operations import Pictures
@@ -111,13 +113,18 @@ class OpenaiImages(Provider):
         if key is None and not settings.text("OPENAI_URL"):
             return None
         address = settings.url("OPENAI_URL", ADDRESS)
+        at_openai = URL(address).host == HOST
+        models = read_setting(settings, free=settings.flag("OPENAI_FREE") and not at_openai)
+        if at_openai and not all(model.charges for model in models):
+            # What costs nothing may be sent again.
+            raise WrongSetting(SETTING, Takes.MODELS)
         credentials = Credentials() if key is None else Credentials.key(key, "Bearer")
         payers = {
             "OpenAI-Organization": settings.secret("OPENAI_ORGANIZATION"),
             "OpenAI-Project": settings.secret("OPENAI_PROJECT"),
         }
         service = Service(
-            LABEL if URL(address).host == HOST else OTHER_LABEL,
+            LABEL if at_openai else OTHER_LABEL,
             address,
             credentials=credentials.also({name: payer for name, payer in payers.items() if payer}, secret=True),
             image_hosts=image_hosts(settings),
@@ -128,7 +135,7 @@ class OpenaiImages(Provider):
         return cls(
             service,
             Downloads(service, largest=largest),
-            models=read_setting(settings, free=settings.flag("OPENAI_FREE")),
+            models=models,
             # They cost money, so nobody should pay for those that no card shows.
             partials=partials if settings.flag("LIVE_PREVIEWS", default=True) else 0,
             credit_value=settings.number("OPENAI_CREDIT_VALUE", 1, low=0, high=1_000_000),

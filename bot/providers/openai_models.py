@@ -29,7 +29,7 @@ _MILLION = 1_000_000
 # Far more than one request can use.
 _MOST_TOKENS = 10 * _MILLION
 # What is held besides the price of an image: every two bytes of the prompt as a token, and some for the service's own
-# words; a picture that is sent, in the highest fidelity; and an unfinished image.
+# words; a picture that is sent, as many as an image of high quality; and those of an unfinished image.
 _BYTES_PER_TOKEN, _OTHER_TOKENS, _PICTURE_TOKENS, _PARTIAL_TOKENS = 2, 50, 6_500, 100
 
 _AMOUNT = re.compile(r"[0-9]{1,4}(\.[0-9]{1,5})?", re.ASCII)

@@ -96,6 +96,19 @@ def test_the_service_is_configured_by_a_key_or_an_address() -> None:
     assert (free.charges, [engine.id for engine in free.engines]) == (False, ["openai/flux"])
 
 
+@pytest.mark.parametrize("free", [{"OPENAI_FREE": "1"}, {"OPENAI_MODELS": "gpt-image-1 0"}, {}])
+def test_openai_itself_is_never_free(free: dict[str, str]) -> None:
+    with pytest.raises(WrongSetting) as caught:
+        configured(OPENAI_KEY=SECRET, **free)
+    assert caught.value.name == "OPENAI_MODELS"
+
+
+def test_secrets_are_known_to_the_log() -> None:
+    settings = reader(OPENAI_KEY=SECRET, OPENAI_MODELS="m 1", OPENAI_ORGANIZATION="org-1", OPENAI_PROJECT="proj-1")
+    assert OpenaiImages.configure(settings) is not None
+    assert {SECRET, "org-1", "proj-1"} <= settings.secrets
+
+
 def test_who_pays_is_named_in_headers() -> None:
     openai = configured(OPENAI_KEY=SECRET, OPENAI_MODELS="m 1", OPENAI_ORGANIZATION="org-1", OPENAI_PROJECT="proj-1")
     assert openai._service._credentials.headers == {
