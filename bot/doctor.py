@@ -66,6 +66,16 @@ DEMO_NOT_INSTALLED = message(
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
+SERVER_UNREACHABLE = message(
+    "doctor.server_unreachable",
+    "Nothing answers at the address in {setting}. Is the server running, and is its port right? It has to listen to "
+    "other machines if it runs on another one, or if the bot runs in Docker, where 127.0.0.1 is the container itself: "
+    "write host.docker.internal for the machine that Docker runs on.",
+)
+OTHER_SERVER = message(
+    "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."
+)
+NO_ENGINES = message("doctor.no_engines", "It can be reached, but has no model for images. Install one there.")
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",
@@ -303,6 +313,8 @@ async def services(
             error = await provider.check() or await _learnt(provider)
             if error is not None:
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
+            elif not provider.engines:
+                yield Finding(provider.label, NO_ENGINES(), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
         if folder := settings.reader.text("COMFYUI_WORKFLOWS"):
@@ -329,7 +341,16 @@ def _advice(provider: Provider, error: ProviderError) -> Text:
             return KEY_REFUSED(setting=provider.key_setting)
         case Reason.NO_CREDITS:
             return NO_CREDITS()
+        case Reason.UNREACHABLE if _is_own(provider):
+            return SERVER_UNREACHABLE(setting=provider.key_setting)
+        case Reason.NOT_FOUND if _is_own(provider):
+            return OTHER_SERVER(setting=provider.key_setting)
     return provider_text(provider.label, error)
+
+
+def _is_own(provider: Provider) -> bool:
+    """Whether the service is a server of the operator's, which is set up by its address."""
+    return provider.key_setting.endswith("_URL")
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:

@@ -165,7 +165,7 @@ def test_the_uncommented_settings_are_those_that_matter() -> None:
     uncommented = [name for name, one in example().items() if not one.commented]
     assert uncommented == list(example())[: len(uncommented)], "they come first"
     for text, heading in (
-        (README, "Open `.env` in an editor. The six settings that matter are at the top:"),
+        (README, "Open `.env` in an editor. The settings that matter are at the top:"),
         (SETTINGS, "## What matters"),
     ):
         rows = table_under(text, heading)
