@@ -75,7 +75,11 @@ SERVER_UNREACHABLE = message(
 OTHER_SERVER = message(
     "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."
 )
-NO_ENGINES = message("doctor.no_engines", "It can be reached, but has no model for images. Install one there.")
+NO_ENGINES = message(
+    "doctor.no_engines",
+    "It can be reached, but has no engine to offer. Install a model there, or check the settings that choose its "
+    "engines.",
+)
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",

@@ -110,7 +110,7 @@ async def test_graphs_are_validated(http: aiohttp.ClientSession, stand_in: Stand
 
 async def test_what_it_has(http: aiohttp.ClientSession, stand_in: StandIn) -> None:
     _, told = await get(http, stand_in, "/models/checkpoints")
-    assert told == stand_in.comfyui.checkpoints
+    assert told == stand_in.comfyui.has.checkpoints
     assert (await get(http, stand_in, "/models/x"))[0] == 404
     assert await get(http, stand_in, "/object_info/Fancy") == (200, {})
     stand_in.keys = frozenset({"Basic abc"})

@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 
 from bot.providers.base import Ability, Bounds, SizeGrid
-from bot.providers.comfyui_workflows import MOST_WORKFLOWS, WorkflowProblem, problems_of_workflows, read_workflows
+from bot.providers.comfyui_workflow_files import MOST_WORKFLOWS, WorkflowProblem, problems_of_workflows, read_workflows
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import StandIn
-from tests.providers.comfyui_server import comfyui_at, finished, graph_of, queued, wanted, write_workflow
+from tests.providers.comfyui_server import (
+    OLD,
+    UPSCALER,
+    XL,
+    comfyui_at,
+    finished,
+    graph_of,
+    queued,
+    wanted,
+    write_workflow,
+)
 from tests.providers.form_server import picture_file
 from tests.providers.workbench import refusal
 
@@ -123,7 +133,7 @@ async def test_a_wrong_workflow_is_not_offered_and_the_others_are(stand_in: Stan
     write_workflow(tmp_path, "good", json.dumps(GRAPH), ALL)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         assert provider.engines[0].id == "comfyui/good"
-        assert len(provider.engines) == 3
+        assert [engine.id for engine in provider.engines[1:]] == [XL, OLD, UPSCALER]
 
 
 @pytest.mark.parametrize(
