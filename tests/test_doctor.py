@@ -22,6 +22,9 @@ from bot.doctor import (
     LEAST_FREE_GIB,
     LIMITED,
     NO_CREDITS,
+    NO_ENGINES,
+    OTHER_SERVER,
+    SERVER_UNREACHABLE,
     SERVICE_FINE,
     about_spending,
     data_folder,
@@ -36,7 +39,7 @@ from bot.findings import NO_LIMIT, Finding, Level
 from bot.jobs.provider_text import TEXTS
 from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
-from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.text import Text
 from storage import submissions
 from storage.database import Database, migrate
@@ -137,6 +140,28 @@ async def test_what_the_operator_can_do_about_a_refusing_service(
     monkeypatch.setattr(ScriptedProvider, "check", check)
     monkeypatch.setattr(ScriptedProvider, "key_setting", "AI_CLIENT_TOKEN")
     finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
+    assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (Unreachable(), SERVER_UNREACHABLE(setting="COMFYUI_URL")),
+        (NotFound(), OTHER_SERVER(setting="COMFYUI_URL")),
+        (None, NO_ENGINES()),
+    ],
+)
+async def test_what_is_wrong_with_a_server_of_the_operator(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: ProviderError | None, wanted: Text
+) -> None:
+    async def check(self: ScriptedProvider) -> ProviderError | None:
+        return error
+
+    provider = ScriptedProvider()
+    provider.engines = ()
+    monkeypatch.setattr(ScriptedProvider, "check", check)
+    monkeypatch.setattr(ScriptedProvider, "key_setting", "COMFYUI_URL")
+    finding, _ = [finding async for finding in services(settings, {"scripted": provider})]
     assert (finding.level, finding.text) == (Level.TO_DO, wanted)
 
 

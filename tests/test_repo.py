@@ -170,7 +170,7 @@ def test_the_uncommented_settings_are_those_that_matter() -> None:
     ):
         rows = table_under(text, heading)
         assert len(rows) == 6
-        assert [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])] == uncommented
+        assert [name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row[0])] == uncommented
 
 
 def test_the_documents_and_the_example_list_the_same_settings() -> None:

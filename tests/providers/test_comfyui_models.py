@@ -57,7 +57,7 @@ def test_the_name_tells_the_family(name: str, family: Family | None) -> None:
         (
             Operation.STRUCTURE,
             XL,
-            ["flux-canny-controlnet.safetensors", "controllllite_v01032064e_sdxl_canny.pth"],
+            ["flux-canny-controlnet.safetensors", "controllllite_sdxl_canny.pth"],
             None,
         ),
         (Operation.INPAINT, OLD, ALL, None),
