@@ -98,6 +98,11 @@ WAITS_FOR_SETTING = message(
     "`python -m bot retry`.",
 )
 LIMITED = message("doctor.limited", "Limited by {names}.")
+FREE_ONLY = message(
+    "doctor.free_only",
+    "Every engine is free. One person can make {count} image a day: FREE_IMAGES_PER_USER.",
+    "Every engine is free. One person can make {count} images a day: FREE_IMAGES_PER_USER.",
+)
 INVITATION = message("doctor.invitation", "Add the bot to a server with {address}")
 NEXT_FIX = message(
     "doctor.next_fix",
@@ -220,12 +225,16 @@ def conclusion(findings: Iterable[Finding]) -> list[Text]:
 async def about_spending(
     settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
 ) -> AsyncIterator[Finding]:
-    """Whether anything limits what people spend. Nothing if no image service charges."""
+    """Whether anything limits what people spend, or how many images they make if no image service charges."""
     unlimited = spending_problem(settings, providers)
     names = [name for name, limit in _LIMITS.items() if limit(settings) is not None]
     if unlimited is not None and not _LIMITS.keys() & set(invalid):
         yield Finding("spending", unlimited, Level.TO_DO)
-    elif names and providers and not settings.demo_provider:
+    elif settings.demo_provider or not providers:
+        return
+    elif not any(provider.charges for provider in providers.values()):
+        yield Finding("spending", FREE_ONLY(count=settings.free_images_per_user))
+    elif names:
         yield Finding("spending", LIMITED(names=names))
 
 

@@ -18,6 +18,7 @@ from bot.doctor import (
     FOLDER_FINE,
     FOLDER_MISSING,
     FOLDER_NOT_WRITABLE,
+    FREE_ONLY,
     KEY_REFUSED,
     LEAST_FREE_GIB,
     LIMITED,
@@ -213,6 +214,13 @@ async def test_spending_without_a_limit(limits: dict[str, str], wanted: tuple[Le
     (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
     assert found(finding) == wanted
     assert all(name in str(finding) for name in limits)
+
+
+async def test_free_engines_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedProvider, "charges", False)
+    settings = load({"USER_DAILY_CREDITS": "50", "FREE_IMAGES_PER_USER": "7"}, None)
+    (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
+    assert finding.text == FREE_ONLY(count=7)
     assert await spending_of(settings, {}) == [], "without a service nothing is spent"
     assert await spending_of(replace(settings, demo_provider=True), {"scripted": ScriptedProvider()}) == []
 
