@@ -191,11 +191,10 @@ class _Reading:
         """The operation that the map names, or else the one that follows from its inputs."""
         if name := self._text(given, "operation", file):
             found = next((each for each in _OPERATIONS if each.value == name), None)
-            unused = found is None or (
-                ("picture" in inputs and not found.has_source) or ("mask" in inputs and not found.has_mask)
-            )
-            if found is not None and not unused:
-                return found
+            if found is not None:
+                unused = {"picture": not found.has_source, "mask": not found.has_mask}
+                if not any(unused[picture] and picture in inputs for picture in unused):
+                    return found
             self._says(WorkflowProblem.WRONG_VALUE, file, key="operation")
         if "mask" in inputs:
             return Operation.INPAINT
