@@ -176,7 +176,7 @@ def view_path(image: object) -> str | None:
 # --- lists of values, uploads, versions ---------------------------------------------------------------------------
 
 
-def choices(value: Json, node: str, field: str) -> tuple[str, ...] | None:
+def choices(value: Json, node: str, field: str, most: int = MOST_CHOICES) -> tuple[str, ...] | None:
     """The values that an input of a node takes, from ``/object_info/{node}``. None if there is no such node or list."""
     inputs = _mapping(_mapping(_mapping(value).get(node)).get("input"))
     declared = _mapping(inputs.get("required")).get(field)
@@ -185,15 +185,15 @@ def choices(value: Json, node: str, field: str) -> tuple[str, ...] | None:
     options = declared[0]
     if not isinstance(options, list) and len(declared) > 1:
         options = _mapping(declared[1]).get("options")  # Newer nodes declare their choices like this.
-    return names(options)
+    return names(options, most)
 
 
-def names(value: object) -> tuple[str, ...] | None:
-    """The valid names in a list, or None if it is not a list."""
+def names(value: object, most: int = MOST_CHOICES) -> tuple[str, ...] | None:
+    """The valid names in a list, at most this many, or None if it is not a list."""
     if not isinstance(value, list):
         return None
     found = (one for one in value if isinstance(one, str) and 0 < len(one) <= LONGEST_NAME and one.isprintable())
-    return tuple(dict.fromkeys(found))[:MOST_CHOICES]
+    return tuple(dict.fromkeys(found))[:most]
 
 
 def uploaded_name(value: Json) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid
-from bot.providers.comfyui_answers import choices
+from bot.providers.comfyui_answers import MOST_CHOICES, choices
 from bot.providers.comfyui_graphs import (
     CONTROL_STRENGTH,
     GUIDANCE,
@@ -42,8 +42,9 @@ HIGH_RES = Bounds(1.25, 2)
 SCALES = (2, 3, 4)
 LANCZOS = "Lanczos"
 """The engine that makes a picture larger without a model."""
-MOST_ENGINES = 200
-MOST_UPSCALERS = 25
+_MOST_ENGINES = 200
+_MOST_UPSCALERS = 25
+_MOST_LORAS = 1_000
 _SMALL_SIZES = (Size(512, 512), Size(768, 512), Size(512, 768), Size(640, 512), Size(512, 640), Size(768, 768))
 
 
@@ -71,14 +72,14 @@ class Lists:
     def read(cls, infos: Mapping[str, Json]) -> Lists:
         """Read the responses about :attr:`NODES`, by class. What is not there is an empty list."""
 
-        def listed(node: str, field: str) -> tuple[str, ...]:
-            return choices(infos.get(node), node, field) or ()
+        def listed(node: str, field: str, most: int = MOST_CHOICES) -> tuple[str, ...]:
+            return choices(infos.get(node), node, field, most) or ()
 
         return cls(
             checkpoints=listed("CheckpointLoaderSimple", "ckpt_name"),
             samplers=listed("KSampler", "sampler_name"),
             schedulers=listed("KSampler", "scheduler"),
-            loras=listed("LoraLoader", "lora_name"),
+            loras=listed("LoraLoader", "lora_name", _MOST_LORAS),
             controls=listed("ControlNetLoader", "control_net_name"),
             upscalers=listed("UpscaleModelLoader", "model_name"),
         )
@@ -106,7 +107,7 @@ class Catalogue:
         ids = model_ids(workflow.file for workflow in workflows)
         self.workflows = {ids[each.file]: each for each in workflows if each.file in ids}
         files = model_ids(lists.checkpoints, taken=self.workflows)
-        room = MOST_ENGINES - len(self.workflows)
+        room = _MOST_ENGINES - len(self.workflows)
         self.checkpoints = {model: file for file, model in list(files.items())[:room]}
         self._upscalers = self._made_larger()
         self.engines = (
@@ -150,7 +151,7 @@ class Catalogue:
     def _made_larger(self) -> dict[str, str | None]:
         """The models that make a picture larger, by their part of the id. Without any, there is a plain method."""
         taken = (*self.workflows, *self.checkpoints)
-        files = model_ids(self._lists.upscalers[:MOST_UPSCALERS], taken=taken)
+        files = model_ids(self._lists.upscalers[:_MOST_UPSCALERS], taken=taken)
         if files:
             return {model: file for file, model in files.items()}
         return dict.fromkeys(model_ids([LANCZOS], taken=taken).values()) if taken else {}

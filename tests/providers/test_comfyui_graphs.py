@@ -155,6 +155,12 @@ async def test_loras_are_chained_and_a_scheduler_is_used(comfyui: Comfyui, stand
     assert (graph["sampler"]["model"], graph["sampler"]["scheduler"]) == (["lora2", 0], "karras")
 
 
+async def test_a_large_collection_of_loras_is_bounded(stand_in: StandIn) -> None:
+    stand_in.comfyui.has.loras[:] = [f"style-{number}.safetensors" for number in range(1_500)]
+    async with comfyui_at(stand_in) as provider:
+        assert provider.engines[0].loras == tuple(f"style-{number}" for number in range(1_000))
+
+
 async def test_a_lora_that_is_gone_is_refused(comfyui: Comfyui, stand_in: StandIn) -> None:
     stand_in.comfyui.has.loras.remove("ink.safetensors")
     error = await refusal(over(comfyui, stand_in, wanted(lora=Loras((Lora("ink"),)))))
