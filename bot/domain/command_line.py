@@ -19,6 +19,9 @@ EDIT_COMMANDS: Mapping[Operation, str] = {
     Operation.OUTPAINT: "extend",
     Operation.SKETCH: "sketch",
     Operation.STRUCTURE: "structure",
+    Operation.UPSCALE: "upscale",
+    Operation.RESTORE_FACES: "faces",
+    Operation.REMOVE_BACKGROUND: "background",
 }
 """The subcommand of /edit for each operation that starts from a picture."""
 

@@ -264,6 +264,7 @@ class ImagineOptions:
     The fields from ``operation`` on are for commands that start from a picture, the ``source``; see
     :mod:`bot.domain.edits`. ``search`` are the words for the thing to replace, ``extend`` names an extension, ``area``
     is the part to repaint, or ``mask`` is a picture that marks it. ``fit`` is how the picture may get another ratio.
+    ``scale`` is how many times larger an upscaled picture becomes on each side.
     """
 
     prompt: str
@@ -294,6 +295,7 @@ class ImagineOptions:
     area: str | None = None
     mask: SourcePicture | None = None
     fit: Fit | None = None
+    scale: int | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Encode the options as plain JSON, to be stored with the job."""

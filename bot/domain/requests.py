@@ -167,6 +167,8 @@ def completed(
     for option in OPTIONS.values():
         if not option.has_default or option is ENGINE or (option is IMAGES and compared is not None):
             continue
+        if option is IMAGES and not options.operation.has_variants:
+            continue  # All images would be the same.
         if option is SIZE and options.source is not None:
             continue  # The shape of the picture decides.
         if option.name in command.flags or option.name in options.typed_values():

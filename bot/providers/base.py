@@ -90,9 +90,10 @@ class Engine:
 
     ``sizes`` are the sizes to offer first; ``grid`` is None if the engine accepts no size except ``sizes``. An
     operation with neither makes images whose size follows from the picture that it starts from; ``picture`` is what it
-    requires of that picture. ``images_per_submission`` is the number of images that one paid request can make. If it is
-    1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
-    takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
+    requires of that picture. ``scales`` are how many times larger it can make each side of a picture, the usual one
+    first; empty unless it upscales. ``images_per_submission`` is the number of images that one paid request can make.
+    If it is 1, several images need several requests. ``batch`` is the number of images that the engine always makes
+    together: it takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
     expensive. ``others`` are the same engine's other operations. Engines of one ``family`` make similar images.
     ``workers`` is the number of machines that offer it now, and ``queue_seconds`` is the length of their queue; None if
     the service does not tell.
@@ -116,6 +117,7 @@ class Engine:
     weights: Bounds | None = None
     strength: Bounds | None = None
     high_res: Bounds | None = None
+    scales: tuple[int, ...] = ()
     price: Quote | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
     picture: PictureRules | None = None
@@ -167,7 +169,8 @@ class ImageRequest:
     ``result_size`` is its final size. ``strength`` is how much of the picture may change, in percent: 0 is the
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
-    the picture is brought into the ratio that the engine needs, if it has another.
+    the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
+    an upscaled picture becomes on each side.
     """
 
     engine: str
@@ -191,6 +194,7 @@ class ImageRequest:
     search: str | None = None
     margins: Margins | None = None
     fit: Fit | None = None
+    scale: int | None = None
 
     @property
     def result_size(self) -> Size:

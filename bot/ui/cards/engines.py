@@ -37,6 +37,7 @@ ANY_SHAPE = message("engines_card.any_shape", "any shape")
 NEW_SHAPE = message("engines_card.new_shape", "any; it's made to fit the size of the new image")
 UP_TO_RATIO = message("engines_card.up_to_ratio", "up to {ratio}:1; a longer one is cropped or gets a border")
 EXTENDED_BY = message("engines_card.extended_by", "Adds up to {most} pixels on each side")
+UPSCALED_BY = message("engines_card.upscaled_by", "Makes a picture {scales:or} times larger on each side")
 PART_NEEDED = message("engines_card.part_needed", "You mark the part")
 NO_WORDS_NEEDED = message("engines_card.no_words_needed", "Needs no prompt")
 
@@ -136,6 +137,8 @@ def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
         lines.append(PART_NEEDED())
     if operation is Operation.OUTPAINT:
         lines.append(EXTENDED_BY(most=(engine.picture or PictureRules()).margin))
+    if operation is Operation.UPSCALE:
+        lines.append(UPSCALED_BY(scales=[str(scale) for scale in sorted(engine.scales)]))
     if operation.needs_prompt:
         lines.append(t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)))
     else:

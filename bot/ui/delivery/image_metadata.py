@@ -133,6 +133,8 @@ def _edit(request: ImageRequest, made_from: MadeFrom | None) -> Iterator[tuple[s
         yield "Area", request.area or "mask"
     if request.margins is not None:
         yield "Extended by", " ".join(f"{side} {pixels}" for side, pixels in asdict(request.margins).items() if pixels)
+    if request.scale is not None:
+        yield "Postprocess upscale by", str(request.scale)
     if made_from is not None and made_from.job is not None:
         yield "Source", f"job {made_from.job.id} image {made_from.number}"
     elif made_from is not None:
