@@ -120,7 +120,7 @@ async def test_a_command_has_the_options_that_its_engines_take(studio: Studio, o
     taken = {option.name for option in OPTIONS.values() if any(option.taken_by(engine) for engine in engines)}
     if operation is not Operation.IMAGE_TO_IMAGE:
         taken.discard("size")  # The shape of the picture decides.
-    # Only the servers of owners have a scheduler and LoRAs.
+    # Only the servers of owners have these two, and some operations.
     assert set(ENGINE_OPTIONS[operation]) - {"scheduler", "lora"} == taken | {"engine"}
 
 
