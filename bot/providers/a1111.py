@@ -118,7 +118,8 @@ class A1111(Provider):
             jobs=int(settings.number("A1111_JOBS", 1, low=1, high=100)),
             steps=int(settings.number("A1111_STEPS", STEPS, low=1, high=MOST_STEPS)),
             patience=float(settings.number("A1111_PATIENCE", 600, low=10, high=86_400)),
-            loras=settings.names("A1111_LORAS", (ALL,)),
+            # Names can have spaces.
+            loras=tuple(" ".join(name.split()) for name in settings.text("A1111_LORAS", ALL).split(",")),
             restore=settings.flag("A1111_RESTORE"),
             largest=largest_image(settings),
         )
@@ -247,6 +248,9 @@ class A1111(Provider):
     async def _sent(self, server: Server, wanted: Wanted | Enlarging, pictures: Pictures | None) -> Answer:
         try:
             body = await server.service.in_thread(wanted.body, pictures)
+        except Refused:
+            self.outdated = True
+            raise
         except OSError as error:
             raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
         size, count = wanted.request.result_size, wanted.request.images

@@ -131,8 +131,9 @@ def read_loras(value: Json) -> dict[str, str]:
 
 def read_upscalers(value: Json, taken: Iterable[str]) -> dict[str, str]:
     """The upscalers that draw details, by a part of an engine's id. ``taken`` are the parts that models have."""
-    names = [name for name in read_names(value) if name.casefold() not in _PLAIN_UPSCALERS]
-    return {part: name for name, part in id_parts(names[:_UPSCALERS_AT_MOST], taken=taken).items()}
+    names = [name for name in read_names(value) if name.casefold() not in _PLAIN_UPSCALERS][:_UPSCALERS_AT_MOST]
+    parts = id_parts(names, taken=taken)
+    return {parts[name]: name for name in names if name in parts}
 
 
 def read_second_pass(modes: Json, upscalers: Json) -> str | None:

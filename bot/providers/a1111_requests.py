@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from bot.providers.a1111_answers import Checkpoint
@@ -184,7 +184,7 @@ class Wanted:
     steps: int
     restore: bool = False
     kind: Kind | None = None
-    has: Inventory = Inventory()
+    has: Inventory = field(default_factory=Inventory)
 
     @property
     def path(self) -> str:
