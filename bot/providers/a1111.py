@@ -12,9 +12,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
 
-from bot.providers.a1111_answers import MOST_MODELS, Made, read_enlarged, read_made, refusal
+from bot.providers.a1111_answers import MOST_MODELS, Made, read_improved, read_made, refusal
 from bot.providers.a1111_inventory import Inventory
-from bot.providers.a1111_requests import MOST_STEPS, NAME, SEED, STEPS, Enlarging, Wanted, engine_of, upscaler_of
+from bot.providers.a1111_requests import (
+    MOST_STEPS,
+    NAME,
+    SEED,
+    STEPS,
+    Improving,
+    Wanted,
+    engine_of,
+    restorer_of,
+    upscaler_of,
+)
 from bot.providers.a1111_servers import Server
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer, Unreadable
@@ -62,7 +72,7 @@ class _Running:
 
 
 class A1111(Provider):
-    """The provider. Each checkpoint and each upscaler of its servers is an engine."""
+    """The provider. Each checkpoint, upscaler and restorer of faces of its servers is an engine."""
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "A1111_URL"
@@ -151,8 +161,11 @@ class A1111(Provider):
             engine_of(checkpoint, self._inventory(name), self._steps, self._images(name))
             for name, checkpoint in list(checkpoints.items())[:MOST_MODELS]
         ]
-        upscalers = {part: name for server in self._servers for part, name in server.inventory.upscalers.items()}
-        return (*models, *(upscaler_of(*each) for each in upscalers.items() if each[0] not in checkpoints))
+        lists = [server.inventory for server in self._servers]
+        upscalers = {part: upscaler_of(part, name) for has in lists for part, name in has.upscalers.items()}
+        restorers = {part: restorer_of(part, name) for has in lists for part, name in has.restorers.items()}
+        tools = upscalers | restorers
+        return (*models, *(engine for part, engine in tools.items() if part not in checkpoints))
 
     def _inventory(self, model: str) -> Inventory:
         """What all servers with this model have, with the LoRAs that people may use."""
@@ -224,10 +237,12 @@ class A1111(Provider):
             server.loaded = wanted.checkpoint.model
         return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
 
-    def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Enlarging:
+    def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
         model = request.engine.partition("/")[2]
         if request.operation is Operation.UPSCALE:
-            return Enlarging(request, server.inventory.upscalers[model])
+            return Improving(request, server.inventory.upscalers[model])
+        if request.operation is Operation.RESTORE_FACES:
+            return Improving(request, server.inventory.restorers[model])
         return Wanted(
             request,
             server.checkpoints[model],
@@ -245,7 +260,7 @@ class A1111(Provider):
             self._stopped.discard(task)
             raise Refused(Reason.CANCELLED)
 
-    async def _sent(self, server: Server, wanted: Wanted | Enlarging, pictures: Pictures | None) -> Answer:
+    async def _sent(self, server: Server, wanted: Wanted | Improving, pictures: Pictures | None) -> Answer:
         try:
             body = await server.service.in_thread(wanted.body, pictures)
         except Refused:
@@ -267,7 +282,7 @@ class A1111(Provider):
             largest=min(LARGEST_ANSWER, _REPORT_BYTES + expected),
         )
 
-    async def _read(self, server: Server, wanted: Wanted | Enlarging, answer: Answer) -> Made:
+    async def _read(self, server: Server, wanted: Wanted | Improving, answer: Answer) -> Made:
         """The images of a response. Raises ProviderError."""
         try:
             value = await answer.json() if answer.ok else None
@@ -276,7 +291,7 @@ class A1111(Provider):
         if isinstance(wanted, Wanted):
             made = read_made(value, wanted.request.images, wanted.seed)
         else:
-            made = read_enlarged(value)
+            made = read_improved(value)
         if made is None:
             # The server may no longer have the model, the sampler or the ControlNet.
             self.outdated = self.outdated or answer.status in {400, 404, 422}

@@ -247,8 +247,8 @@ def read_made(value: Json, count: int, seed: int) -> Made | None:
     return Made(images, _seeds(info.all_seeds, len(images), seed), info.sd_model_name, info.sd_model_hash)
 
 
-def read_enlarged(value: Json) -> Made | None:
-    """Read a response with a single image that was made larger. None if it is something else."""
+def read_improved(value: Json) -> Made | None:
+    """Read a response with a single image that was improved. None if it is something else."""
     image = value.get("image") if isinstance(value, dict) else None
     return Made((image,), (None,)) if isinstance(image, str) and image else None
 

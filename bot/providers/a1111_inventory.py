@@ -23,6 +23,7 @@ _LONGEST_FILE = 200
 # These only resize. Drawing more details is what people expect.
 _PLAIN_UPSCALERS = frozenset({"none", "lanczos", "nearest"})
 
+RESTORERS = ("GFPGAN", "CodeFormer")
 LATENT = "Latent"
 """The upscaler of the second pass that every server has which has a second pass: it needs no file."""
 
@@ -43,7 +44,7 @@ class Family(StrEnum):
 
 _FAMILIES = (
     (Family.FLUX, re.compile(r"flux|chroma", re.IGNORECASE)),
-    (Family.OTHER, re.compile(r"sd[._ -]?[23](?!\d)|cascade|qwen|hunyuan|z[-_]?image", re.IGNORECASE)),
+    (Family.OTHER, re.compile(r"sd[._ -]?(2|21|3|35)(?!\d)|cascade|qwen|hunyuan|z[-_]?image", re.IGNORECASE)),
     (Family.SD_XL, re.compile(r"xl|pony|illustrious|noob", re.IGNORECASE)),
 )
 
@@ -76,14 +77,15 @@ class ControlUnit:
 class Inventory:
     """The names that the server uses. ``loras`` are its LoRAs and their paths.
 
-    ``upscalers`` are its names by the part that they have in engine ids. ``second_pass`` is the upscaler for one; None:
-    the server cannot draw an image again. ``controls`` are its ControlNets.
+    ``upscalers`` and ``restorers`` (of faces) are by the part that they have in engine ids. ``second_pass`` is the
+    upscaler for one; None: the server cannot draw an image again. ``controls`` are its ControlNets.
     """
 
     samplers: tuple[str, ...] = ()
     schedulers: tuple[str, ...] = ()
     loras: Mapping[str, str] = field(default_factory=dict)
     upscalers: Mapping[str, str] = field(default_factory=dict)
+    restorers: Mapping[str, str] = field(default_factory=dict)
     second_pass: str | None = None
     controls: Mapping[tuple[Family, Control], ControlUnit] = field(default_factory=dict)
 
@@ -134,6 +136,12 @@ def read_upscalers(value: Json, taken: Iterable[str]) -> dict[str, str]:
     names = [name for name in read_names(value) if name.casefold() not in _PLAIN_UPSCALERS][:_UPSCALERS_AT_MOST]
     parts = id_parts(names, taken=taken)
     return {parts[name]: name for name in names if name in parts}
+
+
+def read_restorers(value: Json, taken: Iterable[str]) -> dict[str, str]:
+    """The restorers of faces that a request can name, like :func:`read_upscalers`."""
+    known = [name for name in read_names(value) if name in RESTORERS]
+    return {part: name for name, part in id_parts(known, taken=taken).items()}
 
 
 def read_second_pass(modes: Json, upscalers: Json) -> str | None:

@@ -45,7 +45,7 @@ _SMALL = tuple(Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (6
 _FORMATS = ("image/png", "image/jpeg")
 _TO_VARY = PictureRules(exact=True, ratio=None, formats=_FORMATS)
 _TO_REPAINT = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS)
-_TO_ENLARGE = PictureRules(least_side=16, least_pixels=256, most_pixels=4_194_304, ratio=None, formats=_FORMATS)
+_TO_IMPROVE = PictureRules(least_side=16, least_pixels=256, most_pixels=4_194_304, ratio=None, formats=_FORMATS)
 _CONTROLS: Mapping[Operation, tuple[Control, ...]] = {
     Operation.SKETCH: (Control.SCRIBBLE,),
     Operation.STRUCTURE: (Control.CANNY, Control.DEPTH),
@@ -105,6 +105,11 @@ def engine_of(checkpoint: Checkpoint, has: Inventory, steps: int, images: int = 
 
 def upscaler_of(part: str, name: str) -> Engine:
     """The engine for an upscaler. ``part`` is its part of the id."""
+    return replace(restorer_of(part, name), operation=Operation.UPSCALE, scales=_SCALES)
+
+
+def restorer_of(part: str, name: str) -> Engine:
+    """The engine for a restorer of faces. ``part`` is its part of the id."""
     return Engine(
         id=f"{NAME}/{part}",
         name=name,
@@ -114,9 +119,8 @@ def upscaler_of(part: str, name: str) -> Engine:
         images_per_submission=1,
         prompt_limit=_PROMPT_LIMIT,
         price=FREE,
-        operation=Operation.UPSCALE,
-        picture=_TO_ENLARGE,
-        scales=_SCALES,
+        operation=Operation.RESTORE_FACES,
+        picture=_TO_IMPROVE,
     )
 
 
@@ -289,18 +293,17 @@ def _pictures(request: ImageRequest, pictures: Pictures) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Enlarging:
-    """A request for one server to make a picture larger. ``upscaler`` is the server's name."""
+class Improving:
+    """A request for one server to make a picture larger or to restore its faces. ``tool`` is the server's name."""
 
     request: ImageRequest
-    upscaler: str
+    tool: str
     path: ClassVar[str] = "/sdapi/v1/extra-single-image"
 
     def body(self, pictures: Pictures | None = None) -> dict[str, Json]:
         """The JSON of the request, with the picture. Reads files. Raises OSError."""
-        return {
-            "image": "" if pictures is None else pictures.source.base64(),
-            "resize_mode": 0,
-            "upscaling_resize": self.request.scale or _SCALES[0],
-            "upscaler_1": self.upscaler,
-        }
+        body: dict[str, Json] = {"image": "" if pictures is None else pictures.source.base64(), "resize_mode": 0}
+        if self.request.operation is Operation.UPSCALE:
+            return body | {"upscaling_resize": self.request.scale or _SCALES[0], "upscaler_1": self.tool}
+        # The name of the field is that of the tool in small letters. With "None", the size stays.
+        return body | {"upscaling_resize": 1, "upscaler_1": "None", f"{self.tool.lower()}_visibility": 1}

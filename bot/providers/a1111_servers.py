@@ -19,6 +19,7 @@ from bot.providers.a1111_inventory import (
     read_controls,
     read_loras,
     read_names,
+    read_restorers,
     read_second_pass,
     read_upscalers,
 )
@@ -75,8 +76,8 @@ class Server:
         self._away_until = 0.0
 
     def has(self, model: str) -> bool:
-        """Return whether it has this model or upscaler, by its part of an engine's id."""
-        return model in self.checkpoints or model in self.inventory.upscalers
+        """Return whether it has this model, or this upscaler or restorer of faces, by its part of an engine's id."""
+        return any(model in names for names in (self.checkpoints, self.inventory.upscalers, self.inventory.restorers))
 
     @property
     def most_images(self) -> int:
@@ -114,6 +115,7 @@ class Server:
         if kind is Kind.KOBOLD:
             return Inventory(samplers)
         upscalers = await self._if_any("/sdapi/v1/upscalers")
+        restorers = await self._if_any("/sdapi/v1/face-restorers")
         models = await self._if_any("/controlnet/model_list")
         return Inventory(
             samplers,
@@ -121,6 +123,7 @@ class Server:
             loras=read_loras(await self._if_any("/sdapi/v1/loras")),
             # stable-diffusion.cpp has upscalers only for a second pass.
             upscalers={} if kind is Kind.SD_CPP else read_upscalers(upscalers, checkpoints),
+            restorers=read_restorers(restorers, checkpoints),
             second_pass=read_second_pass(await self._if_any("/sdapi/v1/latent-upscale-modes"), upscalers),
             controls={} if models is None else read_controls(models, await self._if_any("/controlnet/module_list")),
         )

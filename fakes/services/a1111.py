@@ -82,6 +82,7 @@ _EVERY = frozenset(Kind)
 _WITH_LIST = {
     "samplers": _EVERY,
     "schedulers": _BOTH | {Kind.SD_CPP},
+    "restorers": _WITH_QUEUE,
     "latent_modes": _BOTH | {Kind.SD_CPP},
     "control_models": _BOTH,
     "control_modules": _BOTH,
@@ -122,7 +123,7 @@ class A1111:
             ("POST", "/sdapi/v1/img2img", "img2img", _EVERY, self._img2img),
             ("GET", "/sdapi/v1/sd-models", "models", _EVERY, self._models),
             ("GET", "/sdapi/v1/options", "options", _EVERY, self._options),
-            ("POST", "/sdapi/v1/extra-single-image", "enlarge", _WITH_QUEUE, self._enlarge),
+            ("POST", "/sdapi/v1/extra-single-image", "extras", _WITH_QUEUE, self._improve),
             ("GET", "/sdapi/v1/progress", "progress", _WITH_QUEUE, self._global_progress),
             ("POST", "/sdapi/v1/interrupt", "interrupt", _WITH_QUEUE, self._interrupt),
             ("POST", "/internal/progress", "task", _BOTH, self._task),
@@ -307,8 +308,8 @@ class A1111:
         check_second_pass(body, self.has)
         return control_units(body, self.has) if self.kind in _BOTH else ()
 
-    async def _enlarge(self, request: web.Request) -> web.Response:
-        """Make one picture larger. It has no task and no progress."""
+    async def _improve(self, request: web.Request) -> web.Response:
+        """Make one picture larger, or restore its faces. It has no task and no progress."""
         exchange = request[EXCHANGE]
         body = exchange.call.body if isinstance(exchange.call.body, dict) else {}
         name = str(body.get("upscaler_1", "None"))
@@ -318,9 +319,11 @@ class A1111:
             source = upload(body.get("image"))
         except (ValueError, UnusableUpload):
             return self._error(500, "HTTPException", "Invalid encoded image")
+        restoring = number(body, "gfpgan_visibility", 0) > 0 or number(body, "codeformer_visibility", 0) > 0
+        operation = "restore_faces" if restoring else "upscale"
         with opened(source.data) as image:
             width, height = (round(length * number(body, "upscaling_resize", 2)) for length in image.size)
-        picture = Picture("", "", "", 0, width, height, Edit("upscale", source))
+        picture = Picture("", "", "", 0, width, height, Edit(operation, source))
         rendering = self._services.renderings.start("a1111", name, (picture,), 0, exchange.fate)
         await self._services.renderings.ended(rendering)
         if rendering.error is not None:

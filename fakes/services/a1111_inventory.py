@@ -11,6 +11,7 @@ SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "Euler a", "Euler", "Heun", "DDIM")
 SCHEDULERS = ("automatic", "karras", "exponential")
 LORAS = ("add-detail-xl", "ink", "Film Grain")
 UPSCALERS = ("None", "Lanczos", "R-ESRGAN 4x+", "4x-UltraSharp")
+RESTORERS = ("CodeFormer", "GFPGAN")
 LATENT_MODES = ("Latent", "Latent (nearest)")
 MODULES = ("none", "canny", "depth_midas", "scribble_xdog", "scribble_pidinet")
 CONTROLNETS = (
@@ -33,6 +34,7 @@ class Inventory:
     loras: tuple[str, ...] = LORAS
     upscalers: tuple[str, ...] = UPSCALERS
     downloaded: tuple[str, ...] = ()
+    restorers: tuple[str, ...] = RESTORERS
     latent_modes: tuple[str, ...] = LATENT_MODES
     controlnets: tuple[str, ...] | None = CONTROLNETS
     modules: tuple[str, ...] = MODULES
@@ -44,6 +46,7 @@ class Inventory:
             ("/sdapi/v1/schedulers", "schedulers"),
             ("/sdapi/v1/loras", "loras"),
             ("/sdapi/v1/upscalers", "upscalers"),
+            ("/sdapi/v1/face-restorers", "restorers"),
             ("/sdapi/v1/latent-upscale-modes", "latent_modes"),
             ("/controlnet/model_list", "control_models"),
             ("/controlnet/module_list", "control_modules"),
@@ -60,6 +63,8 @@ class Inventory:
                 return [{"name": each, "alias": each, "path": lora_path(each), "metadata": {}} for each in self.loras]
             case "upscalers":
                 return [self._upscaler(each) for each in self.upscalers]
+            case "restorers":
+                return [{"name": each, "cmd_dir": None} for each in self.restorers]
             case "latent_modes":
                 return [{"name": each} for each in self.latent_modes]
             case "control_models":

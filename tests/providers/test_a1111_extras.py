@@ -28,7 +28,7 @@ from tests.providers.a1111_workbench import (
 )
 from tests.providers.workbench import asked, reader, refusal
 
-ENLARGE = "a1111.enlarge"
+EXTRAS = "a1111.extras"
 ULTRA = "a1111/4x-UltraSharp"
 NEW = frozenset({Ability.SCHEDULER, Ability.LORA, Ability.HIGH_RES})
 
@@ -241,7 +241,7 @@ async def test_a_picture_is_made_larger(stand_in: StandIn, tmp_path: Path, scale
         (image,) = (await made(provider, request, pictures(tmp_path, Size(300, 200)))).images
         assert image.seed is None
         assert (await provider.fetch(image, tmp_path / "x")).size == size
-    (call,) = stand_in.calls_to(ENLARGE)
+    (call,) = stand_in.calls_to(EXTRAS)
     assert isinstance(call.body, dict)
     sent = {name: value for name, value in call.body.items() if name != "image"}
     assert sent == {"resize_mode": 0, "upscaling_resize": scale, "upscaler_1": "4x-UltraSharp"}
@@ -259,11 +259,26 @@ async def test_an_upscaler_that_is_gone_is_refused(stand_in: StandIn, tmp_path: 
 @pytest.mark.parametrize("answer", [{}, {"image": ""}, {"image": 5}, []])
 async def test_an_answer_without_a_larger_picture(stand_in: StandIn, tmp_path: Path, answer: Json) -> None:
     async with a1111_at(stand_in) as provider:
-        stand_in.misbehave(Fault(ENLARGE, Rewrite(lambda _: answer)))
+        stand_in.misbehave(Fault(EXTRAS, Rewrite(lambda _: answer)))
         assert (await refusal(made(provider, LARGER, pictures(tmp_path)))).reason is Reason.UNREADABLE_ANSWER
 
 
 async def test_a_server_without_the_path_of_upscalers(stand_in: StandIn, tmp_path: Path) -> None:
     async with a1111_at(stand_in) as provider:
-        stand_in.misbehave(Fault(ENLARGE, Status(404)))
+        stand_in.misbehave(Fault(EXTRAS, Status(404)))
         assert isinstance(await refusal(made(provider, LARGER, pictures(tmp_path))), NotFound)
+
+
+@pytest.mark.parametrize(("name", "field"), [("GFPGAN", "gfpgan_visibility"), ("CodeFormer", "codeformer_visibility")])
+async def test_faces_are_restored(stand_in: StandIn, tmp_path: Path, name: str, field: str) -> None:
+    request = varied(f"a1111/{name}", operation=Operation.RESTORE_FACES, size=Size(300, 200))
+    async with a1111_at(stand_in) as provider:
+        (offered,) = (each for each in provider.engines if each.id == request.engine)
+        assert (offered.operation, offered.scales) == (Operation.RESTORE_FACES, ())
+        (image,) = (await made(provider, request, pictures(tmp_path, Size(300, 200)))).images
+        assert (await provider.fetch(image, tmp_path / "x")).size == Size(300, 200)
+    (call,) = stand_in.calls_to(EXTRAS)
+    assert isinstance(call.body, dict)
+    sent = {name: value for name, value in call.body.items() if name != "image"}
+    assert sent == {"resize_mode": 0, "upscaling_resize": 1, "upscaler_1": "None", field: 1}
+    assert stand_in.renderings.by_guid.popitem()[1].operation == "restore_faces"

@@ -122,7 +122,7 @@ async def test_a_server_with_the_upscaler_gets_the_picture(stand_in: StandIn, se
     request = varied("a1111/4x-UltraSharp", operation=Operation.UPSCALE, size=Size(1024, 1024), scale=2)
     async with a1111_at(stand_in, second) as provider:
         assert (await made(provider, request, pictures(tmp_path))).images
-    assert [len(each.calls_to("a1111.enlarge")) for each in (stand_in, second)] == [0, 1]
+    assert [len(each.calls_to("a1111.extras")) for each in (stand_in, second)] == [0, 1]
 
 
 async def test_programs_of_several_kinds_have_a_common_name(stand_in: StandIn, second: StandIn) -> None:
