@@ -245,7 +245,14 @@ class Wanted:
     def _second_pass(self, factor: float) -> dict[str, Json]:
         upscaler = self.has.second_pass or LATENT
         redrawn = _REDRAWN_FROM_LATENT if upscaler == LATENT else _REDRAWN
-        return {"enable_hr": True, "hr_scale": factor, "hr_upscaler": upscaler, "denoising_strength": redrawn}
+        fields: dict[str, Json] = {
+            "enable_hr": True,
+            "hr_scale": factor,
+            "hr_upscaler": upscaler,
+            "denoising_strength": redrawn,
+        }
+        # Without this list, Forge fails after the first pass.
+        return fields | {"hr_additional_modules": ["Use same choices"]} if self.kind is Kind.FORGE else fields
 
     def _controlled(self, pictures: Pictures) -> dict[str, Json]:
         """The field for a ControlNet, which takes something from the picture. Raises Refused."""

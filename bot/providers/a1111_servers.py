@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 
+import structlog
+
 from bot.providers.a1111_answers import (
     Checkpoint,
     Progress,
@@ -28,12 +30,16 @@ from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
 
+log = structlog.get_logger(__name__)
+
 MOST_IMAGES = 4
 """The maximum number of images in one request."""
 RESTED_FOR = 30.0
 """Seconds for which a server that did not answer gets work only if no other server can take it."""
 _NOBODYS_TASK = "easel-nobody"
 _PROGRESS = "/internal/progress"
+# Some programs list LoRAs with all that is known of their training.
+_LARGEST_LIST = 32 << 20
 _GLOBAL_PROGRESS = "/sdapi/v1/progress?skip_current_image=true"
 
 
@@ -110,23 +116,32 @@ class Server:
         self._away_until = 0.0
 
     async def _inventory(self, kind: Kind, checkpoints: Collection[str]) -> Inventory:
-        """Ask for the lists that a program of this kind may have. Raises Unreachable."""
-        samplers = read_names(await self._if_any("/sdapi/v1/samplers"))
+        """Ask for the lists that a program of this kind may have."""
+        samplers = read_names(await self._list("/sdapi/v1/samplers"))
         if kind is Kind.KOBOLD:
             return Inventory(samplers)
-        upscalers = await self._if_any("/sdapi/v1/upscalers")
-        restorers = await self._if_any("/sdapi/v1/face-restorers")
-        models = await self._if_any("/controlnet/model_list")
+        upscalers = await self._list("/sdapi/v1/upscalers")
+        restorers = await self._list("/sdapi/v1/face-restorers")
+        models = await self._list("/controlnet/model_list")
         return Inventory(
             samplers,
-            schedulers=read_names(await self._if_any("/sdapi/v1/schedulers"), "label", "name"),
-            loras=read_loras(await self._if_any("/sdapi/v1/loras")),
+            schedulers=read_names(await self._list("/sdapi/v1/schedulers"), "label", "name"),
+            loras=read_loras(await self._list("/sdapi/v1/loras")),
             # stable-diffusion.cpp has upscalers only for a second pass.
             upscalers={} if kind is Kind.SD_CPP else read_upscalers(upscalers, checkpoints),
             restorers=read_restorers(restorers, checkpoints),
-            second_pass=read_second_pass(await self._if_any("/sdapi/v1/latent-upscale-modes"), upscalers),
-            controls={} if models is None else read_controls(models, await self._if_any("/controlnet/module_list")),
+            second_pass=read_second_pass(await self._list("/sdapi/v1/latent-upscale-modes"), upscalers),
+            controls={} if models is None else read_controls(models, await self._list("/controlnet/module_list")),
         )
+
+    async def _list(self, path: str) -> Json:
+        """The list at this path. None if there is none, or if the server takes too long: its models work without it."""
+        try:
+            answer = await self.service.call("GET", path, paid=False, largest=_LARGEST_LIST)
+        except Unreachable as error:
+            log.warning("a1111.list_missing", path=path, reason=error.reason.value, detail=error.detail)
+            return None
+        return await answer.json_if_any() if answer.ok else None
 
     async def _kind(self) -> Kind:
         for path, kind in _TELLING:

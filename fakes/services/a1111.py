@@ -306,6 +306,12 @@ class A1111:
         if self.kind is Kind.SD_CPP:
             check_lora_paths(body, self.has)
         check_second_pass(body, self.has)
+        if (
+            self.kind is Kind.FORGE
+            and body.get("enable_hr")
+            and not isinstance(body.get("hr_additional_modules"), list)
+        ):
+            raise Refusal(500, "TypeError: argument of type 'NoneType' is not iterable")
         return control_units(body, self.has) if self.kind in _BOTH else ()
 
     async def _improve(self, request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from bot.providers.loras import Lora, Loras
 from bot.providers.operations import Operation, Size
 from fakes.services import Fault, StandIn
 from fakes.services.a1111 import Checkpoint, Kind
-from fakes.services.faults import Rewrite, Status
+from fakes.services.faults import Reset, Rewrite, Status
 from tests.providers.a1111_workbench import (
     DREAM,
     SQUARE,
@@ -116,6 +116,34 @@ async def test_the_second_pass_makes_a_larger_image(
         "denoising_strength": redrawn,
     }
     assert (body["width"], body["height"]) == (520, 392)
+
+
+@pytest.mark.parametrize("kind", [Kind.A1111, Kind.FORGE, Kind.SD_CPP])
+async def test_each_program_makes_a_second_pass(stand_in: StandIn, kind: Kind) -> None:
+    stand_in.a1111.kind = kind
+    async with a1111_at(stand_in) as provider:
+        (image,) = (await made(provider, asked(DREAM, size=SQUARE, high_res=2))).images
+    assert inspect(image.data or b"").size == Size(1024, 1024)
+
+
+async def test_a_list_that_takes_too_long_is_left_out(stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault("a1111.loras", Reset()))
+    async with a1111_at(stand_in) as provider:
+        first = checkpoints_of(provider)[0]
+        assert Ability.LORA not in first.abilities
+        assert Ability.SCHEDULER in first.abilities
+        await provider.learn()
+        assert Ability.LORA in checkpoints_of(provider)[0].abilities
+
+
+async def test_a_list_with_much_about_each_lora_is_read(stand_in: StandIn) -> None:
+    def much(answer: Json) -> Json:
+        assert isinstance(answer, list)
+        return [*answer, {"name": "huge", "metadata": {"ss_tag_frequency": "x" * (5 << 20)}}]
+
+    stand_in.misbehave(Fault("a1111.loras", Rewrite(much)))
+    async with a1111_at(stand_in) as provider:
+        assert "huge" in checkpoints_of(provider)[0].loras
 
 
 async def test_a_second_pass_without_modes_is_not_offered(stand_in: StandIn) -> None:
