@@ -50,6 +50,7 @@ from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
+from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Pictures
 
 LABEL = "Stable Diffusion"
@@ -235,7 +236,7 @@ class A1111(Provider):
         made = await self._read(server, wanted, answer)
         if isinstance(wanted, Wanted):
             server.loaded = wanted.checkpoint.model
-        return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
+        return Finished(await server.service.in_thread(_images, made, request), Cost(0, exact=True))
 
     def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
         model = request.engine.partition("/")[2]
@@ -401,9 +402,20 @@ def _ticket(handle: Handle) -> tuple[str, int]:
     return task, seed
 
 
-def _images(made: Made) -> tuple[GeneratedImage, ...]:
-    """Decode the images. Raises OutcomeUnknown if one is no base64."""
+def _images(made: Made, request: ImageRequest) -> tuple[GeneratedImage, ...]:
+    """Decode the images. Raises OutcomeUnknown if one is no image in base64."""
     try:
-        return tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
+        images = tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
+        if request.operation is Operation.UPSCALE:
+            _check_larger(images, request)
     except ValueError:
         raise OutcomeUnknown(Reason.IMAGE_BROKEN) from None
+    return images
+
+
+def _check_larger(images: Sequence[GeneratedImage], request: ImageRequest) -> None:
+    """Raise Refused if a picture came back as it was: some versions of Forge do that. Raises NotAnImage."""
+    for image in images:
+        # Servers may round the sides, but the scale is at least 2.
+        if inspect(image.data or b"").size.width * 4 < request.size.width * 3:
+            raise Refused(Reason.NOTHING_MADE, detail="a picture of the same size", fault=True)

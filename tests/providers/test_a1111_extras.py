@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from bot.providers.a1111 import A1111
 from bot.providers.base import Ability, Json
-from bot.providers.errors import NotFound, Reason, Refused
+from bot.providers.errors import NotFound, OutcomeUnknown, Reason, Refused
 from bot.providers.image_headers import inspect
 from bot.providers.loras import Lora, Loras
 from bot.providers.operations import Operation, Size
 from fakes.services import Fault, StandIn
 from fakes.services.a1111 import Checkpoint, Kind
 from fakes.services.faults import Reset, Rewrite, Status
+from tests.fakes.service_calls import picture
 from tests.providers.a1111_workbench import (
     DREAM,
     SQUARE,
@@ -289,6 +291,19 @@ async def test_an_answer_without_a_larger_picture(stand_in: StandIn, tmp_path: P
     async with a1111_at(stand_in) as provider:
         stand_in.misbehave(Fault(EXTRAS, Rewrite(lambda _: answer)))
         assert (await refusal(made(provider, LARGER, pictures(tmp_path)))).reason is Reason.UNREADABLE_ANSWER
+
+
+async def test_a_picture_that_comes_back_as_it_was_is_no_result(stand_in: StandIn, tmp_path: Path) -> None:
+    source = pictures(tmp_path)
+    unchanged: Json = {"image": b64encode(picture(512, 512)).decode()}
+    async with a1111_at(stand_in) as provider:
+        stand_in.misbehave(
+            Fault(EXTRAS, Rewrite(lambda _: unchanged)),
+            Fault(EXTRAS, Rewrite(lambda _: {"image": "AAAA"})),
+        )
+        same = await refusal(made(provider, LARGER, source))
+        assert (type(same), same.reason) == (Refused, Reason.NOTHING_MADE)
+        assert isinstance(await refusal(made(provider, LARGER, source)), OutcomeUnknown)
 
 
 async def test_a_server_without_the_path_of_upscalers(stand_in: StandIn, tmp_path: Path) -> None:
