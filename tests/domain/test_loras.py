@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain.alternatives import alternatives
 from bot.domain.command_line import command_line
-from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, UNKNOWN_NAME, ImageSpec, fitted
+from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, UNKNOWN_NAME, ImageSpec, fitted, similar_name
 from bot.domain.form_data import draft_of
 from bot.domain.loras import completions, parse_loras
 from bot.domain.options import LORA, UNREADABLE, ImagineOptions
@@ -121,6 +121,13 @@ def test_what_the_engine_does_not_have_is_refused(typed: dict[str, Any], problem
 def test_the_refusal_names_what_is_unknown_and_what_is_near() -> None:
     (problem,) = refusal(lora="ink, ad detail:0.5").problems
     assert (problem.values["text"], problem.values["near"]) == ("ad detail", "Add Detail")
+
+
+def test_a_near_name_is_found_in_a_long_list() -> None:
+    many = replace(PAINTER, loras=(*(f"style-{number}" for number in range(900)), "Film Grain", "Add Detail"))
+    assert similar_name(LORA, "filmgrain", many) == "Film Grain"
+    assert similar_name(LORA, "a detail", many) == "Add Detail"
+    assert similar_name(LORA, "qqqqqq", many) is None
 
 
 def test_a_misspelt_lora_has_an_alternative() -> None:
