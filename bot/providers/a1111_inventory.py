@@ -19,7 +19,7 @@ _LORAS_AT_MOST = 1000
 _UPSCALERS_AT_MOST = 25
 _LONGEST_NAME = 60
 _LONGEST_LORA = 100
-_LONGEST_FILE = 200
+_LONGEST_FILE = 1000
 # These only resize. Drawing more details is what people expect.
 _PLAIN_UPSCALERS = frozenset({"none", "lanczos", "nearest"})
 
@@ -132,10 +132,26 @@ def read_loras(value: Json) -> dict[str, str]:
 
 
 def read_upscalers(value: Json, taken: Iterable[str]) -> dict[str, str]:
-    """The upscalers that draw details, by a part of an engine's id. ``taken`` are the parts that models have."""
-    names = [name for name in read_names(value) if name.casefold() not in _PLAIN_UPSCALERS][:_UPSCALERS_AT_MOST]
+    """The upscalers that draw details, by a part of an engine's id. ``taken`` are the parts that models have.
+
+    Those whose file is on the server come first: it has to download the others.
+    """
+    drawing = [name for name in read_names(value) if name.casefold() not in _PLAIN_UPSCALERS]
+    ready = _ready_upscalers(value)
+    names = sorted(drawing, key=lambda name: name not in ready)[:_UPSCALERS_AT_MOST]
     parts = id_parts(names, taken=taken)
     return {parts[name]: name for name in names if name in parts}
+
+
+def _ready_upscalers(value: Json) -> list[str]:
+    """The upscalers that draw details and have a path, in place of a URL or nothing."""
+    found = ((_name(item.get("name")), item.get("model_path")) for item in _items(value))
+    return [
+        name
+        for name, path in found
+        if name is not None and name.casefold() not in _PLAIN_UPSCALERS and isinstance(path, str) and path.strip()
+        if "://" not in path
+    ]
 
 
 def read_restorers(value: Json, taken: Iterable[str]) -> dict[str, str]:
@@ -147,17 +163,9 @@ def read_restorers(value: Json, taken: Iterable[str]) -> dict[str, str]:
 def read_second_pass(modes: Json, upscalers: Json) -> str | None:
     """The upscaler for a second pass. None if the server has no modes for one.
 
-    A model whose file is on the server keeps more of the image than the latent mode. It has a path instead of a URL.
+    A model whose file is on the server keeps more of the image than the latent mode.
     """
-    if not read_names(modes):
-        return None
-    for item in _items(upscalers):
-        name, path = _name(item.get("name")), item.get("model_path")
-        if name is None or name.casefold() in _PLAIN_UPSCALERS or not isinstance(path, str):
-            continue
-        if path and "://" not in path:
-            return name
-    return LATENT
+    return next(iter(_ready_upscalers(upscalers)), LATENT) if read_names(modes) else None
 
 
 def read_controls(models: Json, modules: Json) -> dict[tuple[Family, Control], ControlUnit]:

@@ -232,9 +232,9 @@ class Wanted:
         return body
 
     def _loras(self, loras: Loras) -> dict[str, Json]:
-        """The field for LoRAs of a server that does not read them in the prompt.
+        """The field for LoRAs, if the server does not read them in the prompt. Raises Refused if it lacks one.
 
-        The other servers ignore a LoRA that they do not have, so it is refused here.
+        Most servers ignore a LoRA that they do not have, without an error.
         """
         if not all(lora.name in self.has.loras for lora in loras.each):
             raise Refused(Reason.RETIRED, detail="a LoRA that the server no longer has")

@@ -51,6 +51,12 @@ def test_upscalers_have_ids_that_no_model_has() -> None:
     assert len(read_upscalers([{"name": f"up {number}"} for number in range(100)], [])) == 25
 
 
+def test_upscalers_that_are_downloaded_come_first() -> None:
+    paths = {"R-ESRGAN 4x+": "https://github.invalid/x.pth", "DAT x4": None, "4x-UltraSharp": "/models/4x.pth"}
+    items: Json = [{"name": name, "model_path": path} for name, path in paths.items()]
+    assert list(read_upscalers(items, []).values()) == ["4x-UltraSharp", "R-ESRGAN 4x+", "DAT x4"]
+
+
 def test_only_restorers_that_a_request_can_name_are_known() -> None:
     assert read_restorers([{"name": "CodeFormer"}, {"name": "GFPGAN"}, {"name": "Other"}], []) == {
         "CodeFormer": "CodeFormer",
