@@ -40,6 +40,7 @@ from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Re
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.operations import Pictures
+from bot.providers.server_states import ServerState
 
 LABEL = "Stable Diffusion"
 LARGEST_ANSWER = 256 << 20
@@ -128,7 +129,7 @@ class A1111(Provider):
                 await server.learn()
             except ProviderError as error:
                 problems.append(error)
-                server.rest()
+                server.rest(error)
         if len(problems) == len(self._servers):
             raise problems[0]
         self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
@@ -187,7 +188,7 @@ class A1111(Provider):
             try:
                 return await self._wait_and_send(server, task, seed, request, pictures)
             except (Unreachable, Busy) as error:
-                server.rest()
+                server.rest(error)
                 problem = error
         raise problem
 
@@ -219,6 +220,7 @@ class A1111(Provider):
         self._check_stopped(task)
         made = await self._read(server, wanted, answer)
         server.loaded = model
+        server.works()
         return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
 
     def _check_stopped(self, task: str) -> None:
@@ -335,6 +337,10 @@ class A1111(Provider):
                 return None
             first = first or problem
         return first
+
+    def servers(self) -> tuple[ServerState, ...]:
+        sent = [running.server for running in self._running.values() if running.sent]
+        return tuple(server.state(self.name, sent.count(server)) for server in self._servers)
 
     async def close(self) -> None:
         for server in self._servers:

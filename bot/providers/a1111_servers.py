@@ -19,6 +19,7 @@ from bot.providers.answers import Answer
 from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
+from bot.providers.server_states import ServerState, Silence
 
 MOST_IMAGES = 4
 """The maximum number of images in one request."""
@@ -66,6 +67,8 @@ class Server:
         self.slots = asyncio.Semaphore(slots)
         self._tells_progress = False
         self._away_until = 0.0
+        # Why it did not work, and the loop's time of the first such failure.
+        self._problem: tuple[Reason, float] | None = None
 
     @property
     def most_images(self) -> int:
@@ -76,9 +79,24 @@ class Server:
     def resting(self) -> bool:
         return asyncio.get_running_loop().time() < self._away_until
 
-    def rest(self) -> None:
-        """Record that it did not answer."""
-        self._away_until = asyncio.get_running_loop().time() + RESTED_FOR
+    def rest(self, problem: ProviderError) -> None:
+        """Record that it did not work, and why."""
+        now = asyncio.get_running_loop().time()
+        self._away_until = now + RESTED_FOR
+        self._problem = problem.reason, now if self._problem is None else self._problem[1]
+
+    def works(self) -> None:
+        """Record that it answered as it should."""
+        self._away_until, self._problem = 0.0, None
+
+    def state(self, provider: str, running: int) -> ServerState:
+        """Its state. ``running`` is the number of jobs that it works on."""
+        silence = None
+        if self._problem is not None:
+            reason, since = self._problem
+            silence = Silence(reason, asyncio.get_running_loop().time() - since)
+        engine = None if self.loaded is None else f"{provider}/{self.loaded}"
+        return ServerState(silence, engine, running=running, waiting=self.running - running)
 
     async def learn(self) -> None:
         """Ask for its models, its samplers and its kind. Raises ProviderError, and changes nothing then."""
@@ -95,7 +113,7 @@ class Server:
         self.samplers, self.kind, self.tells_tasks = samplers, kind, tells_tasks
         if loaded is not None:
             self.loaded = next((each.model for each in models if each.is_called(loaded, None)), None)
-        self._away_until = 0.0
+        self.works()
 
     async def _kind(self) -> Kind:
         for path, kind in _TELLING:

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
+from bot.providers.server_states import ServerState
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -436,6 +437,10 @@ class Provider(ABC):
     @abstractmethod
     async def check(self) -> ProviderError | None:
         """Check with a free request whether the service is reachable. Returns the problem, or None."""
+
+    def servers(self) -> tuple[ServerState, ...]:
+        """Return what is known about the servers, without asking them. Empty if nothing is known."""
+        return ()
 
     @abstractmethod
     async def close(self) -> None:

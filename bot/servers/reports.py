@@ -15,7 +15,7 @@ from bot.errors import UserError
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse, uses_of
 from bot.jobs.service import JobService
-from bot.jobs.worker import Worker
+from bot.jobs.worker import ServiceState, Worker
 from bot.servers.export import Table
 from bot.servers.settings import Servers, require_manager
 from bot.text import Text, message
@@ -145,9 +145,13 @@ class CreditsReport:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome."""
+    """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome.
+
+    ``services`` are those that tell about their servers.
+    """
 
     requests: tuple[Request, ...]
+    services: tuple[ServiceState, ...]
     outages: tuple[Outage, ...]
     unknown: tuple[Request, ...]
     everywhere: bool
@@ -248,7 +252,14 @@ class Reports:
             open_ones = await reports.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
             since = now - UNKNOWN_DAYS * DAY
             lost = await reports.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
-        return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
+        return Running(
+            tuple(open_ones),
+            tuple(self._worker.services()),
+            tuple(self._worker.outages()),
+            tuple(lost),
+            asker.everywhere,
+            now,
+        )
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:
         """Cancel the unsent requests of anybody's job, and return a text that names the job and the result.

@@ -17,22 +17,9 @@ from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequ
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
+from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop
-
-
-class FreeProvider(ScriptedProvider):
-    """A service on the operator's own machine."""
-
-    charges = False
-    cancels = True
-
-    def __init__(self, *, polled: bool = True) -> None:
-        super().__init__(polled=polled, price=0)
-
-    async def cancel(self, handle: Handle) -> bool:
-        await self._next("cancel", handle)
-        return True
 
 
 class BlockingProvider(FreeProvider):

@@ -12,12 +12,15 @@ from bot.domain.rules import Rules
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
 from bot.jobs.provider_text import as_stored
+from bot.jobs.worker import ServiceState
 from bot.providers.errors import Reason
 from bot.providers.operations import Operation
+from bot.providers.server_states import ServerState, Silence
 from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.text import VERBATIM, t
 from bot.ui.cards.buttons import LISTS
+from bot.ui.cards.running import running_card
 from bot.ui.cards.server import OLDEST_SHOWN, log_card, member_card, quotas_card, rules_card, subject_text
 from bot.ui.cards.usage import (
     ALT_AT_MOST,
@@ -34,7 +37,6 @@ from bot.ui.cards.usage import (
     person_card,
     report_card,
     report_chart,
-    running_card,
 )
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
@@ -134,7 +136,10 @@ def request(number: int, status: SubmissionStatus) -> Request:
 def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
-    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAMES, NAUGHTY)
+    servers = tuple(ServerState(Silence(reason, 60.0), "a1111/xl", 5, 5, 5) for reason in Reason)
+    services = tuple(ServiceState(NAUGHTY, servers, 5, 5, None, ready=True) for _ in range(9))
+    running = Running(requests, services, outages, requests[:10], everywhere=True, now=5)
+    card = running_card(running, NAMES, NAUGHTY * 100)
     fits(card)
     assert "\n# big" not in said(card)
     failed = tuple(request(number, SubmissionStatus.FAILED) for number in range(8))
