@@ -17,7 +17,8 @@ from bot.domain.characters import typed
 from bot.domain.command_line import EDIT_COMMANDS
 from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED, SCALE_AT_MOST
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
+from bot.domain.features import NAME_AT_MOST, Option
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.picture_tools import PictureTools
@@ -38,7 +39,7 @@ AREA_AND_MASK = message("edits.area_and_mask", "Mark the part once: either with 
 REFERENCE_AT_MOST = NAME_AT_MOST
 
 ENGINE_OPTIONS: Mapping[Operation, tuple[str, ...]] = {
-    Operation.IMAGE_TO_IMAGE: ("strength", *(name for name in OPTIONS if name != "strength")),
+    Operation.IMAGE_TO_IMAGE: ("strength", *(name for name in OPTIONS if name not in {"strength", "high_res"})),
     Operation.SEARCH_AND_REPLACE: ("engine", "images", "negative", "seed"),
     Operation.INPAINT: ("engine", "images", "negative", "seed"),
     Operation.ERASE: ("engine", "images", "seed"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.domain.characters import clean
-from bot.domain.options import FIELDS, ImagineOptions, value_text
+from bot.domain.options import FIELDS, ImagineOptions
 from bot.domain.pictures import ImageReference, SourcePicture, StoredReference
 from bot.domain.requests import as_typed
+from bot.domain.values import value_text
 from bot.providers.operations import Operation
 
 EDIT_COMMANDS: Mapping[Operation, str] = {

@@ -6,7 +6,6 @@ are pixels, durations are seconds. This module does not depend on Discord, the d
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from bot.providers.errors import ProviderError, Reason
+from bot.providers.loras import Loras
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
 from bot.providers.server_states import ServerState
 
@@ -34,6 +34,9 @@ class Ability(StrEnum):
     SEED = "seed"
     GUIDANCE = "guidance"
     SAMPLER = "sampler"
+    SCHEDULER = "scheduler"
+    LORA = "lora"
+    HIGH_RES = "high_res"
     STRENGTH = "strength"
 
 
@@ -107,11 +110,14 @@ class Engine:
     grid: SizeGrid | None = None
     styles: tuple[str, ...] = ()
     samplers: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
+    loras: tuple[str, ...] = ()
     steps: Bounds | None = None
     guidance: Bounds | None = None
     seed: Bounds | None = None
     weights: Bounds | None = None
     strength: Bounds | None = None
+    high_res: Bounds | None = None
     scales: tuple[int, ...] = ()
     price: Quote | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
@@ -160,7 +166,8 @@ class WeightedText:
 class ImageRequest:
     """One paid request, with everything that is sent to the provider. None means the provider's default.
 
-    ``size`` is the size of the image to make. ``strength`` is how much of the picture may change, in percent: 0 is the
+    ``size`` is the size of the image to make. With ``high_res``, the image is drawn again that many times larger; then
+    ``result_size`` is its final size. ``strength`` is how much of the picture may change, in percent: 0 is the
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
     the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
@@ -177,6 +184,9 @@ class ImageRequest:
     seed: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    scheduler: str | None = None
+    lora: Loras | None = None
+    high_res: float | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
     strength: int | None = None
     source: int | None = None
@@ -186,6 +196,13 @@ class ImageRequest:
     margins: Margins | None = None
     fit: Fit | None = None
     scale: int | None = None
+
+    @property
+    def result_size(self) -> Size:
+        """The size of the finished image. A second pass rounds its sides down to multiples of 8."""
+        if self.high_res is None:
+            return self.size
+        return Size(*(int(side * self.high_res) // 8 * 8 for side in (self.size.width, self.size.height)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,17 +330,6 @@ class SettingsReader(Protocol):
     def flag(self, name: str, *, default: bool = False) -> bool: ...
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]: ...
     def proxy(self, url: str) -> str | None: ...
-
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Read a list of a service's own names for engines or styles. Raises WrongSetting."""
-    found = settings.names(name, default)
-    if not all(_NAME.fullmatch(one) for one in found):
-        raise WrongSetting(name, Takes.NAMES)
-    return found
 
 
 class Provider(ABC):

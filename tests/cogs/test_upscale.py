@@ -101,6 +101,17 @@ async def test_the_panel_starts_them_with_one_press(studio: Studio, scripted: Sc
         assert scripted.requests[-1].operation is operation
 
 
+async def test_again_makes_the_same_for_another_person(studio: Studio, scripted: ScriptedProvider) -> None:
+    await studio.imagine(prompt="a fox")
+    await studio.finish()
+    result = await studio.ada.slash(studio.channel, "edit upscale", image="1-1", scale=4)
+    await studio.finish()
+    await studio.press(studio.ben, card(result), "Again")
+    await studio.finish()
+    assert [request.scale for request in scripted.requests] == [4, 4]
+    assert (await studio.job(3)).user_id == studio.ben.id
+
+
 async def test_no_engine_can_do_it(make_studio: MakeStudio) -> None:
     studio = await make_studio(providers=[ScriptedProvider(polled=False)], AITHRIVING_KEY="", DEFAULT_ENGINE="")
     assert shows(told(await edit(studio, Operation.UPSCALE)).text, NOT_OFFERED)

@@ -9,8 +9,9 @@ from discord import ui
 
 from bot.domain.edits import NAMES
 from bot.domain.engines import few
+from bot.domain.features import Feature, Option
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, STYLE, Feature, Option, features
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, STYLE, features
 from bot.domain.sizes import size_text
 from bot.jobs.view import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
@@ -48,6 +49,7 @@ IsRetired = Callable[[Engine], bool]
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
 _LIST_AT_MOST = 900
+_LISTS_AT_MOST = 2700
 # A card has at most 40 components, and an engine's own section uses two.
 _ENGINES_APART = 16
 _ENGINES_A_PAGE = 15
@@ -163,11 +165,12 @@ def _lists(engine: Engine) -> list[str]:
     """The values of the options that have a list, over all operations."""
     every = _each(engine)
     sizes = dict.fromkeys(str(size_text(size)) for each in every for size in each.sizes)
-    lists = [_list(t("Sizes"), list(sizes))] if sizes else []
+    lists = [(t("Sizes"), list(sizes))] if sizes else []
     for option in OPTIONS.values():
         names = dict.fromkeys(safe(name, 60) for each in every for name in option.names(each))
-        lists += [_list(option.label, list(names))] if names else []
-    return lists
+        lists += [(option.label, list(names))] if names else []
+    room = min(_LIST_AT_MOST, _LISTS_AT_MOST // max(1, len(lists)))
+    return [_list(label, names, room) for label, names in lists]
 
 
 def _each(engine: Engine) -> list[Engine]:
@@ -175,9 +178,9 @@ def _each(engine: Engine) -> list[Engine]:
     return [engine, *engine.others]
 
 
-def _list(label: Text, names: list[str]) -> str:
+def _list(label: Text, names: list[str], room: int) -> str:
     line = str(t("{label}: {names}", label=label, names=", ".join(names)))
-    return line if len(line) <= _LIST_AT_MOST else f"{line[: _LIST_AT_MOST - 1].rpartition(',')[0]} …"
+    return line if len(line) <= room else f"{line[: room - 1].rpartition(',')[0]} …"
 
 
 def _marks(engine: Engine, *, default: str, retired: IsRetired) -> str:
