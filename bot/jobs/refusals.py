@@ -143,7 +143,11 @@ class Refusals:
             engines=engines,
             default_engine=usual if usual in engines else checks.default_for(operation),
             offered=sorted(
-                checks.usable(origin, operation), key=lambda engine: checks.price(engine.id, operation).high
+                checks.usable(origin, operation),
+                key=lambda engine: (
+                    room.free == 0 and not self._providers[engine.provider].charges,
+                    checks.price(engine.id, operation).high,
+                ),
             ),
             most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
             private=private,
@@ -170,11 +174,16 @@ class Refusals:
     ) -> tuple[Alternative, Plan] | None:
         """The alternative if it would be accepted, else the same with as many images as the limits allow."""
         plan = self._checked(origin, alternative, complete=complete)
-        while plan is not None and room.credits is not None:
-            hold = self._new_jobs.hold_for(plan.requests)
-            if hold <= room.credits:
+        while plan is not None:
+            hold, free = self._new_jobs.hold_for(plan.requests), self._new_jobs.free_images(plan.requests)
+            most = plan.images
+            if room.credits is not None and hold > room.credits:
+                most = min(most - 1, plan.images * room.credits // hold)
+            if room.free is not None and free > room.free:
+                most = min(most, plan.images - 1, plan.images * room.free // free)
+            if most == plan.images:
                 break
-            fewer = alternative.with_images(min(plan.images - 1, plan.images * room.credits // hold))
+            fewer = alternative.with_images(most)
             if fewer is None:
                 return None
             alternative, plan = fewer, self._checked(origin, fewer, complete=complete)

@@ -285,10 +285,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting.
-
-    ``sure``: it counts at once, because the provider has proof.
-    """
+    """Unknown to the provider. Unless it has proof (``sure``), later polls must confirm it: it may be restarting."""
 
     sure: bool = False
 

@@ -42,7 +42,15 @@ LONG_DAYS = 2 * 366
 """A chart that covers more days begins with the month of the first spending."""
 
 # The limit on the whole bot is shown to the operator only.
-PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
+PERSONAL_LIMITS = (
+    LimitKind.USER_DAILY,
+    LimitKind.SERVER_USER,
+    LimitKind.SERVER,
+    LimitKind.SERVER_MONTHLY,
+    LimitKind.FREE_DAILY,
+    LimitKind.FREE_USER,
+    LimitKind.FREE_SERVER,
+)
 
 OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
 CANCEL_OUTCOME = message("reports.cancel_outcome", "Job {job:plain}: {outcome}")
@@ -181,7 +189,8 @@ class Reports:
         server_id = asker.server_id()
         now = self._clock.now()
         asked = span(period, now)
-        kinds = (LimitKind.BOT_DAILY,) if server_id is None else (LimitKind.SERVER_MONTHLY, LimitKind.SERVER)
+        of_server = (LimitKind.SERVER_MONTHLY, LimitKind.SERVER, LimitKind.FREE_SERVER)
+        kinds = (LimitKind.BOT_DAILY,) if server_id is None else of_server
         shared = self._servers.shared_limits(server_id).of(*kinds)
         async with self._database.read() as connection:
             found = await page_of(connection, by, Scope(server_id, None, asked.since, asked.until), page, now)

@@ -29,7 +29,9 @@ from storage.reports import By
 
 log = structlog.get_logger(__name__)
 
-NO_LIMIT_NAMED = message("quota.no_limit_named", "Choose a limit to set: credits, images or jobs. Or set the period.")
+NO_LIMIT_NAMED = message(
+    "quota.no_limit_named", "Choose a limit to set: credits, free images, images or jobs. Or set the period."
+)
 PERIOD_ALONE = message(
     "quota.period_alone", "All members' limits reset together. Leave out role and user, or set a limit as well."
 )

@@ -71,6 +71,16 @@ LEFT = {
         "credits.server_monthly",
         "This server's limit from the bot's operator: {left:amount} of {limit:credits} left {period}, resets {resets}",
     ),
+    LimitKind.FREE_DAILY: message(
+        "credits.free_daily", "Free images: {left} of {limit} left {period}, resets {resets}"
+    ),
+    LimitKind.FREE_USER: message(
+        "credits.free_user", "Free images: {left} of {limit} left {period} in this server, resets {resets}"
+    ),
+    LimitKind.FREE_SERVER: message(
+        "credits.free_server",
+        "Free images of everyone in this server: {left} of {limit} left {period}, resets {resets}",
+    ),
 }
 USED = {
     LimitKind.BOT_DAILY: message(
@@ -81,6 +91,9 @@ USED = {
     ),
     LimitKind.SERVER: message(
         "usage.server", "This server's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+    ),
+    LimitKind.FREE_SERVER: message(
+        "usage.free_server", "This server's free images: {used} of {limit} used {period} ({percent} %)"
     ),
 }
 
@@ -235,8 +248,8 @@ def _totals(totals: Figures) -> list[Words]:
 
 def _used(use: LimitUse) -> Text:
     limit = use.limit
-    percent = 100 * use.used // limit.credits if limit.credits else 100
-    return USED[limit.kind](used=use.used, limit=limit.credits, period=limit.period.this, percent=percent)
+    percent = 100 * use.used // limit.most if limit.most else 100
+    return USED[limit.kind](used=use.used, limit=limit.most, period=limit.period.this, percent=percent)
 
 
 def _figures(figures: Figures) -> str:
@@ -330,7 +343,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
 def credits_chart(report: CreditsReport) -> ChartSpec | None:
     """The chart of a person's spending; None if they spent nothing."""
     daily = (
-        use.limit.credits
+        use.limit.most
         for use in report.limits
         if use.limit.period is Period.DAY and use.limit.kind in {LimitKind.USER_DAILY, LimitKind.SERVER_USER}
     )
@@ -340,7 +353,7 @@ def credits_chart(report: CreditsReport) -> ChartSpec | None:
 def left_text(use: LimitUse) -> Text:
     """What is left of a limit, and when it resets."""
     limit = use.limit
-    return LEFT[limit.kind](left=use.left, limit=limit.credits, period=limit.period.this, resets=moment(use.renews_at))
+    return LEFT[limit.kind](left=use.left, limit=limit.most, period=limit.period.this, resets=moment(use.renews_at))
 
 
 def _amount(name: str, spent: int) -> str:
