@@ -61,7 +61,7 @@ async def test_the_check_of_a_members_access_names_the_limit(make_studio: MakeSt
     studio = await with_a_free_engine(make_studio)
     await studio.admin.slash(studio.channel, "server set", default_engine=BRUSH)
     await quota(studio, "set", free_images=0, user=studio.ada.user)
-    said = told(await studio.admin.slash(studio.channel, "server test", member=studio.ada.user)).text
+    said = told(await studio.admin.slash(studio.channel, "server test", member=studio.ada)).text
     line = next(line for line in said.splitlines() if shows(line, LEFT[LimitKind.FREE_USER]))
     assert line.startswith("❌")
 
