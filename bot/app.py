@@ -286,7 +286,8 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
 
 
 def _start_problems(parts: Runtime) -> StartProblems:
-    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
+    only_demo = parts.settings.demo_provider and all(each.charges for each in parts.providers.values())
+    return StartProblems(parts.servers, parts.service, demo=only_demo)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:

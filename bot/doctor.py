@@ -59,6 +59,9 @@ DATABASE_NOT_MADE = message(
     "doctor.database_not_made", "{path} cannot be made: {folder} is not writable. Set DATABASE_URL to another path."
 )
 DATABASE_MISSING = message("doctor.database_missing", "{path} will be made at the first start.")
+DEMO_IS_ON = message(
+    "doctor.demo_is_on", "DEMO_PROVIDER is on: no service that charges is used. Images are painted here instead."
+)
 DEMO_NOT_INSTALLED = message(
     "doctor.demo_not_installed",
     "DEMO_PROVIDER needs the playground, which is not installed here (the Docker image leaves it out). "
@@ -295,11 +298,12 @@ async def services(
     if settings.demo_provider and not all(map(find_spec, _DEMO_NEEDS)):
         yield Finding("image services", DEMO_NOT_INSTALLED(), Level.TO_DO)
     elif settings.demo_provider:
-        yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
+        yield Finding("image services", DEMO_IS_ON())
     elif not providers and not invalid:
         yield Finding("image services", NO_PROVIDER(), Level.TO_DO)
-    else:
-        for provider in providers.values():
+    used = [each for each in providers.values() if not (settings.demo_provider and each.charges)]
+    if used or (invalid and not settings.demo_provider):
+        for provider in used:
             error = await provider.check() or await _learnt(provider)
             if error is not None:
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)

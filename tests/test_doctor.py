@@ -13,6 +13,7 @@ from bot.config import Settings, load, read
 from bot.doctor import (
     DATABASE_MISSING,
     DATABASE_NOT_MADE,
+    DEMO_IS_ON,
     DEMO_NOT_INSTALLED,
     DISK_NEARLY_FULL,
     FOLDER_FINE,
@@ -41,6 +42,7 @@ from bot.text import Text
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
+from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider
 from tests.storage.rows import NOW, add_job, add_submission
 
@@ -254,6 +256,13 @@ async def test_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
     )
     (about,) = [finding for finding in elsewhere if finding.subject == "database"]
     assert found(about) == (Level.TO_DO, DATABASE_NOT_MADE.code)
+
+
+async def test_with_the_demo_own_servers_are_checked(settings: Settings) -> None:
+    providers = {"paid": ScriptedProvider(name="paid"), "free": FreeProvider()}
+    found = [finding async for finding in services(replace(settings, demo_provider=True), providers)]
+    assert [finding.text for finding in found[:2]] == [DEMO_IS_ON(), SERVICE_FINE(engines=["scripted/brush"])]
+    assert SERVICE_FINE.code not in [finding.text.code for finding in found[2:]]
 
 
 async def test_the_demo_without_the_playground_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

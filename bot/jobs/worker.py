@@ -66,6 +66,11 @@ class ServiceState:
     ready: bool
 
 
+def _label(provider: Provider) -> str:
+    """Its name for people, which some providers learn after the start."""
+    return provider.label
+
+
 async def _nobody(job_id: int) -> None:
     """Do nothing: the delivery function until the worker has started."""
 
@@ -89,7 +94,7 @@ class Worker:
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
         self._slots = {
             name: ProviderSlot(
-                provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake)
+                provider, Rate(provider.rate, clock), CircuitBreaker(name, partial(_label, provider), clock, self.wake)
             )
             for name, provider in jobs.providers.items()
         }
