@@ -138,6 +138,8 @@ class Refusals:
         usual, engines = error.completed.engine, checks.engines_doing(operation)
         if not engines:
             return []
+        # The limit on free images allows too few, so engines that charge come first.
+        used_up = room.free is not None and error.plan is not None and room.free < error.plan.images
         find = partial(
             alternatives,
             engines=engines,
@@ -145,7 +147,7 @@ class Refusals:
             offered=sorted(
                 checks.usable(origin, operation),
                 key=lambda engine: (
-                    room.free == 0 and not self._providers[engine.provider].charges,
+                    used_up and not self._providers[engine.provider].charges,
                     checks.price(engine.id, operation).high,
                 ),
             ),
@@ -155,11 +157,17 @@ class Refusals:
         unfit = not UNFIT.isdisjoint(problem.code for problem in error.problems)
         candidates = fitting(options, find) if unfit else find(options)
         found: dict[tuple[ImageRequest, ...], Offer] = {}
+        fewer_free = False
         for candidate in islice(candidates, _TRIED_AT_MOST):
             accepted = self._accepted(origin, candidate, room, complete=error.complete)
             if accepted is None:
                 continue
             alternative, plan = accepted
+            if alternative is not candidate and self._new_jobs.free_images(plan.requests) == plan.images:
+                # Another free engine would make no more images than the first one.
+                if fewer_free:
+                    continue
+                fewer_free = True
             if alternative.changes != Changes():
                 offer = Offer(alternative.options, alternative.changes, price_of(plan.requests, self._providers))
                 found.setdefault(plan.requests, offer)

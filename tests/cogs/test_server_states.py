@@ -7,6 +7,7 @@ import asyncio
 from bot.providers.base import Waiting
 from bot.providers.errors import Reason
 from bot.providers.server_states import ServerState, Silence
+from bot.ui.cards.layout import facts
 from bot.ui.cards.running import (
     BUSY,
     CAUSES,
@@ -50,7 +51,7 @@ async def test_several_servers_have_a_line_each(make_studio: MakeStudio) -> None
         [SILENT(since=since, cause=CAUSES[Reason.BUSY])],
     ]
     for number, state in enumerate(states, 1):
-        assert shows(said, SERVER(name=NUMBERED(service="Scripted", number=number), state=state))
+        assert shows(said, SERVER(name=NUMBERED(service="Scripted", number=number), state=facts(*state)))
     assert not shows(said, FOR_ANY(count=1))
 
 
@@ -65,13 +66,13 @@ async def test_what_one_server_works_on_is_counted_by_the_bot(make_studio: MakeS
     await provider.called("submit")
     said = await jobs_card(studio)
     state = [BUSY(count=1), WAITING(count=2), OWN_QUEUE(count=4)]
-    assert shows(said, SERVER(name="Scripted", state=state))
+    assert shows(said, SERVER(name="Scripted", state=facts(*state)))
     provider.states *= 2
     assert shows(await jobs_card(studio), SERVER(name="Scripted", state=FOR_ANY(count=2)))
     goes_on.set()
     await studio.finish()
     provider.states = (ServerState(),)
-    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=[IDLE()]))
+    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=IDLE()))
 
 
 async def test_a_service_without_engines_is_not_idle(make_studio: MakeStudio) -> None:
@@ -79,7 +80,7 @@ async def test_a_service_without_engines_is_not_idle(make_studio: MakeStudio) ->
     provider.states = (ServerState(),)
     studio = await make_studio(providers=[provider])
     provider.engines = ()
-    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=[NO_ENGINES()]))
+    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=NO_ENGINES()))
 
 
 async def test_services_that_charge_have_no_servers(studio: Studio) -> None:
@@ -94,6 +95,6 @@ async def test_the_place_in_the_services_own_queue(make_studio: MakeStudio) -> N
     studio = await make_studio(providers=[provider])
     await studio.imagine(prompt="a fox", engine=BRUSH)
     await studio.until(lambda: studio.runtime.worker.services()[0].place == 7)
-    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=[BUSY(count=1), OWN_PLACE(place=7)]))
+    assert shows(await jobs_card(studio), SERVER(name="Scripted", state=facts(BUSY(count=1), OWN_PLACE(place=7))))
     goes_on.set()
     await studio.finish()

@@ -199,6 +199,8 @@ def _operations(engine: Engine, price: PriceOf, retired: IsRetired) -> list[str]
 
 
 def _price(price: Price) -> Text:
+    if not price.high:
+        return price.text
     if price.exact:
         return EXACT_PRICE(price=str(price))
     # The text of an estimated price contains "about" already.

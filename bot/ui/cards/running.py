@@ -16,7 +16,7 @@ from bot.servers.reports import Running
 from bot.text import Message, message, plural, t
 from bot.ui.cards.buttons import CANCEL_JOB
 from bot.ui.cards.job import SUBMISSION_STATUS
-from bot.ui.cards.layout import Card, Words, rule, text, within
+from bot.ui.cards.layout import Card, Words, facts, rule, text, within
 from bot.ui.cards.usage import Names, job_number, person
 from bot.ui.cards.wording import JOBS, moment, safe
 from storage.records import SubmissionStatus
@@ -118,12 +118,12 @@ def _servers(service: ServiceState, names: Names, now: int) -> Iterator[str]:
         yield str(SERVER(name=label, state=FOR_ANY(count=service.waiting)))
 
 
-def _state(service: ServiceState, server: ServerState, names: Names, now: int) -> list[Words]:
+def _state(service: ServiceState, server: ServerState, names: Names, now: int) -> str:
     if server.silence is not None:
         cause = CAUSES.get(server.silence.reason, _FAILS)
-        return [SILENT(since=moment(now - int(server.silence.seconds * 1000), "f"), cause=cause)]
+        return str(SILENT(since=moment(now - int(server.silence.seconds * 1000), "f"), cause=cause))
     if not service.ready:
-        return [NO_ENGINES]
+        return str(NO_ENGINES)
     working = service.running if server.running is None else server.running
     waiting = server.waiting or 0
     if len(service.servers) == 1:
@@ -137,7 +137,7 @@ def _state(service: ServiceState, server: ServerState, names: Names, now: int) -
         state.append(OWN_QUEUE(count=server.queue))
     elif service.place is not None and server.queue is None:
         state.append(OWN_PLACE(place=service.place))
-    return state
+    return facts(*state)
 
 
 def _outage(outage: Outage) -> str:

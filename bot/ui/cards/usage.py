@@ -9,6 +9,7 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.domain.money import FREE
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
 from bot.jobs.limits import LimitKind, LimitUse
 from bot.jobs.provider_text import as_texts
@@ -45,6 +46,7 @@ SPENT = message("usage.spent", "{spent:credits} spent")
 SPENT_ESTIMATED = message("usage.spent_estimated", "{spent:credits} spent, including {estimated:amount} estimated")
 ON_HOLD = message("usage.on_hold", "On hold for unfinished jobs: {held:credits}")
 GIVEN_BACK = message("usage.given_back", "{what}: {given_back:credits} given back")
+NOTHING_GIVEN_BACK = message("usage.nothing_given_back", "{what}")
 PAGE = message("usage.page", "Page {page} of {pages}, {count} line", "Page {page} of {pages}, {count} lines")
 WENT_WRONG = message("usage.went_wrong", "**Latest failures**")
 DELETED_USER = message("usage.deleted_user", "deleted user")
@@ -242,7 +244,8 @@ def _totals(totals: Figures) -> list[Words]:
     if totals.failed or totals.cancelled:
         failed = [t("{number} failed", number=totals.failed)] if totals.failed else []
         cancelled = [t("{number} cancelled", number=totals.cancelled)] if totals.cancelled else []
-        lines.append(GIVEN_BACK(what=[*failed, *cancelled], given_back=totals.given_back))
+        form = GIVEN_BACK if totals.given_back else NOTHING_GIVEN_BACK
+        lines.append(form(what=[*failed, *cancelled], given_back=totals.given_back))
     return lines
 
 
@@ -254,6 +257,8 @@ def _used(use: LimitUse) -> Text:
 
 def _figures(figures: Figures) -> str:
     parts: list[Words] = [t("{spent:credits}", spent=figures.spent)]
+    if not figures.spent and figures.images:
+        parts = [FREE]
     if figures.estimated:
         parts = [t("{spent:credits} ({estimated:amount} estimated)", spent=figures.spent, estimated=figures.estimated)]
     if figures.in_flight:
