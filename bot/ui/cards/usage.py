@@ -263,7 +263,10 @@ def _figures(figures: Figures) -> str:
         parts = [t("{spent:credits} ({estimated:amount} estimated)", spent=figures.spent, estimated=figures.estimated)]
     if figures.in_flight:
         parts.append(t("{held:amount} on hold", held=figures.in_flight))
-    parts += [JOBS(count=figures.jobs), IMAGES(count=figures.images)]
+    if figures.jobs:
+        # A comparison counts for its first engine alone.
+        parts.append(JOBS(count=figures.jobs))
+    parts.append(IMAGES(count=figures.images))
     if figures.failed:
         parts.append(t("{number} failed", number=figures.failed))
     return ", ".join(map(str, parts))
