@@ -190,6 +190,9 @@ class A1111(Provider):
             except (Unreachable, Busy) as error:
                 server.rest(error)
                 problem = error
+            except OutcomeUnknown as error:
+                server.rest(error)
+                raise
         raise problem
 
     async def _wait_and_send(
@@ -312,8 +315,10 @@ class A1111(Provider):
             try:
                 at_work = await server.works_on(task)
             except ProviderError as error:
+                server.rest(error)
                 problems.append(error)
                 continue
+            server.works()
             if at_work:
                 raise Unreachable(Reason.BUSY, detail="still at work")
         if problems and len(problems) == len(telling):

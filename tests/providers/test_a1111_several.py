@@ -9,7 +9,7 @@ import pytest
 
 from bot.providers.a1111 import A1111
 from bot.providers.base import Takes, WrongSetting
-from bot.providers.errors import Busy, Reason, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
 from fakes.services.faults import Reset, Status
@@ -204,6 +204,23 @@ async def test_each_server_tells_what_it_works_on(slow_stand_in: StandIn, slow_s
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
         assert [(state.running, state.waiting) for state in provider.servers()] == [(0, 0), (0, 0)]
+
+
+async def test_a_server_that_lost_a_request_is_silent_until_it_answers(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        handle = await provider.prepare(asked(DREAM))
+        stand_in.misbehave(Fault(TXT2IMG, Reset()), Fault(TASK, Reset()))
+        assert isinstance(await refusal(provider.submit(handle, asked(DREAM))), OutcomeUnknown)
+        pass_time(20)
+        await provider.find(handle)
+        lost, good = provider.servers()
+        assert lost.silence is not None
+        assert round(lost.silence.seconds, -1) == 20
+        assert good.silence is None
+        await provider.find(handle)
+        assert provider.servers()[0].silence is None
 
 
 async def test_a_server_is_silent_since_its_first_failure(

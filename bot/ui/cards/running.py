@@ -119,25 +119,26 @@ def _servers(service: ServiceState, names: Names, now: int) -> Iterator[str]:
 
 
 def _state(service: ServiceState, server: ServerState, names: Names, now: int) -> str:
-    if server.silence is not None:
-        cause = CAUSES.get(server.silence.reason, _FAILS)
-        return str(SILENT(since=moment(now - int(server.silence.seconds * 1000), "f"), cause=cause))
-    if not service.ready:
-        return str(NO_ENGINES)
+    alone = len(service.servers) == 1
     working = service.running if server.running is None else server.running
-    waiting = server.waiting or 0
-    if len(service.servers) == 1:
-        waiting += service.waiting
-    state: list[Words] = [BUSY(count=working) if working else IDLE]
-    if server.engine is not None:
-        state.append(LOADED(engine=safe(names.engines.get(server.engine, server.engine), 80)))
-    if waiting:
-        state.append(WAITING(count=waiting))
+    waiting = (server.waiting or 0) + (service.waiting if alone else 0)
+    waits = WAITING(count=waiting) if waiting else None
+    if server.silence is not None:
+        since = moment(now - int(server.silence.seconds * 1000), "f")
+        return facts(SILENT(since=since, cause=CAUSES.get(server.silence.reason, _FAILS)), waits)
+    if not service.ready:
+        return facts(NO_ENGINES, waits)
+    engine, queue = server.engine, None
     if server.queue:
-        state.append(OWN_QUEUE(count=server.queue))
+        queue = OWN_QUEUE(count=server.queue)
     elif service.place is not None and server.queue is None:
-        state.append(OWN_PLACE(place=service.place))
-    return facts(*state)
+        queue = OWN_PLACE(place=service.place)
+    return facts(
+        BUSY(count=working) if working else IDLE,
+        None if engine is None else LOADED(engine=safe(names.engines.get(engine, engine), 80)),
+        waits,
+        queue,
+    )
 
 
 def _outage(outage: Outage) -> str:
