@@ -17,7 +17,7 @@ from bot.findings import Finding, Level, spending_problem
 from bot.jobs.provider_text import provider_text
 from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
-from bot.providers.errors import ProviderError, Reason
+from bot.providers.errors import ProviderError, Reason, Unreachable
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
 from bot.workflow_findings import workflow_findings
@@ -309,11 +309,21 @@ async def services(
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
+                for finding in _silent_servers(provider):
+                    yield finding
         if folder := settings.reader.text("COMFYUI_WORKFLOWS"):
             for finding in await apart(workflow_findings, folder):
                 yield finding
         if providers and not invalid:
             yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+def _silent_servers(provider: Provider) -> Iterator[Finding]:
+    """A note for each of several servers that did not answer. They have numbers, in the order of the settings."""
+    for number, server in enumerate(provider.servers(), 1):
+        if server.silence is not None:
+            name = f"{provider.label} {number}"
+            yield Finding(name, provider_text(name, Unreachable(server.silence.reason)), Level.NOTE)
 
 
 async def _learnt(provider: Provider) -> ProviderError | None:

@@ -38,6 +38,7 @@ from bot.jobs.provider_text import TEXTS
 from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.providers.server_states import ServerState, Silence
 from bot.text import Text
 from storage import submissions
 from storage.database import Database, migrate
@@ -256,6 +257,13 @@ async def test_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
     )
     (about,) = [finding for finding in elsewhere if finding.subject == "database"]
     assert found(about) == (Level.TO_DO, DATABASE_NOT_MADE.code)
+
+
+async def test_a_silent_server_among_several_is_noted(settings: Settings) -> None:
+    provider = FreeProvider()
+    provider.states = (ServerState(), ServerState(Silence(Reason.UNREACHABLE, 0.0)))
+    _, silent, _ = [finding async for finding in services(settings, {"scripted": provider})]
+    assert silent == Finding("Scripted 2", TEXTS[Reason.UNREACHABLE](label="Scripted 2"), Level.NOTE)
 
 
 async def test_with_the_demo_own_servers_are_checked(settings: Settings) -> None:
