@@ -7,7 +7,7 @@ from bot.jobs.limits import TOO_MANY_FREE, LimitKind
 from bot.text import plural, relative
 from bot.ui.admin import LIMIT_REMOVED, LIMIT_SET
 from bot.ui.cards.server import FREE_IMAGES, subject_text
-from bot.ui.cards.usage import LEFT, USED
+from bot.ui.cards.usage import LEFT, NO_LIMIT, USED
 from storage.settings import Quota, Subject
 from tests.cogs.conftest import CORE, THE_BEGINNING, MakeStudio, Studio, told
 from tests.cogs.test_quota import EVERYONE, FEBRUARY, SERVER, asked, quota
@@ -48,7 +48,7 @@ async def test_beyond_a_members_limit_a_command_is_refused(make_studio: MakeStud
     of_all = LEFT[LimitKind.FREE_SERVER](left=7, limit=10, period=MONTH, resets=resets)
     daily = LEFT[LimitKind.FREE_DAILY](left=98, limit=100, period=Period.DAY.this, resets=relative(TOMORROW))
     credits_card = told(await studio.ada.slash(studio.channel, "credits")).text
-    assert all(shows(credits_card, each) for each in (of_ada, of_all, daily))
+    assert all(shows(credits_card, each) for each in (NO_LIMIT, of_ada, of_all, daily))
     member_card = await quota(studio, "show", user=studio.ada.user)
     assert shows(member_card, of_ada)
     assert shows(member_card, of_all)

@@ -23,6 +23,7 @@ from bot.ui.cards.engines import (
     NEW_SHAPE,
     NO_WORDS_NEEDED,
     PART_NEEDED,
+    PRICES,
     RETIRED,
     TOGETHER,
     UP_TO_RATIO,
@@ -130,6 +131,13 @@ def test_an_engines_card_says_what_picture_it_takes(rules: PictureRules, shape: 
         assert shows(spoken, PART_NEEDED) is (operation is Operation.ERASE)
         assert shows(spoken, NO_WORDS_NEEDED) is (operation is not Operation.STRUCTURE)
         assert shows(spoken, EXTENDED_BY(most=rules.margin)) is (operation is Operation.OUTPAINT)
+
+
+@pytest.mark.parametrize("number", [1, 20])
+@pytest.mark.parametrize("price", [0, 1000])
+def test_the_unit_of_prices_is_left_out_where_all_is_free(number: int, price: int) -> None:
+    card = engines_card([ENGINE] * number, lambda _: Price(price, price, exact=True), default="")
+    assert shows(said(card), PRICES) is (price > 0)
 
 
 def test_what_is_the_same_for_all_operations_is_said_once() -> None:

@@ -72,10 +72,15 @@ def engines_card(
     entries = [
         _engine(engine, price, _marks(engine, default=default, retired=retired), retired, room=room) for engine in every
     ]
-    parts: list[ui.Item[Any]] = [text(t("**Engines**"), quiet(PRICES))]
+    parts: list[ui.Item[Any]] = [text(t("**Engines**"), *_unit(every, price))]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
+
+
+def _unit(engines: Iterable[Engine], price: PriceOf) -> list[str]:
+    """The unit of the prices, unless all of them are free."""
+    return [quiet(PRICES)] if any(price(each).high for engine in engines for each in _each(engine)) else []
 
 
 def _engines_page(engines: list[Engine], price: PriceOf, *, default: str, page: int, retired: IsRetired) -> Card:
@@ -90,7 +95,7 @@ def _engines_page(engines: list[Engine], price: PriceOf, *, default: str, page: 
         ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(
             quiet(plural("{count} engine.", "{count} engines.", len(engines))),
-            quiet(PRICES),
+            *_unit(engines, price),
             quiet(t("Type /engines and a name to see everything that an engine can do.")),
         ),
     )

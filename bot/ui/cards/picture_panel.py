@@ -57,7 +57,7 @@ def panel_sheet(
     parts.append(rule())
     if not shown:
         parts.append(text(NO_TOOLS(engines=mention("engines"))))
-    else:
+    elif any(offer.price.high for offer in shown):
         parts.append(text(quiet(PRICES)))
     parts += _rows([*(tool_button(picture, offer) for offer in shown), ORIGINAL.on(picture.reference)])
     if finish is not None:

@@ -331,7 +331,9 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     lines: list[Words] = [f"**{spent_text(report.totals)}**"]
     if report.in_flight:
         lines.append(ON_HOLD(held=report.in_flight))
-    lines += [left_text(use) for use in report.limits] or [NO_LIMIT]
+    if all(use.limit.providers for use in report.limits):
+        lines.append(NO_LIMIT)
+    lines += [left_text(use) for use in report.limits]
     if report.grants is not None and report.grants.given:
         lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
     jobs = JOBS_AT_A_TIME(count=report.jobs)
