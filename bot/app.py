@@ -192,7 +192,8 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             server_monthly=settings.server_monthly_credits,
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
-            free_images=settings.free_images_per_user if any(not each.charges for each in providers.values()) else None,
+            free_images=settings.free_images_per_user,
+            free_providers=frozenset(name for name, provider in providers.items() if not provider.charges),
         )
         reference = ReferenceClock(clock)
         client = _client(settings, reference)
@@ -285,7 +286,8 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
 
 
 def _start_problems(parts: Runtime) -> StartProblems:
-    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
+    only_demo = parts.settings.demo_provider and all(each.charges for each in parts.providers.values())
+    return StartProblems(parts.servers, parts.service, demo=only_demo)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:

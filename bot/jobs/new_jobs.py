@@ -87,7 +87,7 @@ class NewJobs:
                 origin,
                 hold=sum(holds),
                 images=plan.images,
-                free=self._free(plan.requests),
+                free=self.free_images(plan.requests),
                 now=now,
                 running=not proposed,
             )
@@ -126,7 +126,7 @@ class NewJobs:
         self, origin: Origin, requests: Sequence[ImageRequest], images: int
     ) -> tuple[Problem, ...]:
         """Return the limits that these requests would exceed now. Raises StorageError."""
-        hold, free = sum(self._holds(requests)), self._free(requests)
+        hold, free = sum(self._holds(requests)), self.free_images(requests)
         async with self._database.read() as connection:
             try:
                 now = self._clock.now()
@@ -143,6 +143,11 @@ class NewJobs:
     def hold_for(self, requests: Sequence[ImageRequest]) -> int:
         """Return the millicredits that would be held for these requests."""
         return sum(self._holds(requests))
+
+    def free_images(self, requests: Sequence[ImageRequest]) -> int:
+        """Return how many images of these requests cost nothing, because their providers do not charge."""
+        free = self._limits.free_providers
+        return sum(each.images for each in requests if self._store.engines[each.engine].provider in free)
 
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.
@@ -176,7 +181,7 @@ class NewJobs:
                     origin,
                     hold=sum(holds),
                     images=images,
-                    free=self._free(requests),
+                    free=self.free_images(requests),
                     now=now,
                     counted_already=1,
                 )
@@ -231,12 +236,6 @@ class NewJobs:
             converted(provider.quote(request).hold, provider.credit_value)
             for request, provider in zip(requests, providers, strict=True)
         ]
-
-    def _free(self, requests: Sequence[ImageRequest]) -> limits.FreeImages:
-        """The part of the requests that costs nothing."""
-        free = {name for name, provider in self._store.providers.items() if not provider.charges}
-        images = sum(each.images for each in requests if self._store.engines[each.engine].provider in free)
-        return limits.FreeImages(images, free)
 
     async def _add_submissions(
         self,

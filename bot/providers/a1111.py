@@ -52,6 +52,7 @@ from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Pictures
+from bot.providers.server_states import ServerState
 
 LABEL = "Stable Diffusion"
 ALL = "all"
@@ -146,7 +147,7 @@ class A1111(Provider):
                 await server.learn()
             except ProviderError as error:
                 problems.append(error)
-                server.rest()
+                server.rest(error)
         if len(problems) == len(self._servers):
             raise problems[0]
         self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
@@ -213,8 +214,11 @@ class A1111(Provider):
             try:
                 return await self._wait_and_send(server, task, seed, request, pictures)
             except (Unreachable, Busy) as error:
-                server.rest()
+                server.rest(error)
                 problem = error
+            except OutcomeUnknown as error:
+                server.rest(error)
+                raise
         raise problem
 
     async def _wait_and_send(
@@ -236,6 +240,7 @@ class A1111(Provider):
         made = await self._read(server, wanted, answer)
         if isinstance(wanted, Wanted):
             server.loaded = wanted.checkpoint.model
+        server.works()
         return Finished(await server.service.in_thread(_images, made, request), Cost(0, exact=True))
 
     def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
@@ -351,8 +356,10 @@ class A1111(Provider):
             try:
                 at_work = await server.works_on(task)
             except ProviderError as error:
+                server.rest(error)
                 problems.append(error)
                 continue
+            server.works()
             if at_work:
                 raise Unreachable(Reason.BUSY, detail="still at work")
         if problems and len(problems) == len(telling):
@@ -376,6 +383,10 @@ class A1111(Provider):
                 return None
             first = first or problem
         return first
+
+    def servers(self) -> tuple[ServerState, ...]:
+        sent = [running.server for running in self._running.values() if running.sent]
+        return tuple(server.state(self.name, sent.count(server)) for server in self._servers)
 
     async def close(self) -> None:
         for server in self._servers:

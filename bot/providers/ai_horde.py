@@ -56,6 +56,7 @@ from bot.providers.hosts import host_and_port, image_hosts
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import Pictures
+from bot.providers.server_states import ServerState
 
 log = structlog.get_logger(__name__)
 
@@ -351,6 +352,9 @@ class AiHorde(Provider):
         except ProviderError as error:
             return error
         return None if isinstance(value, dict) else Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+
+    def servers(self) -> tuple[ServerState, ...]:
+        return (ServerState(self._service.silence),)
 
     async def close(self) -> None:
         await self._service.close()

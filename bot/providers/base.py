@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.loras import Loras
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
+from bot.providers.server_states import ServerState
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -284,10 +285,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting.
-
-    ``sure``: it counts at once, because the provider has proof.
-    """
+    """Unknown to the provider. Unless it has proof (``sure``), later polls must confirm it: it may be restarting."""
 
     sure: bool = False
 
@@ -402,10 +400,7 @@ class Provider(ABC):
         """
 
     async def learn(self) -> tuple[Engine, ...]:
-        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError.
-
-        A provider that never learns always has the same engines.
-        """
+        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError."""
         return self.engines
 
     async def progress(self, handle: Handle) -> Waiting:
@@ -444,6 +439,10 @@ class Provider(ABC):
     @abstractmethod
     async def check(self) -> ProviderError | None:
         """Check with a free request whether the service is reachable. Returns the problem, or None."""
+
+    def servers(self) -> tuple[ServerState, ...]:
+        """Return what is known about the servers, without asking them. Empty if nothing is known."""
+        return ()
 
     @abstractmethod
     async def close(self) -> None:

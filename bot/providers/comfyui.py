@@ -62,12 +62,15 @@ from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, larges
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
+from bot.providers.server_states import ServerState
 from bot.providers.uploads import FilePart, Form
 
 log = structlog.get_logger(__name__)
 
 QUEUE_EVERY = 8.0
 """Seconds between two looks at the queue for one submission. The response is long: it contains everybody's graphs."""
+QUEUE_KNOWN = 60.0
+"""Seconds for which the length of the queue counts as known after a look at it."""
 SUBFOLDER = "easel"
 """The folder for uploads, inside the server's input folder."""
 _LARGEST_LIST = 32 << 20
@@ -126,6 +129,8 @@ class Comfyui(Provider):
         self._catalogue = Catalogue(Lists())
         self._unfit: set[tuple[str, str]] = set()
         self._followed = Latest(_Followed)
+        # The length of the queue, and the loop's time of the look at it.
+        self._queued = (0, float("-inf"))
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -363,6 +368,11 @@ class Comfyui(Provider):
             return self._service.judge.by_status(answer, paid=False)
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
+    def servers(self) -> tuple[ServerState, ...]:
+        length, seen = self._queued
+        known = asyncio.get_running_loop().time() - seen < QUEUE_KNOWN
+        return (ServerState(self._service.silence, queue=length if known else None),)
+
     async def close(self) -> None:
         await self._events.close()
         await self._service.close()
@@ -390,6 +400,7 @@ class Comfyui(Provider):
         queue = Queue.read(await self._get("/queue"))
         if queue is None:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail="GET /queue")
+        self._queued = len(queue.pending), asyncio.get_running_loop().time()
         return queue
 
     async def _ended(self, prompt_id: str, output: str) -> Ended | None:

@@ -50,7 +50,7 @@ TYPED: dict[str, list[dict[str, Any]]] = {
     "usage user": [{"user": None}],
     "usage export": [{}],
     "usage jobs": [{}, {"cancel": JOB}],
-    "quota set": [{"credits": 5.0}, {"period": "day"}],
+    "quota set": [{"credits": 5.0}, {"free_images": 9}, {"period": "day"}],
     "quota grant": [{"user": None, "credits": 5.0}],
     "quota clear": [{}, {"for": "server"}],
     "quota show": [{}, {"user": None}],
