@@ -114,7 +114,8 @@ def table_under(text: str, heading: str) -> list[list[str]]:
 
 def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
     own = dict.fromkeys(("A1111_URL", "COMFYUI_URL"), "http://127.0.0.1:1")
-    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"} | {"AI_HORDE": "1"} | own)
+    openai = {"OPENAI_KEY": "made-up", "OPENAI_MODELS": "made-up 1"}
+    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"} | {"AI_HORDE": "1"} | openai | own)
     configure(load(keys, env_file=None).reader)
     # Proxies also have lower-case names.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN
@@ -165,12 +166,12 @@ def test_the_uncommented_settings_are_those_that_matter() -> None:
     uncommented = [name for name, one in example().items() if not one.commented]
     assert uncommented == list(example())[: len(uncommented)], "they come first"
     for text, heading in (
-        (README, "Open `.env` in an editor. The six settings that matter are at the top:"),
+        (README, "Open `.env` in an editor. The settings that matter are at the top:"),
         (SETTINGS, "## What matters"),
     ):
         rows = table_under(text, heading)
         assert len(rows) == 6
-        assert [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])] == uncommented
+        assert [name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row[0])] == uncommented
 
 
 def test_the_documents_and_the_example_list_the_same_settings() -> None:

@@ -43,8 +43,12 @@ class Reason(StrEnum):
     # Problems that only the bot's operator can fix.
     WRONG_WORKFLOW = "wrong_workflow"
     """The service cannot run the operator's workflow, because of the node ``node``."""
+    WRONG_CONTROL = "wrong_control"
+    """The ControlNet that the service has does not fit this engine's model."""
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
+    NOT_PERMITTED = "not_permitted"
+    """The account may not use this engine, for example because its owner has not proved who they are."""
     NOT_FOUND = "not_found"
     REDIRECTED = "redirected"
     MOVED = "moved"
