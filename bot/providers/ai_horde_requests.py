@@ -32,9 +32,8 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
         "prompt": prompt_of(request),
         "models": [name],
         "params": params,
-        # A request does not say whether its channel is age-restricted, so this assumes that it is not.
-        "nsfw": False,
-        "censor_nsfw": True,
+        "nsfw": request.adult,
+        "censor_nsfw": not request.adult,
         "replacement_filter": True,
         "trusted_workers": False,
         "slow_workers": True,

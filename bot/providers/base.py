@@ -170,7 +170,7 @@ class ImageRequest:
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
     the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
-    an upscaled picture becomes on each side.
+    an upscaled picture becomes on each side. ``adult``: the image is for a place that only adults see.
     """
 
     engine: str
@@ -195,6 +195,7 @@ class ImageRequest:
     margins: Margins | None = None
     fit: Fit | None = None
     scale: int | None = None
+    adult: bool = False
 
     @property
     def result_size(self) -> Size:

@@ -69,6 +69,15 @@ async def test_from_words_to_a_file(ai_horde: AiHorde, stand_in: StandIn, tmp_pa
     assert not stand_in.bills
 
 
+@pytest.mark.parametrize("adult", [True, False])
+async def test_images_are_censored_unless_only_adults_see_them(
+    ai_horde: AiHorde, stand_in: StandIn, adult: bool
+) -> None:
+    await queued(ai_horde, wanted(adult=adult))
+    body = body_of(stand_in.calls_to(SUBMIT)[0])
+    assert (body["nsfw"], body["censor_nsfw"]) == (adult, not adult)
+
+
 async def test_calls_have_the_key_and_say_who_asks_but_downloads_do_not(
     ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path
 ) -> None:
