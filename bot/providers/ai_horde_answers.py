@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ TIMEOUT_SECONDS = 3600.0
 """The seconds without requests after the service has blocked the bot's address."""
 TOO_MANY_SECONDS = 30.0
 TOO_FAST_SECONDS = 5.0
+UNSERVED_SECONDS = 300.0
+"""The seconds after which a request is given up, if no worker can make it."""
 NOBODY = "NoAvailableWorker"
 """The code of the warning that no worker can make the images at the moment."""
+NO_CONTROL = frozenset({"ControlNetMismatch", "ControlNetUnsupported"})
+"""The codes of refusals that say that a model does not work with ControlNet."""
 MOST_GENERATIONS = 20
+ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""The id of a request. It becomes a part of a path."""
 _LONGEST_WAIT = 7 * 86_400
 _ADDRESSES = ("http://", "https://")
 _TOO_LARGE = frozenset({"SourceImageResolutionExceeded", "SourceImageSizeExceeded"})
@@ -165,10 +172,15 @@ def _generated(image: _Image, seed: int | None) -> GeneratedImage | None:
     if image.censored is not None:
         # In place of a withheld image, the service sends a notice.
         return GeneratedImage(seed=seed, filtered=True)
-    if image.img.lower().startswith(_ADDRESSES):
-        return GeneratedImage(url=image.img, seed=seed)
+    return generated(image.img, seed)
+
+
+def generated(image: str, seed: int | None = None) -> GeneratedImage | None:
+    """An image at a link, or in base64. None if it is neither. Blocks while it decodes."""
+    if image.lower().startswith(_ADDRESSES):
+        return GeneratedImage(url=image, seed=seed)
     try:
-        data = b64decode(image.img, validate=True)
+        data = b64decode(image, validate=True)
     except (binascii.Error, ValueError):
         return None
     return GeneratedImage(data=data, seed=seed) if data else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.providers.ai_horde_engines import REPAINTED, STRENGTH, usual_values
+from bot.providers.ai_horde_engines import CONTROLS, REPAINTED, STRENGTH, usual_values
 from bot.providers.base import ImageRequest, Json
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures
@@ -15,7 +15,8 @@ _DIVIDER = re.compile(r"#{3,}")
 
 def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) -> dict[str, Json]:
     """The JSON of a request for the model with this name. Reads the pictures. Raises Refused and OSError."""
-    steps, guidance = usual_values(name)
+    control = CONTROLS.get(request.operation)
+    steps, guidance = usual_values(name, controlled=control is not None)
     params: dict[str, Json] = {
         "width": request.size.width,
         "height": request.size.height,
@@ -44,6 +45,9 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
     if request.operation.has_source:
         body |= _pictures(request, pictures)
         params["denoising_strength"] = _strength(request)
+    if control is not None:
+        # The worker finds the lines in the picture itself.
+        params |= {"control_type": control, "image_is_control": False}
     return body
 
 
@@ -80,6 +84,8 @@ def _pictures(request: ImageRequest, pictures: Pictures | None) -> dict[str, Jso
 
 
 def _strength(request: ImageRequest) -> float:
+    if request.operation in CONTROLS:
+        return 1.0  # The image starts from noise. A smaller value would leave some of it.
     usual = REPAINTED if request.operation is Operation.INPAINT else STRENGTH
     percent = request.strength if request.strength is not None else usual.default or 100
     return max(1, min(100, percent)) / 100

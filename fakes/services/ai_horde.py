@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
+from fakes.services.ai_horde_alchemy import Alchemists
 from fakes.services.ai_horde_requests import ANONYMOUS, Refused, Wanted, read_request
 from fakes.services.call_log import Call, Json
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
@@ -30,17 +31,25 @@ STATUS_CALLS = 10
 """The number of calls for results that are accepted in a minute."""
 FREE_PIXELS = 1024 * 1024
 FREE_STEPS = 40
+FREE_CONTROL_STEPS = 20
 MOST_WAITING = 30
 MOST_RETRIES = 3
+
+PUBLIC = frozenset(
+    f"horde.{name}"
+    for name in ("image", "heartbeat", "models", "workers", "check", "status", "alchemy_status", "alchemy_delete")
+)
+"""The routes that need no key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model in the list, with its workers and its queue in seconds."""
+    """A model in the list, with its workers and its queue in seconds. ``controlled``: they allow ControlNet."""
 
     name: str
     count: int
     eta: int = 30
+    controlled: bool = True
 
 
 MODELS = (
@@ -99,6 +108,7 @@ class AiHorde:
         self.workers = 8
         self.maintenance = self.shared_seed = False
         self.storage = True
+        self.alchemists = Alchemists(services, PREFIX, STORAGE)
         self.requests: dict[str, Request] = {}
         self.status_calls: deque[float] = deque()
         self.suspicions = 0
@@ -110,6 +120,7 @@ class AiHorde:
         for method, path, handler, name in (
             ("GET", f"{PREFIX}/status/models", self._list, "models"),
             ("GET", f"{PREFIX}/status/heartbeat", self._heartbeat, "heartbeat"),
+            ("GET", f"{PREFIX}/workers", self._workers, "workers"),
             ("GET", f"{PREFIX}/find_user", self._user, "user"),
             ("POST", f"{PREFIX}/generate/async", self._submit, "submit"),
             ("GET", f"{PREFIX}/generate/check/{{id}}", self._check, "check"),
@@ -118,10 +129,13 @@ class AiHorde:
             ("GET", f"{STORAGE}/{{id}}.webp", self._image, "image"),
         ):
             router.add_route(method, path, handler, name=f"horde.{name}")
+        self.alchemists.add_routes(router)
 
     def refusal(self, call: Call) -> web.Response | None:
-        """Refuse an unknown key. Downloads need none."""
-        if call.route in {"horde.image", "horde.heartbeat", "horde.models", "horde.check", "horde.status"}:
+        """Refuse new requests in maintenance mode, and an unknown key. Downloads need none."""
+        if self.maintenance and call.route in {"horde.submit", "horde.alchemy"}:
+            return refuse(400, "MaintenanceMode", "AI Horde has entered maintenance mode.")
+        if call.route in PUBLIC:
             return None
         if self._has(call.headers.get("apikey", "")):
             return None
@@ -176,8 +190,26 @@ class AiHorde:
         ]
         return web.json_response(listed)
 
+    async def _workers(self, request: web.Request) -> web.Response:
+        listed: list[Json] = [
+            {
+                "type": "image",
+                "name": f"{model.name} {number}",
+                "online": True,
+                "maintenance_mode": False,
+                "models": [model.name],
+                "controlnet": model.controlled,
+            }
+            for model in self.models
+            for number in range(model.count)
+        ]
+        return web.json_response([*listed, *self.alchemists.listed()])
+
     def _served(self, wanted: Wanted) -> bool:
-        return any(model.count > 0 and model.name in wanted.models for model in self.models)
+        return any(
+            model.count > 0 and model.name in wanted.models and (model.controlled or wanted.control is None)
+            for model in self.models
+        )
 
     # -- a request
 
@@ -201,8 +233,6 @@ class AiHorde:
 
     def _accepted(self, wanted: Wanted, key: str) -> Wanted:
         """Check a request against the state of the service. Raises Refused."""
-        if self.maintenance:
-            raise Refused(400, "MaintenanceMode", "AI Horde has entered maintenance mode.")
         waiting = sum(each.count("waiting") + each.count("processing") for each in self.requests.values())
         if waiting + len(wanted.pictures) > MOST_WAITING:
             raise Refused(429, "TooManyPrompts", "Too many anonymous requests.")
@@ -211,7 +241,8 @@ class AiHorde:
         if self._services.is_filtered([wanted.prompt]):
             self.suspicions += 1
             raise Refused(400, "CorruptPrompt", "This prompt appears to violate our terms of service.")
-        if self.accounts.get(key, 0) > 0 or (wanted.pixels <= FREE_PIXELS and wanted.steps <= FREE_STEPS):
+        most_steps = FREE_STEPS if wanted.control is None else FREE_CONTROL_STEPS
+        if self.accounts.get(key, 0) > 0 or (wanted.pixels <= FREE_PIXELS and wanted.steps <= most_steps):
             return wanted
         if not wanted.downgrades:
             raise Refused(403, "KudosUpfront", "Due to heavy demand, the client needs to already have the kudos.")
@@ -220,7 +251,7 @@ class AiHorde:
             replace(each, width=int(each.width * scale) // 64 * 64, height=int(each.height * scale) // 64 * 64)
             for each in wanted.pictures
         )
-        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, FREE_STEPS))
+        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, most_steps))
 
     def _start_more(self) -> None:
         free = self.workers - sum(each.count("processing") for each in self.requests.values())
@@ -352,9 +383,14 @@ class AiHorde:
 
     async def _image(self, request: web.Request) -> web.Response:
         wanted = request.match_info["id"]
-        signed = self._links.get(wanted)
+        alchemy = self.alchemists.images.get(wanted)
+        signed = self._links.get(wanted) if alchemy is None else alchemy.signed
         if signed is None or self._services.now() - signed > LINK_SECONDS:
             return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>", content_type="text/xml")
+        if alchemy is not None:
+            assert alchemy.rendering is not None
+            data = await self._services.gallery.paint(alchemy.rendering.plates[0])
+            return web.Response(body=data, content_type="image/webp")
         each = next(each for found in self.requests.values() for each in found.generations if each.id == wanted)
         return web.Response(body=await self._painted(each), content_type="image/webp")
 

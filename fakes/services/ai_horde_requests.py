@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SAMPLERS = frozenset(
     dpmsolver DDIM lcm
     """.split()
 )
+CONTROLS = {"canny": "structure", "depth": "structure", "hed": "structure", "scribble": "sketch"}
+OTHER_BASELINES = re.compile(r"xl|flux|cascade|qwen|z-image", re.I)
+"""Models that do not work with ControlNet. The service knows them from a list; here their names tell."""
 PROCESSINGS = {"img2img": "image_to_image", "inpainting": "inpaint"}
 SOURCE_PIXELS = 3072 * 3072
 MOST_SEED = 2**32
@@ -46,7 +50,10 @@ class Invalid(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request. ``downgrades``: it may be made smaller. ``links``: its images are links to a storage host."""
+    """A request. ``downgrades``: it may be made smaller. ``links``: its images are links to a storage host.
+
+    ``control`` is the kind of ControlNet, if it uses one.
+    """
 
     prompt: str
     models: tuple[str, ...]
@@ -54,6 +61,7 @@ class Wanted:
     steps: int
     downgrades: bool
     links: bool
+    control: str | None = None
 
     @property
     def pixels(self) -> int:
@@ -82,6 +90,7 @@ def read_request(body: Json, services: Services) -> Wanted:
         raise Refused(400, "BadCFGDecimals", "cfg_scale must be rounded to 2 decimal places")
     if params.get("sampler_name", "k_euler_a") not in SAMPLERS:
         raise Invalid("params.sampler_name", "is not one of the samplers")
+    control = _control(body, params, [str(each) for each in models])
     edit = _edit(body, params)
     positive, _, negative = prompt.partition("###")
     pictures = tuple(
@@ -95,7 +104,24 @@ def read_request(body: Json, services: Services) -> Wanted:
         steps,
         downgrades=body.get("allow_downgrade") is True,
         links=body.get("r2", True) is True,
+        control=control,
     )
+
+
+def _control(body: Mapping[str, Json], params: Mapping[str, Json], models: list[str]) -> str | None:
+    """The kind of ControlNet. Raises Refused where it is impossible."""
+    control = params.get("control_type")
+    if control is None:
+        return None
+    if control not in CONTROLS:
+        raise Invalid("params.control_type", "is not one of the kinds")
+    if not body.get("source_image"):
+        raise Refused(400, "ControlNetSourceMissing", "Controlnet Requires a source image.")
+    if body.get("source_processing") == "inpainting":
+        raise Refused(400, "ControlNetInpaintingMismatch", "ControlNet cannot be used with inpainting at this time")
+    if any(map(OTHER_BASELINES.search, models)):
+        raise Refused(400, "ControlNetMismatch", "ControlNet does not work with SDXL currently.")
+    return str(control)
 
 
 def _whole(params: Mapping[str, Json], name: str, default: int, low: int, high: int) -> int:
@@ -127,7 +153,8 @@ def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
     operation = PROCESSINGS.get(str(body.get("source_processing", "img2img")))
     if operation is None:
         raise Invalid("source_processing", "is not one of the processings")
-    mask = _upload(body["source_mask"]) if body.get("source_mask") else None
+    operation = CONTROLS.get(str(params.get("control_type")), operation)
+    mask = read_upload(body["source_mask"]) if body.get("source_mask") else None
     if operation == "inpaint" and mask is None:
         raise Refused(
             400, "InpaintingMissingMask", "Inpainting requests must either include a mask, or an alpha channel."
@@ -135,10 +162,11 @@ def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
     change = params.get("denoising_strength", 0.75)
     if isinstance(change, bool) or not isinstance(change, int | float) or not 0.01 <= change <= 1:
         raise Invalid("params.denoising_strength", "is not in range")
-    return Edit(operation, _upload(body["source_image"]), mask, float(change))
+    return Edit(operation, read_upload(body["source_image"]), mask, float(change))
 
 
-def _upload(text: Json) -> Upload:
+def read_upload(text: Json) -> Upload:
+    """A picture in base64. Raises Refused."""
     try:
         upload = Upload.of(b64decode(str(text), validate=True))
         width, height = size_of(upload)

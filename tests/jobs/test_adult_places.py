@@ -11,7 +11,7 @@ from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import decode_request, encode_request
 from bot.errors import UserError
 from bot.jobs.results import SHARE_NEEDS_ADULTS
-from bot.providers.base import Handle, ImageRequest
+from bot.providers.base import Finished, Handle, ImageRequest
 from bot.providers.operations import Pictures
 from tests.doubles.provider import ScriptedProvider
 from tests.doubles.texts import codes
@@ -27,7 +27,9 @@ class Recorder(ScriptedProvider):
         super().__init__()
         self.adult: list[bool] = []
 
-    async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
+    async def submit(
+        self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None
+    ) -> Handle | Finished:
         self.adult.append(request.adult)
         return await super().submit(handle, request, pictures)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bot.providers.ai_horde import UNSERVED_SECONDS, AiHorde
+from bot.providers.ai_horde import AiHorde
+from bot.providers.ai_horde_answers import UNSERVED_SECONDS
 from bot.providers.ai_horde_budget import CallBudget
 from bot.providers.base import Cost, Failed, Finished, Quote, Waiting, WeightedText
 from bot.providers.errors import Reason, Unreachable
@@ -84,7 +85,7 @@ async def test_calls_have_the_key_and_say_who_asks_but_downloads_do_not(
     made = await finished(ai_horde, stand_in)
     await ai_horde.fetch(made.images[0], tmp_path / "x")
     *asked, image = stand_in.calls
-    assert {call.route for call in asked} == {"horde.models", SUBMIT, CHECK, STATUS}
+    assert {call.route for call in asked} == {"horde.models", "horde.workers", SUBMIT, CHECK, STATUS}
     assert all(call.headers["apikey"] == SECRET for call in asked)
     assert all(call.headers["Client-Agent"] == "Easel:1.0:tests" for call in asked)
     assert image.route == "horde.image"
