@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 import structlog
 
-from bot.providers.ai_horde_alchemy import FORMS, Alchemists
+from bot.providers.ai_horde_alchemy import ALCHEMISTS, Alchemists
 from bot.providers.ai_horde_answers import (
     ID,
     MOST_GENERATIONS,
@@ -184,7 +184,7 @@ class AiHorde(Provider):
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         names = [model.name for model in models]
         # A model keeps its id, even while it is not listed.
-        self._ids = id_parts(names, self._ids if len(self._ids) <= _MOST_NAMES else {}, taken=FORMS)
+        self._ids = id_parts(names, self._ids if len(self._ids) <= _MOST_NAMES else {}, taken=ALCHEMISTS)
         self._names = {self._ids[name]: name for name in names if name in self._ids}
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
         await self._learn_workers()
@@ -206,13 +206,14 @@ class AiHorde(Provider):
         try:
             answer = await self._service.call("GET", "/workers", paid=False, largest=_LARGEST_LIST)
             workforce = Workforce.read(await self._value(answer))
+            if workforce is None:
+                raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         except ProviderError as error:
             log.warning("ai_horde.workers_unknown", kind=type(error).__name__, detail=error.detail)
             return
-        if workforce is not None:
-            self._workforce = workforce
-            self._alchemists.served = workforce.forms
-            self._alchemists.outdated = False
+        self._workforce = workforce
+        self._alchemists.served = workforce.forms
+        self._alchemists.outdated = False
 
     def _model(self, request: ImageRequest) -> str | None:
         """The service's name of the model of this request. None if it does not list it."""
@@ -222,9 +223,8 @@ class AiHorde(Provider):
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Find the model's name. Raises ProviderError."""
-        form = request.engine.partition("/")[2]
-        if form in FORMS:
-            return {"form": form}
+        if (handle := self._alchemists.prepare(request)) is not None:
+            return handle
         if self._model(request) is None:
             await self.learn()
         model = self._model(request)

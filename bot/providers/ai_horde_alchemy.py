@@ -15,12 +15,24 @@ from pydantic import ValidationError
 
 from bot.providers.ai_horde_answers import ID, UNSERVED_SECONDS, Listed, generated, is_missing, refusal
 from bot.providers.answers import Answer, Lenient, Name, name
-from bot.providers.base import FREE, Cost, Engine, Failed, Finished, Gone, Handle, Json, PollResult, Waiting
+from bot.providers.base import (
+    FREE,
+    Cost,
+    Engine,
+    Failed,
+    Finished,
+    Gone,
+    Handle,
+    ImageRequest,
+    Json,
+    PollResult,
+    Waiting,
+)
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import Operation, PictureRules, Pictures
-from bot.providers.stable_diffusion import SQUARE
+from bot.providers.stable_diffusion import PROMPT_LIMIT, SQUARE
 
 _UPLOAD_SECONDS = 120.0
 # The image comes as a link. A worker may put it into the answer instead.
@@ -30,53 +42,72 @@ _PICTURE = PictureRules(most_pixels=16 * 512 * 512, ratio=None, bytes=4_600_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """A form by the service's name. ``label`` is its display name. ``scale`` is for those that upscale."""
+class Alchemist:
+    """An engine: its part of the id, its display name, and its operation.
 
-    name: str
+    ``forms`` are the service's names of what it does: by the scale for those that upscale, the usual one first, and
+    with the key 1 for all others.
+    """
+
+    part: str
     label: str
     operation: Operation
-    scale: int | None = None
+    forms: Mapping[int, str]
 
-    def engine(self, provider: str, workers: int) -> Engine:
+    def form_for(self, request: ImageRequest) -> str | None:
+        return self.forms.get(request.scale or 1)
+
+    def engine(self, provider: str, served: Mapping[str, int]) -> Engine | None:
+        """The engine with what some worker does. None if nobody does anything of it."""
+        workers = {scale: served[form] for scale, form in self.forms.items() if served.get(form)}
+        if not workers:
+            return None
         return Engine(
-            id=f"{provider}/{self.name}",
+            id=f"{provider}/{self.part}",
             name=self.label,
             abilities=frozenset(),
             sizes=(),
             default_size=SQUARE,
             images_per_submission=1,
-            prompt_limit=0,
-            scales=() if self.scale is None else (self.scale,),
+            prompt_limit=PROMPT_LIMIT,
+            scales=tuple(workers) if self.operation is Operation.UPSCALE else (),
             price=FREE,
             operation=self.operation,
             picture=_PICTURE,
-            workers=workers,
+            workers=max(workers.values()),
         )
 
 
-FORMS: Mapping[str, Form] = {
-    form.name: form
-    for form in (
-        Form("RealESRGAN_x4plus", "Real-ESRGAN 4x", Operation.UPSCALE, 4),
-        Form("RealESRGAN_x2plus", "Real-ESRGAN 2x", Operation.UPSCALE, 2),
-        Form("RealESRGAN_x4plus_anime_6B", "Real-ESRGAN 4x Anime", Operation.UPSCALE, 4),
-        Form("4x_AnimeSharp", "AnimeSharp 4x", Operation.UPSCALE, 4),
-        Form("NMKD_Siax", "NMKD Siax 4x", Operation.UPSCALE, 4),
-        Form("4xNomos8kSC", "Nomos8kSC 4x", Operation.UPSCALE, 4),
-        Form("4xLSDIRplus", "LSDIRplus 4x", Operation.UPSCALE, 4),
-        Form("4xNomosWebPhoto_RealPLKSR", "NomosWebPhoto 4x", Operation.UPSCALE, 4),
-        Form("4xNomos2_realplksr_dysample", "Nomos2 RealPLKSR 4x", Operation.UPSCALE, 4),
-        Form("4xNomos2_hq_dat2", "Nomos2 DAT2 4x", Operation.UPSCALE, 4),
-        Form("2xModernSpanimationV1", "ModernSpanimation 2x", Operation.UPSCALE, 2),
-        Form("CodeFormers", "CodeFormer", Operation.RESTORE_FACES),
-        Form("GFPGAN", "GFPGAN", Operation.RESTORE_FACES),
-        Form("GFPGANv1.3", "GFPGAN 1.3", Operation.RESTORE_FACES),
-        Form("RestoreFormer", "RestoreFormer", Operation.RESTORE_FACES),
-        Form("strip_background", "Background remover", Operation.REMOVE_BACKGROUND),
+def _upscaler(label: str, forms: Mapping[int, str], part: str | None = None) -> Alchemist:
+    return Alchemist(part or next(iter(forms.values())), label, Operation.UPSCALE, forms)
+
+
+def _other(label: str, form: str, operation: Operation) -> Alchemist:
+    return Alchemist(form, label, operation, {1: form})
+
+
+ALCHEMISTS: Mapping[str, Alchemist] = {
+    each.part: each
+    for each in (
+        _upscaler("Real-ESRGAN", {4: "RealESRGAN_x4plus", 2: "RealESRGAN_x2plus"}, "RealESRGAN"),
+        _upscaler("Real-ESRGAN Anime", {4: "RealESRGAN_x4plus_anime_6B"}),
+        _upscaler("AnimeSharp", {4: "4x_AnimeSharp"}),
+        _upscaler("NMKD Siax", {4: "NMKD_Siax"}),
+        _upscaler("Nomos8kSC", {4: "4xNomos8kSC"}),
+        _upscaler("LSDIRplus", {4: "4xLSDIRplus"}),
+        _upscaler("NomosWebPhoto", {4: "4xNomosWebPhoto_RealPLKSR"}),
+        _upscaler("Nomos2 RealPLKSR", {4: "4xNomos2_realplksr_dysample"}),
+        _upscaler("Nomos2 DAT2", {4: "4xNomos2_hq_dat2"}),
+        _upscaler("ModernSpanimation", {2: "2xModernSpanimationV1"}),
+        _other("CodeFormer", "CodeFormers", Operation.RESTORE_FACES),
+        _other("GFPGAN", "GFPGAN", Operation.RESTORE_FACES),
+        _other("GFPGAN 1.3", "GFPGANv1.3", Operation.RESTORE_FACES),
+        _other("RestoreFormer", "RestoreFormer", Operation.RESTORE_FACES),
+        _other("Background remover", "strip_background", Operation.REMOVE_BACKGROUND),
     )
 }
-"""The forms that make a picture, by name: the usual one of each operation first."""
+"""All engines by their parts of the id: the usual one of each operation first."""
+FORMS = frozenset(form for each in ALCHEMISTS.values() for form in each.forms.values())
 
 
 @dataclass(slots=True)
@@ -123,9 +154,19 @@ class Alchemists:
         self._followed = Latest(_Followed)
 
     def engines(self, provider: str) -> tuple[Engine, ...]:
-        """The forms that some worker does at the moment."""
-        served = self.served or {}
-        return tuple(form.engine(provider, served[form.name]) for form in FORMS.values() if served.get(form.name))
+        """The engines of which some worker does something at the moment."""
+        every = (each.engine(provider, self.served or {}) for each in ALCHEMISTS.values())
+        return tuple(engine for engine in every if engine is not None)
+
+    def prepare(self, request: ImageRequest) -> Handle | None:
+        """The handle of a request for one of them. None if it is for another engine. Raises Refused."""
+        alchemist = ALCHEMISTS.get(request.engine.partition("/")[2])
+        if alchemist is None:
+            return None
+        form = alchemist.form_for(request)
+        if form is None:
+            raise Refused(Reason.RETIRED, detail="an unknown scale")
+        return {"form": form}
 
     async def submit(self, handle: Handle, pictures: Pictures | None) -> Handle:
         """Queue the request. Raises ProviderError."""
