@@ -133,6 +133,12 @@ class Alchemists:
             while self.requests[str(request_id)].state in {"waiting", "processing"}:
                 await self._news.wait()
 
+    async def stepped(self, request_id: Json, form: int, state: str, *, within: float = 10.0) -> None:
+        """Wait until a form of a request has this state. Raises TimeoutError after ``within`` seconds."""
+        async with asyncio.timeout(within):
+            while self.requests[str(request_id)].forms[form].state != state:
+                await self._news.wait()
+
     async def _submit(self, request: web.Request) -> web.Response:
         exchange = request[EXCHANGE]
         try:
