@@ -89,7 +89,7 @@ def _other(label: str, form: str, operation: Operation) -> Alchemist:
 ALCHEMISTS: Mapping[str, Alchemist] = {
     each.part: each
     for each in (
-        _upscaler("Real-ESRGAN", {4: "RealESRGAN_x4plus", 2: "RealESRGAN_x2plus"}, "RealESRGAN"),
+        _upscaler("Real-ESRGAN", {2: "RealESRGAN_x2plus", 4: "RealESRGAN_x4plus"}, "RealESRGAN"),
         _upscaler("Real-ESRGAN Anime", {4: "RealESRGAN_x4plus_anime_6B"}),
         _upscaler("AnimeSharp", {4: "4x_AnimeSharp"}),
         _upscaler("NMKD Siax", {4: "NMKD_Siax"}),

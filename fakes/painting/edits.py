@@ -67,7 +67,7 @@ def edit(operation: str, source: bytes, wanted: Wanted, output: str = "png") -> 
     if operation == "outpaint":
         return _saved(_outpainted(upright.convert("RGB"), wanted), output)
     if operation == "remove_background":
-        return _saved(_cut_out(upright.convert("RGB")), output)
+        return _saved(_cut_out(upright.convert("RGB").resize(wanted.size)), output)
     base = upright.convert("RGB").resize(wanted.size, Image.Resampling.LANCZOS)
     if operation in {"upscale", "restore_faces"}:
         return _saved(base, output)

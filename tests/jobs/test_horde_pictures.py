@@ -47,8 +47,8 @@ async def begun(workshop: Workshop, operation: Operation, prompt: str = "", scal
 @pytest.mark.parametrize(
     ("operation", "scale", "form", "size"),
     [
-        (Operation.UPSCALE, None, "RealESRGAN_x4plus", Size(1280, 1024)),
-        (Operation.UPSCALE, 2, "RealESRGAN_x2plus", Size(640, 512)),
+        (Operation.UPSCALE, None, "RealESRGAN_x2plus", Size(640, 512)),
+        (Operation.UPSCALE, 4, "RealESRGAN_x4plus", Size(1280, 1024)),
         (Operation.RESTORE_FACES, None, "CodeFormers", Size(320, 256)),
         (Operation.REMOVE_BACKGROUND, None, "strip_background", Size(320, 256)),
     ],

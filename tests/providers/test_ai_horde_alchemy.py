@@ -290,7 +290,7 @@ async def test_a_request_that_was_taken_back_by_others(
 async def test_what_some_worker_does_is_offered(ai_horde: AiHorde, stand_in: StandIn) -> None:
     assert alchemists(ai_horde) == {"RealESRGAN": 2, "CodeFormers": 1, "strip_background": 1}
     upscaler = next(engine for engine in ai_horde.engines if engine.id == UPSCALER)
-    assert (upscaler.operations, upscaler.scales, upscaler.sized) == ((Operation.UPSCALE,), (4, 2), False)
+    assert (upscaler.operations, upscaler.scales, upscaler.sized) == ((Operation.UPSCALE,), (2, 4), False)
     assert upscaler.picture is not None
     assert upscaler.picture.bytes * 4 // 3 < 6_200_000
     stand_in.horde.alchemists.workers = [("RealESRGAN_x2plus", "GFPGAN")]
