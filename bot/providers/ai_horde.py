@@ -106,6 +106,7 @@ class AiHorde(Provider):
         downloads: Downloads,
         *,
         wanted: Sequence[str] = (),
+        loras: bool = False,
         anonymous: bool = True,
         largest: int = LARGEST_IMAGE,
         rate: float = 1.5,
@@ -113,9 +114,9 @@ class AiHorde(Provider):
         patience: float = 1_200.0,
         budget: CallBudget | None = None,
     ) -> None:
-        """``wanted`` are the names of the models to offer. ``largest`` is the maximum size of an image in bytes.
+        """``wanted`` are the names of the models to offer. ``loras``: people may use any LoRA.
 
-        ``budget`` limits the calls for results.
+        ``largest`` is the maximum size of an image in bytes. ``budget`` limits the calls for results.
         """
         self.label = service.label
         self.credit_value = Decimal(1)
@@ -127,6 +128,7 @@ class AiHorde(Provider):
         self._service = service
         self._downloads = downloads
         self._wanted = tuple(wanted)
+        self._loras = loras
         self._anonymous = anonymous
         self._largest = largest
         self._budget = budget or CallBudget()
@@ -160,6 +162,7 @@ class AiHorde(Provider):
             service,
             Downloads(service, largest=largest),
             wanted=_model_names(settings),
+            loras=settings.flag("AI_HORDE_LORAS"),
             anonymous=anonymous,
             largest=largest,
             # 2 a second and 90 a minute are allowed.
@@ -189,8 +192,14 @@ class AiHorde(Provider):
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
         await self._learn_workers()
         controlled = self._workforce.controlled - self._uncontrolled
+        extended = self._workforce.extended if self._loras else frozenset[str]()
         made = (
-            engine_of(model, self._ids[model.name], controlled=model.name in controlled)
+            engine_of(
+                model,
+                self._ids[model.name],
+                controlled=model.name in controlled,
+                extended=model.name in extended,
+            )
             for model in chosen[:MOST_ENGINES]
         )
         self.engines = (*made, *self._alchemists.engines(NAME))
@@ -205,7 +214,7 @@ class AiHorde(Provider):
         """Ask what the workers do. Without an answer, what was known before stays true."""
         try:
             answer = await self._service.call("GET", "/workers", paid=False, largest=_LARGEST_LIST)
-            workforce = Workforce.read(await self._value(answer))
+            workforce: Workforce | None = await self._service.in_thread(Workforce.read, await self._value(answer))
             if workforce is None:
                 raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         except ProviderError as error:

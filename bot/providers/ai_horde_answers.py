@@ -118,12 +118,16 @@ class _Generation(Lenient):
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image as the service reports it. ``batch`` is its position among those that a worker made together."""
+    """An image as the service reports it. ``batch`` is its position among those that a worker made together.
+
+    ``incomplete``: a LoRA could not be loaded, so it was made without.
+    """
 
     img: str
     seed: int | None
     censored: str | None
     batch: int
+    incomplete: bool = False
 
 
 def _image(item: object) -> _Image | None:
@@ -140,7 +144,8 @@ def _image(item: object) -> _Image | None:
         return _Image("", made.seed, told, 0)
     if made.state not in {None, "ok"} or made.img is None or made.img == "N/A":
         return None
-    return _Image(made.img, made.seed, None, int(batch) if batch and batch.isascii() and batch.isdigit() else 0)
+    position = int(batch) if batch and batch.isascii() and batch.isdigit() else 0
+    return _Image(made.img, made.seed, None, position, any(each.type == "lora" for each in metadata))
 
 
 def ended(state: State, otherwise: Failed) -> Finished | Failed:
@@ -148,7 +153,11 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
 
     Decodes the images in the answer, so it blocks.
     """
-    found = [image for image in map(_image, state.generations) if image is not None]
+    every = [image for image in map(_image, state.generations) if image is not None]
+    found = [image for image in every if not image.incomplete]
+    if every and not found:
+        # They would look as if the LoRA had no effect.
+        return Failed(Reason.LORA_NOT_LOADED)
     shared = Counter(image.seed for image in found)
     seen: set[int | None] = set()
     images = []

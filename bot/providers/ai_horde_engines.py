@@ -111,11 +111,16 @@ def offered(models: Iterable[Model], wanted: Sequence[str]) -> list[Model]:
     return sorted(usual, key=lambda model: (-model.workers, model.name))[:OFFERED]
 
 
-def engine_of(model: Model, part: str, *, controlled: bool = False) -> Engine:
-    """The engine of a model. ``part`` is its part of the id. ``controlled``: a worker uses it with ControlNet."""
+def engine_of(model: Model, part: str, *, controlled: bool = False, extended: bool = False) -> Engine:
+    """The engine of a model. ``part`` is its part of the id.
+
+    ``controlled`` and ``extended``: it can be used with ControlNet, and with any LoRA.
+    """
     steps, guidance = usual_values(model.name)
     sizes = XL_SIZES if _LARGE.search(model.name) else _SMALL_SIZES
     words = frozenset({Ability.NEGATIVE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER})
+    if extended:
+        words |= {Ability.LORA}
     engine = Engine(
         id=f"{NAME}/{part}",
         name=model.name[:LONGEST],

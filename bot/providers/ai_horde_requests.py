@@ -29,6 +29,8 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
         params["sampler_name"] = request.sampler
     if request.seed is not None:
         params |= _seed(request.seed, request.images)
+    if request.lora is not None:
+        params["loras"] = [{"name": lora.name, "model": lora.weight, "clip": lora.weight} for lora in request.lora.each]
     body: dict[str, Json] = {
         "prompt": prompt_of(request),
         "models": [name],

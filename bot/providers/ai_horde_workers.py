@@ -30,6 +30,7 @@ class _Worker(Lenient):
     online: Flag = None
     maintenance_mode: Flag = None
     controlnet: Flag = None
+    lora: Flag = None
     models: Names = frozenset()
     forms: Names = frozenset()
 
@@ -40,17 +41,26 @@ class _Worker(Lenient):
 
 @dataclass(frozen=True, slots=True)
 class Workforce:
-    """What the workers do: the models that some of them use with ControlNet, and how many do each alchemist's form."""
+    """What the workers do at the moment.
+
+    ``controlled`` and ``extended`` are the models that some of them use with ControlNet and with LoRAs. ``forms`` are
+    those of the alchemists, each with the number of workers.
+    """
 
     controlled: frozenset[str] = frozenset()
+    extended: frozenset[str] = frozenset()
     forms: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, value: Json) -> Workforce | None:
-        """Parse the list of the workers. None if it is no list. Those in maintenance do not count."""
+        """Parse the list of the workers. None if it is no list. Those in maintenance do not count.
+
+        The list may be long, so it blocks.
+        """
         if not isinstance(value, list):
             return None
         controlled: set[str] = set()
+        extended: set[str] = set()
         forms: Counter[str] = Counter()
         for item in value[:MOST_WORKERS]:
             try:
@@ -61,6 +71,9 @@ class Workforce:
                 continue
             if worker.type == "interrogation":
                 forms.update(worker.forms)
-            elif worker.controlnet:
+                continue
+            if worker.controlnet:
                 controlled |= worker.models
-        return cls(frozenset(controlled), forms)
+            if worker.lora:
+                extended |= worker.models
+        return cls(frozenset(controlled), frozenset(extended), forms)

@@ -44,12 +44,13 @@ PUBLIC = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model in the list, with its workers and its queue in seconds. ``controlled``: they allow ControlNet."""
+    """A model in the list, with its workers and its queue in seconds. They may allow ControlNet and LoRAs."""
 
     name: str
     count: int
     eta: int = 30
     controlled: bool = True
+    extended: bool = True
 
 
 MODELS = (
@@ -108,6 +109,7 @@ class AiHorde:
         self.workers = 8
         self.maintenance = self.shared_seed = False
         self.storage = True
+        self.missing_loras: set[str] = set()
         self.alchemists = Alchemists(services, PREFIX, STORAGE)
         self.requests: dict[str, Request] = {}
         self.status_calls: deque[float] = deque()
@@ -199,6 +201,7 @@ class AiHorde:
                 "maintenance_mode": False,
                 "models": [model.name],
                 "controlnet": model.controlled,
+                "lora": model.extended,
             }
             for model in self.models
             for number in range(model.count)
@@ -207,7 +210,10 @@ class AiHorde:
 
     def _served(self, wanted: Wanted) -> bool:
         return any(
-            model.count > 0 and model.name in wanted.models and (model.controlled or wanted.control is None)
+            model.count > 0
+            and model.name in wanted.models
+            and (model.controlled or wanted.control is None)
+            and (model.extended or not wanted.loras)
             for model in self.models
         )
 
@@ -340,6 +346,11 @@ class AiHorde:
         censored = found.fate.finish_reason
         if censored is not None:
             metadata.append({"type": "censorship", "value": censored})
+        metadata += [
+            {"type": "lora", "value": "download_failed", "ref": name}
+            for name in found.wanted.loras
+            if name in self.missing_loras
+        ]
         seed = generation.picture.seed
         if self.shared_seed:
             seed = found.generations[0].picture.seed

@@ -52,7 +52,7 @@ class Invalid(Refused):
 class Wanted:
     """A request. ``downgrades``: it may be made smaller. ``links``: its images are links to a storage host.
 
-    ``control`` is the kind of ControlNet, if it uses one.
+    ``control`` is the kind of ControlNet, if it uses one. ``loras`` are names.
     """
 
     prompt: str
@@ -62,6 +62,7 @@ class Wanted:
     downgrades: bool
     links: bool
     control: str | None = None
+    loras: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -105,7 +106,28 @@ def read_request(body: Json, services: Services) -> Wanted:
         downgrades=body.get("allow_downgrade") is True,
         links=body.get("r2", True) is True,
         control=control,
+        loras=_loras(params),
     )
+
+
+def _loras(params: Mapping[str, Json]) -> tuple[str, ...]:
+    """The names of the LoRAs. Raises Refused."""
+    listed = params.get("loras", [])
+    if not isinstance(listed, list):
+        raise Invalid("params.loras", "is not of type 'array'")
+    names = []
+    for number, lora in enumerate(listed):
+        name = lora.get("name") if isinstance(lora, Mapping) else None
+        if not isinstance(lora, Mapping) or not isinstance(name, str) or not 1 <= len(name) <= 255:
+            raise Invalid(f"params.loras.{number}.name", "is not of type 'string'")
+        for strength in ("model", "clip"):
+            value = lora.get(strength, 1.0)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not -5 <= value <= 5:
+                raise Invalid(f"params.loras.{number}.{strength}", "is not in range")
+        names.append(name)
+    if len(names) > 5:
+        raise Refused(400, "TooManyLoras", "You cannot request more than 5 loras per generation.")
+    return tuple(names)
 
 
 def _control(body: Mapping[str, Json], params: Mapping[str, Json], models: list[str]) -> str | None:

@@ -75,6 +75,10 @@ async def test_seeds(http: aiohttp.ClientSession, stand_in: StandIn, params: dic
         ({"params": {"sampler_name": "Euler"}}, "params.sampler_name"),
         ({"params": 7}, "params"),
         ({"models": []}, "models"),
+        ({"params": {"loras": 7}}, "params.loras"),
+        ({"params": {"loras": [{"model": 1}]}}, "params.loras.0.name"),
+        ({"params": {"loras": [{"name": "x", "clip": 6}]}}, "params.loras.0.clip"),
+        ({"params": {"control_type": "x"}}, "params.control_type"),
         ({"source_image": b64encode(png()).decode(), "source_processing": "x"}, "source_processing"),
         (
             {"source_image": b64encode(png()).decode(), "params": {"denoising_strength": 0}},
@@ -99,6 +103,7 @@ async def test_fields_are_validated(
         ({"source_image": "x"}, "ImageValidationFailed"),
         ({"source_image": b64encode(png()).decode(), "source_processing": "inpainting"}, "InpaintingMissingMask"),
         ({"prompt": "gore"}, "CorruptPrompt"),
+        ({"params": {"loras": [{"name": str(number)} for number in range(6)]}}, "TooManyLoras"),
     ],
 )
 async def test_refusals_have_a_code(
