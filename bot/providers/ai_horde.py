@@ -1,7 +1,7 @@
 """The AI Horde provider. Volunteers' machines make the images, from a shared queue.
 
 Nothing is charged. Polls use a cheap call. The result is requested only when it is ready, because the service allows
-few such calls a minute.
+few such calls a minute for each request.
 """
 
 from __future__ import annotations
@@ -81,12 +81,17 @@ _MOST_NAMES = 5_000
 
 @dataclass(slots=True)
 class _Followed:
-    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final."""
+    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final.
+
+    ``results`` and ``deletions`` limit the calls for its images and to delete it.
+    """
 
     said: Waiting = field(default_factory=Waiting)
     unserved_since: float | None = None
     stopped: Reason | None = None
     result: Finished | Failed | None = None
+    results: CallBudget = field(default_factory=CallBudget)
+    deletions: CallBudget = field(default_factory=CallBudget)
 
 
 class AiHorde(Provider):
@@ -112,11 +117,10 @@ class AiHorde(Provider):
         rate: float = 1.5,
         jobs: int = 7,
         patience: float = 1_200.0,
-        budget: CallBudget | None = None,
     ) -> None:
         """``wanted`` are the names of the models to offer. ``loras``: people may use any LoRA.
 
-        ``largest`` is the maximum size of an image in bytes. ``budget`` limits the calls for results.
+        ``largest`` is the maximum size of an image in bytes.
         """
         self.label = service.label
         self.credit_value = Decimal(1)
@@ -131,7 +135,6 @@ class AiHorde(Provider):
         self._loras = loras
         self._anonymous = anonymous
         self._largest = largest
-        self._budget = budget or CallBudget()
         # The id of each model that the service has ever listed, and the names of those that it lists now.
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
@@ -290,10 +293,8 @@ class AiHorde(Provider):
         state = await self._state(answer)
         if state is None:
             return Gone()
-        if state.faulted or state.done:
-            # Both may be set. Then it has failed.
-            failed = Failed(Reason.BROKEN) if state.faulted else Failed(Reason.NOTHING_MADE, sure=not state.made)
-            return failed if state.faulted and not state.made else await self._result(request_id, followed, failed)
+        if state.over:
+            return await self._result(request_id, followed, state.failure) if state.made else state.failure
         followed.said = state.said(images)
         if self._unserved(followed, state):
             self.outdated = True
@@ -314,12 +315,11 @@ class AiHorde(Provider):
         """Ask for the images of a request that is done, if the budget allows. Otherwise, it goes on waiting."""
         now = asyncio.get_running_loop().time()
         waiting = replace(followed.said, percent=100, place=None, seconds_left=None, unserved=False)
-        if not self._budget.take(now):
+        if not followed.results.take(now):
             return waiting
         answer = await self._service.call("GET", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT)
         if answer.status == 429:
-            # Somebody else uses the same address.
-            self._budget.exhaust(now)
+            followed.results.exhaust(now)
             return waiting
         state = await self._state(answer)
         if state is None:
@@ -346,13 +346,13 @@ class AiHorde(Provider):
         """Cancel the request. The answer has the finished images. If the budget is used up, it goes on waiting."""
         followed.stopped = why
         now = asyncio.get_running_loop().time()
-        if not self._budget.take(now):
+        if not followed.deletions.take(now):
             return followed.said
         answer = await self._service.call(
             "DELETE", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT
         )
         if answer.status == 429:
-            self._budget.exhaust(now)
+            followed.deletions.exhaust(now)
             return followed.said
         state = await self._state(answer)
         followed.result = Failed(why) if state is None else await self._ended(state, Failed(why))

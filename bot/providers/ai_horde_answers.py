@@ -53,6 +53,7 @@ class State(Lenient):
     """The state of a request. The numbers count its images; ``wait_time`` is in seconds."""
 
     finished: Whole = None
+    restarted: Whole = None
     processing: Whole = None
     waiting: Whole = None
     done: Flag = None
@@ -76,6 +77,18 @@ class State(Lenient):
     @property
     def made(self) -> int:
         return max(0, self.finished or 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be made. A request may be done while a worker still makes an image of it."""
+        return bool(self.faulted or (self.done and (self.processing or 0) <= 0))
+
+    @property
+    def failure(self) -> Failed:
+        """The result if it is over and has no image. It is unsure if the service says that there is one."""
+        if self.faulted or ((self.restarted or 0) > 0 and not self.made):
+            return Failed(Reason.BROKEN)
+        return Failed(Reason.NOTHING_MADE, sure=not self.made)
 
     @property
     def unserved(self) -> bool:
@@ -168,6 +181,9 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
         if (read := _generated(image, seed)) is not None:
             images.append((found.index(image), read))
     result = tuple(read for _, read in sorted(images, key=lambda pair: pair[0]))
+    if all(image.seed is not None for image in result):
+        # With a fixed seed, the service lists the highest one first.
+        result = tuple(sorted(result, key=lambda image: image.seed or 0))
     abuse = any(image.censored == "csam" for image in found)
     if abuse:
         log.error("ai_horde.csam_reported")
@@ -215,6 +231,15 @@ def warnings(value: Json) -> list[str]:
     return [code for code in codes if code is not None and code.isascii() and code.isalpha() and len(code) <= 60]
 
 
+def _pause(answer: Answer, code: str | None) -> float:
+    """For how many seconds to wait after a 429."""
+    if code == "TooManyPrompts":
+        # Its Retry-After is about calls per second, not about the images that wait.
+        return TOO_MANY_SECONDS
+    told = retry_after(answer.header("Retry-After"), now=answer.date)
+    return TOO_FAST_SECONDS if told is None else max(1.0, told)
+
+
 def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> ProviderError:
     """Make the error for a refused call. ``value`` is the JSON of the answer. ``paid``: a lost answer counts.
 
@@ -232,9 +257,7 @@ def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> Provide
     if code == "NoValidWorkers":
         return Refused(Reason.NO_WORKER, detail=detail)
     if answer.status == 429:
-        usual = TOO_MANY_SECONDS if code == "TooManyPrompts" else TOO_FAST_SECONDS
-        told = retry_after(answer.header("Retry-After"), now=answer.date)
-        return Busy(detail=detail, retry_after=usual if told is None else max(1.0, told))
+        return Busy(detail=detail, retry_after=_pause(answer, code))
     if code in _KEY_REFUSED or answer.status == 401:
         return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="AI_HORDE_KEY")
     if code in _TOO_DEMANDING:

@@ -1,7 +1,8 @@
 """The AI Horde: requests wait for workers, clients poll with a cheap call, and images expire.
 
-It answers as the service of August 2026 does: ``done`` is true for a failed request too, the seed is a text, a
-cancelled request is done with what was finished, and a request is forgotten 20 minutes after the last look at it.
+It answers as the service of August 2026 does: ``done`` is true for a failed request too, the seed is a text, a worker
+that has begun an image finishes it in spite of a cancellation, and a request is forgotten 20 minutes after the last
+step of a worker.
 """
 
 from __future__ import annotations
@@ -25,21 +26,24 @@ from fakes.services.rendering import Fate, Rendering
 PREFIX = "/horde"
 STORAGE = "/horde-storage"
 LIFETIME = 1_200.0
-"""Seconds for which a request is remembered after the last look at it."""
+"""Seconds for which a request is remembered after it was queued, and after each step of a worker."""
 LINK_SECONDS = 1_800.0
 STATUS_CALLS = 10
-"""The number of calls for results that are accepted in a minute."""
+"""The number of calls for the result of one request that are accepted in a minute, and of calls to delete it."""
 FREE_PIXELS = 1024 * 1024
 FREE_STEPS = 40
 FREE_CONTROL_STEPS = 20
+DOWNGRADED_STEPS = 30
+SECOND_ORDER = frozenset({"k_heun", "k_dpm_2", "k_dpm_2_a", "k_dpmpp_2s_a", "k_dpmpp_sde"})
+"""The samplers whose steps count twice."""
 MOST_WAITING = 30
-MOST_RETRIES = 3
+MOST_WAITING_ANONYMOUS = 500
+MOST_SUSPICIONS = 3
+MOST_FAULTS = 2
+"""The number of workers that may fail to make an image."""
 
-PUBLIC = frozenset(
-    f"horde.{name}"
-    for name in ("image", "heartbeat", "models", "workers", "check", "status", "alchemy_status", "alchemy_delete")
-)
-"""The routes that need no key."""
+KEYED = frozenset({"horde.submit", "horde.alchemy", "horde.user"})
+"""The routes that need a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +69,32 @@ MODELS = (
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """One image of a request. ``state`` is waiting, processing, finished or cancelled."""
+    """One image of a request. ``state`` is waiting, processing, finished, faulted or cancelled."""
 
     id: str
     picture: Picture
     state: str = "waiting"
+    faults: int = 0
     rendering: Rendering | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """An accepted request. ``looked_at`` is the loop's time."""
+    """An accepted request. ``expires`` is the loop's time. ``calls`` are the times of limited calls, by method.
+
+    ``faulted`` is set by a sweep, long after its images have failed.
+    """
 
     id: str
     wanted: Wanted
     key: str
     fate: Fate
-    looked_at: float
+    expires: float
     generations: list[Generation] = field(default_factory=list)
     restarted: int = 0
     faulted: bool = False
     cancelled: bool = False
+    calls: dict[str, deque[float]] = field(default_factory=dict)
 
     def count(self, state: str) -> int:
         return sum(each.state == state for each in self.generations)
@@ -112,7 +121,6 @@ class AiHorde:
         self.missing_loras: set[str] = set()
         self.alchemists = Alchemists(services, PREFIX, STORAGE)
         self.requests: dict[str, Request] = {}
-        self.status_calls: deque[float] = deque()
         self.suspicions = 0
         self._links: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,7 +145,7 @@ class AiHorde:
         """Refuse new requests in maintenance mode, and an unknown key. Downloads need none."""
         if self.maintenance and call.route in {"horde.submit", "horde.alchemy"}:
             return refuse(400, "MaintenanceMode", "AI Horde has entered maintenance mode.")
-        if call.route in PUBLIC:
+        if call.route not in KEYED:
             return None
         if self._has(call.headers.get("apikey", "")):
             return None
@@ -227,7 +235,8 @@ class AiHorde:
         except Refused as refused:
             request[REFUSED] = True
             return refused.response
-        made = Request(self._services.renderings.new_guid(), wanted, key, exchange.fate, self._services.now())
+        expires = self._services.now() + LIFETIME
+        made = Request(self._services.renderings.new_guid(), wanted, key, exchange.fate, expires)
         made.generations = [Generation(self._services.renderings.new_guid(), each) for each in wanted.pictures]
         self.requests[made.id] = made
         answer: dict[str, Json] = {"id": made.id, "kudos": 12.0}
@@ -239,25 +248,30 @@ class AiHorde:
 
     def _accepted(self, wanted: Wanted, key: str) -> Wanted:
         """Check a request against the state of the service. Raises Refused."""
-        waiting = sum(each.count("waiting") + each.count("processing") for each in self.requests.values())
-        if waiting + len(wanted.pictures) > MOST_WAITING:
-            raise Refused(429, "TooManyPrompts", "Too many anonymous requests.")
-        if self.suspicions >= MOST_RETRIES:
+        waiting = sum(each.count("waiting") for each in self.requests.values() if each.key == key)
+        if waiting + len(wanted.pictures) > (MOST_WAITING_ANONYMOUS if key == ANONYMOUS else MOST_WAITING):
+            refused = Refused(429, "TooManyPrompts", "Parallel requests exceeded user limit.")
+            refused.response.headers["Retry-After"] = "1"
+            raise refused
+        if self.suspicions >= MOST_SUSPICIONS:
             raise Refused(403, "TimeoutIP", "Your IP address has been put into timeout for 300 more seconds.")
         if self._services.is_filtered([wanted.prompt]):
             self.suspicions += 1
             raise Refused(400, "CorruptPrompt", "This prompt appears to violate our terms of service.")
         most_steps = FREE_STEPS if wanted.control is None else FREE_CONTROL_STEPS
-        if self.accounts.get(key, 0) > 0 or (wanted.pixels <= FREE_PIXELS and wanted.steps <= most_steps):
+        factor = 2 if wanted.sampler in SECOND_ORDER else 1
+        fits = wanted.pixels <= FREE_PIXELS and wanted.steps * factor <= most_steps
+        if fits or self.accounts.get(key, 0) > 0:
             return wanted
         if not wanted.downgrades:
             raise Refused(403, "KudosUpfront", "Due to heavy demand, the client needs to already have the kudos.")
+        fewer = DOWNGRADED_STEPS if wanted.control is None else FREE_CONTROL_STEPS
         scale = min(1.0, math.sqrt(FREE_PIXELS / wanted.pixels))
         smaller = (
             replace(each, width=int(each.width * scale) // 64 * 64, height=int(each.height * scale) // 64 * 64)
             for each in wanted.pictures
         )
-        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, most_steps))
+        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, fewer // factor))
 
     def _start_more(self) -> None:
         free = self.workers - sum(each.count("processing") for each in self.requests.values())
@@ -268,6 +282,7 @@ class AiHorde:
                 if free > 0 and generation.state == "waiting":
                     free -= 1
                     generation.state = "processing"
+                    request.expires = self._services.now() + LIFETIME
                     task = asyncio.create_task(self._make(request, generation), name=f"horde {generation.id}")
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
@@ -282,25 +297,32 @@ class AiHorde:
         rendering = renderings.start("horde", request.wanted.models[0], (generation.picture,), 0, fate)
         generation.rendering = rendering
         await renderings.ended(rendering)
-        if generation.state == "processing":
-            if rendering.error is None:
-                generation.state = "finished"
-            else:
-                generation.state = "waiting"
-                request.restarted += 1
-                request.faulted = request.restarted >= MOST_RETRIES
+        request.expires = self._services.now() + LIFETIME
+        if rendering.error is None:
+            generation.state = "finished"
+        else:
+            generation.faults += 1
+            request.restarted += 1
+            failed = generation.faults >= MOST_FAULTS or request.cancelled
+            generation.state = "faulted" if failed else "waiting"
         self._start_more()
 
     # -- its state
 
     def _found(self, request: web.Request) -> Request | None:
-        """The request of a path, unless nobody has looked at it for too long."""
+        """The request of a path, unless it has expired."""
         found = self.requests.get(request.match_info["id"])
-        now = self._services.now()
-        if found is None or now - found.looked_at > LIFETIME:
-            return None
-        found.looked_at = now
-        return found
+        return None if found is None or self._services.now() > found.expires else found
+
+    def _limited(self, found: Request, method: str) -> web.Response | None:
+        """Refuse more than ten of these calls a minute."""
+        now, calls = self._services.now(), found.calls.setdefault(method, deque())
+        while calls and now - calls[0] >= 60:
+            calls.popleft()
+        if len(calls) >= STATUS_CALLS:
+            return web.json_response({"message": "10 per 1 minute"}, status=429, headers={"Retry-After": "59"})
+        calls.append(now)
+        return None
 
     def _state(self, found: Request) -> dict[str, Json]:
         waiting = 0 if found.cancelled else found.count("waiting")
@@ -327,14 +349,10 @@ class AiHorde:
         return missing(request) if found is None else web.json_response(self._state(found))
 
     async def _status(self, request: web.Request) -> web.Response:
-        now = self._services.now()
-        while self.status_calls and now - self.status_calls[0] >= 60:
-            self.status_calls.popleft()
-        if len(self.status_calls) >= STATUS_CALLS:
-            return web.json_response({"message": "10 per 1 minute"}, status=429)
-        self.status_calls.append(now)
         found = self._found(request)
-        return missing(request) if found is None else web.json_response(await self._full(found))
+        if found is None:
+            return missing(request)
+        return self._limited(found, "GET") or web.json_response(await self._full(found))
 
     async def _full(self, found: Request) -> dict[str, Json]:
         made = [each for each in found.generations if each.state == "finished"]
@@ -382,13 +400,13 @@ class AiHorde:
         found = self._found(request)
         if found is None:
             return missing(request)
+        if (refused := self._limited(found, "DELETE")) is not None:
+            return refused
         answer = await self._full(found)
         found.cancelled = True
         for each in found.generations:
-            if each.state in {"waiting", "processing"}:
+            if each.state == "waiting":
                 each.state = "cancelled"
-                if each.rendering is not None:
-                    each.rendering.due.set()
         self._start_more()
         return web.json_response(answer)
 

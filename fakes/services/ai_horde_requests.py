@@ -61,6 +61,7 @@ class Wanted:
     steps: int
     downgrades: bool
     links: bool
+    sampler: str = "k_euler_a"
     control: str | None = None
     loras: tuple[str, ...] = ()
 
@@ -105,6 +106,7 @@ def read_request(body: Json, services: Services) -> Wanted:
         steps,
         downgrades=body.get("allow_downgrade") is True,
         links=body.get("r2", True) is True,
+        sampler=str(params.get("sampler_name", "k_euler_a")),
         control=control,
         loras=_loras(params),
     )
@@ -156,7 +158,10 @@ def _whole(params: Mapping[str, Json], name: str, default: int, low: int, high: 
 
 
 def _seeds(params: Mapping[str, Json], count: int, services: Services) -> list[int]:
-    """The seed of each image: random ones, the same one, or with a variation the first one and one variation more."""
+    """The seed of each image: random ones, the same one, or with a variation the given one and so many more.
+
+    Workers that take the images one by one begin with the last.
+    """
     given, variation = params.get("seed"), params.get("seed_variation")
     if given is None:
         return [services.renderings.new_seed() for _ in range(count)]
@@ -164,7 +169,7 @@ def _seeds(params: Mapping[str, Json], count: int, services: Services) -> list[i
         raise Invalid("params.seed", "is not of type 'string'")
     seed = int(given) % MOST_SEED if given.isdigit() else int.from_bytes(given.encode(), "little") % MOST_SEED
     step = variation if isinstance(variation, int) and not isinstance(variation, bool) else 0
-    return [(seed + step * (number + 1)) % MOST_SEED if step else seed for number in range(count)]
+    return [(seed + step * (count - number)) % MOST_SEED if step else seed for number in range(count)]
 
 
 def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
