@@ -272,8 +272,7 @@ class Failed:
     """Failed at the provider. ``said`` is the provider's own explanation, if any, and is safe to show.
 
     ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
-    ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
-    confirm it. ``abuse`` is as in Refused.
+    ``sure`` is as in Finished, and ``abuse`` as in Refused.
     """
 
     reason: Reason
@@ -426,8 +425,7 @@ class Provider(ABC):
     async def find(self, handle: Handle) -> Handle | None:
         """Look for a submit whose response was lost. Returns its handle, or None if it certainly did not arrive.
 
-        After None the request is paid for again, so None needs proof. Raises Unreachable if the response proves
-        nothing.
+        After None it is paid for again, so None needs proof. Raises Unreachable if the response proves nothing.
         """
 
     @abstractmethod
