@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import Plan, encode_request
+from bot.domain.requests import Plan, encode_request, for_place
 from bot.errors import NotMade, Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import TOO_MANY_JOBS, TOO_MANY_JOBS_HERE, Limits
@@ -155,7 +155,8 @@ class NewJobs:
         Raises UserError if a limit would be exceeded or an engine no longer exists. The job stays proposed then.
         """
         now = self._clock.now()
-        requests = planned_requests(job)
+        # The channel may have been changed meanwhile.
+        requests = for_place(planned_requests(job), origin)
         if any(request.engine not in self._store.engines for request in requests):
             raise NotMade(ENGINE_GONE)
         holds = self._holds(requests)

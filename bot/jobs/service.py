@@ -165,7 +165,7 @@ class JobService:
         whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = plan(replace(command, options=whole), engines, default_engine)
+            made = plan(replace(command, options=whole), engines, default_engine).shown_in(origin)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
             problems += [about_existing(each, self.all_engines, operation) for each in error.problems]

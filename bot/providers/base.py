@@ -171,7 +171,7 @@ class ImageRequest:
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
     the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
-    an upscaled picture becomes on each side.
+    an upscaled picture becomes on each side. ``adult``: the image is for a place that only adults see.
     """
 
     engine: str
@@ -196,6 +196,7 @@ class ImageRequest:
     margins: Margins | None = None
     fit: Fit | None = None
     scale: int | None = None
+    adult: bool = False
 
     @property
     def result_size(self) -> Size:
@@ -272,8 +273,7 @@ class Failed:
     """Failed at the provider. ``said`` is the provider's own explanation, if any, and is safe to show.
 
     ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
-    ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
-    confirm it. ``abuse`` is as in Refused.
+    ``sure`` is as in Finished, and ``abuse`` as in Refused.
     """
 
     reason: Reason
@@ -420,8 +420,7 @@ class Provider(ABC):
     async def find(self, handle: Handle) -> Handle | None:
         """Look for a submit whose response was lost. Returns its handle, or None if it certainly did not arrive.
 
-        After None the request is paid for again, so None needs proof. Raises Unreachable if the response proves
-        nothing.
+        After None it is paid for again, so None needs proof. Raises Unreachable if the response proves nothing.
         """
 
     @abstractmethod
