@@ -59,7 +59,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.pictures.grids import grid_base
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
-from bot.providers.base import Provider
+from bot.providers.base import FREE, Provider
 from bot.providers.operations import Operation
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
@@ -192,8 +192,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             server_monthly=settings.server_monthly_credits,
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
-            free_images=settings.free_images_per_user,
-            free_providers=frozenset(name for name, provider in providers.items() if not provider.charges),
+            free_images=settings.free_images_per_user if any(map(_has_free_engines, providers.values())) else None,
         )
         reference = ReferenceClock(clock)
         client = _client(settings, reference)
@@ -275,6 +274,11 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         client.add_listener(welcomer.on_guild_join)
         client.add_listener(welcomer.on_ready)
         yield runtime
+
+
+def _has_free_engines(provider: Provider) -> bool:
+    """Whether it may have engines that cost nothing."""
+    return not provider.charges or any(engine.price == FREE for engine in provider.engines)
 
 
 def _client(settings: Settings, reference: ReferenceClock) -> Easel:

@@ -48,8 +48,7 @@ TOO_MANY_JOBS_HERE = message(
 class Limits:
     """The operator's limits, in millicredits; None: no limit. They apply in servers, DMs and user installs alike.
 
-    ``free_images`` is the number of images that one person may make a day with the ``free_providers``, which do not
-    charge.
+    ``free_images`` is the number of images that one person may make a day with engines that cost nothing.
     """
 
     user_daily: int | None = None
@@ -57,7 +56,6 @@ class Limits:
     bot_daily: int | None = None
     jobs_per_user: int = 5
     free_images: int | None = None
-    free_providers: frozenset[str] = frozenset()
 
 
 class LimitKind(StrEnum):
@@ -81,6 +79,8 @@ class LimitKind(StrEnum):
     """The free images of all people of a server together, set by its admins."""
 
 
+FREE_KINDS = frozenset({LimitKind.FREE_DAILY, LimitKind.FREE_USER, LimitKind.FREE_SERVER})
+"""The kinds of limits on free images. The others are limits on credits."""
 TOO_EXPENSIVE = {
     LimitKind.USER_DAILY: message(
         "limits.user_daily",
@@ -143,12 +143,11 @@ GRANTS_TOO_SMALL = message(
 
 @dataclass(frozen=True, slots=True)
 class PeriodLimit:
-    """At most ``most`` millicredits a ``period``; with ``providers``, at most so many images of theirs."""
+    """At most ``most`` millicredits, or free images, a ``period``."""
 
     kind: LimitKind
     most: int
     period: Period
-    providers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ class InForce:
 
     ``jobs`` is the maximum number of their unfinished jobs everywhere, ``server_jobs`` the same in this server, and
     ``images`` the maximum number of images in one job. None: no limit of this kind. ``free`` are limits on the images
-    of engines that do not charge.
+    of engines that cost nothing.
     """
 
     credits: tuple[PeriodLimit, ...]
@@ -235,14 +234,12 @@ def in_force(
         (LimitKind.FREE_USER, best(lambda quota: quota.free_images), period),
         (LimitKind.FREE_SERVER, server.free_images, server_period or period),
     )
-    free = operator.free_providers
-    wanted = [(kind, most, every) for kind, most, every in free_limits if free and most is not None]
     return InForce(
         credits=tuple(PeriodLimit(kind, most, every) for kind, most, every in credit_limits if most is not None),
         jobs=operator.jobs_per_user,
         server_jobs=_least(best(lambda quota: quota.jobs), server.jobs),
         images=_least(best(lambda quota: quota.images), server.images),
-        free=tuple(PeriodLimit(kind, most, every, free) for kind, most, every in wanted),
+        free=tuple(PeriodLimit(kind, most, every) for kind, most, every in free_limits if most is not None),
     )
 
 
@@ -255,7 +252,7 @@ async def use_of(
     """
     start, renews = current(limit.period, now)
     since = milliseconds(start)
-    asked = partial(job_rows.images_asked, conn, since=since, providers=limit.providers)
+    free_images = partial(job_rows.free_images, conn, since=since)
     match limit.kind, user_id, server_id:
         case LimitKind.USER_DAILY, int(), _:
             used = await ledger.spent_and_held(conn, since=since, user_id=user_id)
@@ -266,11 +263,11 @@ async def use_of(
         case LimitKind.BOT_DAILY, _, _:
             used = await ledger.spent_and_held(conn, since=since)
         case LimitKind.FREE_DAILY, int(), _:
-            used = await asked(user_id=user_id)
+            used = await free_images(user_id=user_id)
         case LimitKind.FREE_USER, int(), int():
-            used = await asked(user_id=user_id, server_id=server_id)
+            used = await free_images(user_id=user_id, server_id=server_id)
         case LimitKind.FREE_SERVER, _, int():
-            used = await asked(server_id=server_id)
+            used = await free_images(server_id=server_id)
         case _:
             raise ValueError(f"a limit of the kind {limit.kind} needs a user or a server")
     return LimitUse(limit, used, milliseconds(renews))

@@ -145,9 +145,8 @@ class NewJobs:
         return sum(self._holds(requests))
 
     def free_images(self, requests: Sequence[ImageRequest]) -> int:
-        """Return how many images of these requests cost nothing, because their providers do not charge."""
-        free = self._limits.free_providers
-        return sum(each.images for each in requests if self._store.engines[each.engine].provider in free)
+        """Return how many images of these requests cost nothing."""
+        return sum(each.images for each, hold in zip(requests, self._holds(requests), strict=True) if not hold)
 
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.

@@ -138,19 +138,18 @@ class Refusals:
         usual, engines = error.completed.engine, checks.engines_doing(operation)
         if not engines:
             return []
-        # The limit on free images allows too few, so engines that charge come first.
+        # If the limit on free images allows too few, engines that charge come first.
         used_up = room.free is not None and error.plan is not None and room.free < error.plan.images
+
+        def price(engine: Engine) -> tuple[bool, int]:
+            high = checks.price(engine.id, operation).high
+            return used_up and not high, high
+
         find = partial(
             alternatives,
             engines=engines,
             default_engine=usual if usual in engines else checks.default_for(operation),
-            offered=sorted(
-                checks.usable(origin, operation),
-                key=lambda engine: (
-                    used_up and not self._providers[engine.provider].charges,
-                    checks.price(engine.id, operation).high,
-                ),
-            ),
+            offered=sorted(checks.usable(origin, operation), key=price),
             most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
             private=private,
         )

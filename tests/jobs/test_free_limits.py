@@ -24,7 +24,6 @@ from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
 FREE, PAID = "scripted/brush", "paid/brush"
-OURS = frozenset({"scripted"})
 GRACE = replace(ADA, user_id=9, manage_server=True)
 DM = replace(ADA, server_id=None, channel_id=101)
 
@@ -32,7 +31,7 @@ DM = replace(ADA, server_id=None, channel_id=101)
 @pytest.fixture
 async def workshop(make_workshop: MakeWorkshop) -> Workshop:
     """A free service and a paid one."""
-    limits = Limits(free_images=10, free_providers=OURS, jobs_per_user=100)
+    limits = Limits(free_images=10, jobs_per_user=100)
     return await make_workshop(FreeProvider(), ScriptedProvider(name="paid"), limits=limits)
 
 
@@ -78,6 +77,14 @@ async def test_what_failed_does_not_count_and_a_limit_renews(workshop: Workshop)
     await workshop.imagine(ADA, images=2, engine=FREE)
 
 
+async def test_free_engines_of_a_service_that_charges_count_too(make_workshop: MakeWorkshop) -> None:
+    workshop = await make_workshop(ScriptedProvider(price=0), limits=Limits(free_images=1))
+    job_id = await workshop.imagine(ADA)
+    assert await refused(workshop, ADA, 1) == [(code(LimitKind.FREE_DAILY), 0)]
+    await workshop.finish()
+    assert (await workshop.view(job_id)).free
+
+
 async def test_concurrent_jobs_do_not_exceed_it(workshop: Workshop) -> None:
     await workshop.servers.set_quota(GRACE, Subject.SERVER, 0, free_images=7)
     asked = (workshop.imagine((ADA, BEN)[number % 2], engine=FREE) for number in range(20))
@@ -114,16 +121,11 @@ quotas = st.builds(Quota, st.sampled_from(Subject), st.integers(0, 3), free_imag
 
 @given(st.lists(quotas, unique_by=lambda quota: (quota.subject, quota.subject_id)), st.frozensets(st.integers(1, 3)))
 def test_they_are_found_as_those_on_credits_are(every: list[Quota], roles: frozenset[int]) -> None:
-    operator = Limits(free_providers=OURS)
+    operator = Limits()
     free = in_force(operator, user_id=1, role_ids=roles, server_id=10, quotas=every)
     of_credits = [replace(quota, credits=quota.free_images) for quota in every]
     paid = in_force(operator, user_id=1, role_ids=roles, server_id=10, quotas=of_credits)
     pairs = (LimitKind.SERVER_USER, LimitKind.FREE_USER), (LimitKind.SERVER, LimitKind.FREE_SERVER)
     for credits_kind, free_kind in pairs:
-        expected = [PeriodLimit(free_kind, one.most, one.period, OURS) for one in paid.of(credits_kind)]
+        expected = [PeriodLimit(free_kind, one.most, one.period) for one in paid.of(credits_kind)]
         assert list(free.of(free_kind)) == expected
-
-
-def test_without_free_services_there_are_none() -> None:
-    quota = Quota(Subject.DEFAULT, free_images=1)
-    assert in_force(Limits(free_images=5), user_id=1, server_id=10, quotas=[quota]).free == ()

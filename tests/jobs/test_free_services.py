@@ -22,8 +22,6 @@ from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop
 
-FREE = frozenset({"scripted"})
-
 
 class BlockingProvider(FreeProvider):
     """One that answers only when the images are made. A cancellation ends its submit with the error ``stop``."""
@@ -277,7 +275,7 @@ async def test_a_refusal_after_a_lost_answer_is_shown(make_workshop: MakeWorksho
 
 async def test_free_images_are_limited_by_number(make_workshop: MakeWorkshop) -> None:
     provider = FreeProvider()
-    workshop = await make_workshop(provider, limits=Limits(free_images=3, free_providers=FREE))
+    workshop = await make_workshop(provider, limits=Limits(free_images=3))
     provider.enqueue("submit", Refused(Reason.MODERATED))
     await workshop.imagine(images=2)  # It fails, so it does not count.
     await workshop.finish()
@@ -294,7 +292,7 @@ async def test_free_images_are_limited_by_number(make_workshop: MakeWorkshop) ->
 
 
 async def test_paid_images_do_not_count_as_free(make_workshop: MakeWorkshop) -> None:
-    workshop = await make_workshop(ScriptedProvider(), limits=Limits(free_images=1, free_providers=frozenset({"free"})))
+    workshop = await make_workshop(ScriptedProvider(), limits=Limits(free_images=1))
     await workshop.imagine(images=2)
     await workshop.finish()
     assert workshop.provider.calls("submit") == 1

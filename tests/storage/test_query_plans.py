@@ -26,16 +26,16 @@ HOT: dict[str, tuple[Ask, str]] = {
     ),
     "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
     "count_running": (lambda conn: jobs.count_running(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
-    "images_asked by user": (
-        lambda conn: jobs.images_asked(conn, since=1, providers=["a1111"], user_id=1),
+    "free_images by user": (
+        lambda conn: jobs.free_images(conn, since=1, user_id=1),
         "ix_ledger_user_id_counted_at_kind_amount (user_id=? AND counted_at>?)",
     ),
-    "images_asked by server": (
-        lambda conn: jobs.images_asked(conn, since=1, providers=["a1111"], server_id=1),
+    "free_images by server": (
+        lambda conn: jobs.free_images(conn, since=1, server_id=1),
         "ix_ledger_server_id_counted_at_kind_amount (server_id=? AND counted_at>?)",
     ),
-    "images_asked by both": (
-        lambda conn: jobs.images_asked(conn, since=1, providers=["a1111"], user_id=1, server_id=1),
+    "free_images by both": (
+        lambda conn: jobs.free_images(conn, since=1, user_id=1, server_id=1),
         "_id=? AND counted_at>?",
     ),
     "proposed_by": (lambda conn: jobs.proposed_by(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),

@@ -240,7 +240,7 @@ def _operators(limits: Limits) -> list[ui.Item[Any]]:
         lines.append(t("{credits:credits} a server a month", credits=limits.server_monthly))
     if limits.bot_daily is not None:
         lines.append(t("{credits:credits} for everyone together a day", credits=limits.bot_daily))
-    if limits.free_images is not None and limits.free_providers:
+    if limits.free_images is not None:
         lines.append(
             plural(
                 "{count} image a person a day with free engines",

@@ -11,7 +11,7 @@ from discord import ui
 
 from bot.domain.money import FREE
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
-from bot.jobs.limits import LimitKind, LimitUse
+from bot.jobs.limits import FREE_KINDS, LimitKind, LimitUse
 from bot.jobs.provider_text import as_texts
 from bot.servers.reports import CreditsReport, PersonReport, Step, Timeline, UsageReport
 from bot.text import Message, Text, message, t
@@ -331,7 +331,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     lines: list[Words] = [f"**{spent_text(report.totals)}**"]
     if report.in_flight:
         lines.append(ON_HOLD(held=report.in_flight))
-    if all(use.limit.providers for use in report.limits):
+    if all(use.limit.kind in FREE_KINDS for use in report.limits):
         lines.append(NO_LIMIT)
     lines += [left_text(use) for use in report.limits]
     if report.grants is not None and report.grants.given:
