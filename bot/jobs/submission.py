@@ -12,7 +12,8 @@ from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, remarks
-from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost, waited_enough
+from bot.jobs.poll_schedule import PollSchedule
+from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import (
     INTERRUPTED,
     MISSING_IMAGES,

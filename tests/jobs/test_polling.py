@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from bot.clock import Elapsed
 from bot.jobs.durations import DurationModel
 from bot.jobs.limits import Limits
-from bot.jobs.polling import DOUBTED_FOR, NOT_HEARD, PAUSE, TIMED_OUT, Doubt, PollSchedule, PollStatus
+from bot.jobs.poll_schedule import PollSchedule
+from bot.jobs.polling import DOUBTED_FOR, NOT_HEARD, PAUSE, TIMED_OUT, Doubt, PollStatus
 from bot.jobs.provider_text import TEXTS
 from bot.jobs.rate import Rate
 from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
