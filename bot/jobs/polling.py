@@ -163,7 +163,7 @@ class PollStatus:
         """Record a failed call. Nothing is lost: the call is retried, perhaps after a pause."""
         log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
         if isinstance(error, Busy):
-            self._rate.pause(error.retry_after if error.retry_after is not None else PAUSE, polls=True)
+            self._rate.polls.pause(error.retry_after if error.retry_after is not None else PAUSE, polls=True)
         if self._trouble is None or (self._trouble[0].reason, self._trouble[0].said) != (error.reason, error.said):
             alarm(self._provider, error)
         self._trouble = error, self._clock.monotonic() if self._trouble is None else self._trouble[1]

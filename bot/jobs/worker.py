@@ -72,7 +72,9 @@ class Worker:
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
         self._slots = {
             name: ProviderSlot(
-                provider, Rate(provider.rate, clock), CircuitBreaker(name, provider.label, clock, self.wake)
+                provider,
+                Rate(provider.rate, clock, polls_per_second=provider.poll_rate),
+                CircuitBreaker(name, provider.label, clock, self.wake),
             )
             for name, provider in jobs.providers.items()
         }

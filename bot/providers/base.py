@@ -6,6 +6,7 @@ are pixels, durations are seconds. This module does not depend on Discord, the d
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -350,6 +351,8 @@ class Provider(ABC):
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
     """The maximum number of API requests per second."""
+    poll_rate: float | None = None
+    """The maximum number of polls per second, if the service counts them separately."""
     jobs: int
     """The maximum number of concurrent submissions."""
     shortest_poll: float = 1.0
@@ -420,6 +423,10 @@ class Provider(ABC):
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Get the status of a submission. The response may repeat the words of its ``request``."""
+
+    def pushed(self, handle: Handle) -> asyncio.Event | None:
+        """Return an event that is set when the service pushes that a submission may have ended. None if it does not."""
+        return None
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
