@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from benchmarks.throughput import throughput
 
 Step = Callable[[], Awaitable[Sequence[Figure]]]
 
-MEASURES = ("burst", "lateness", "cost", "throughput", "delivery", "pictures", "restart", "reports", "start")
+MEASURES = ("burst", "lateness", "kinds", "cost", "throughput", "delivery", "pictures", "restart", "reports", "start")
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
@@ -31,6 +32,7 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
     return {
         "burst": [lambda: burst(100, 5, seed), lambda: burst(500, 3, seed)],
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
+        "kinds": [lambda: lateness.of_kinds(lateness.kinds(jobs), seed)],
         "cost": [lambda: job_cost.processor(40, 3, seed), lambda: job_cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
         "delivery": [lambda: delivery(10, 10, 100, 1, seed)],
@@ -48,9 +50,11 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
 def short(seed: int) -> Mapping[str, Sequence[Step]]:
     """The same steps, as small as possible."""
     load = lateness.Load("1–2 s", (1, 2), 4, gap=0.2)
+    kinds = tuple(replace(each, seconds=(0.5, 1.0), jobs=4, gap=0.2) for each in lateness.kinds(0))
     return {
         "burst": [lambda: burst(10, 1, seed, after=1.0)],
         "lateness": [lambda: lateness.lateness(load, seed)],
+        "kinds": [lambda: lateness.of_kinds(kinds, seed)],
         "cost": [lambda: job_cost.memory((5,), seed)],
         "throughput": [lambda: throughput(5, seed)],
         "delivery": [lambda: delivery(2, 2, 10, 1, seed)],

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from benchmarks.kinds import ENGINES, POLLS, Kind, settings
 from benchmarks.services import Pictures
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.faults import Faults, Moment
@@ -35,7 +36,6 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel, Guild, Message, Upload
 from fakes.discord.requests import Call, Reply
 
-ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0
 WARM = 1_000_000
 """The id of a user who is not measured."""
@@ -45,7 +45,10 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds."""
+    """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds.
+
+    ``servers`` is how many of this kind of service there are.
+    """
 
     seconds: tuple[float, float] = (8.0, 13.0)
     rate: float | None = 10.0
@@ -53,6 +56,8 @@ class Conditions:
     discord_latency: float = 0.05
     pictures: Pictures = Pictures.SMALL
     seed: int = 1
+    kind: Kind = Kind.AI_CLIENT
+    servers: int = 1
 
 
 @dataclass(slots=True)
@@ -73,10 +78,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The services' records: when each job was done, by prompt, and the times of the polls of each thread."""
+    """The services' records: when each job was done, by prompt, and the times of the polls of each submission.
+
+    ``busy`` are the begins and ends of the renderings of each server. All times are Unix seconds.
+    """
 
     done: dict[str, float]
     polls: dict[str, list[float]]
+    busy: list[list[tuple[float, float]]]
 
 
 class DiscordTiming(Faults):
@@ -149,7 +158,8 @@ class Harness:
         self.stalls = folder / "stalls.txt"
         self.stalls.touch()
         await self._exits.enter_async_context(self.discord)
-        self.services = await self._serve()
+        self.urls = (await self._serve()).split()
+        self.services = self.urls[0]
         self.http = await self._exits.enter_async_context(aiohttp.ClientSession())
         rate = self.conditions.rate
         more = {
@@ -157,6 +167,7 @@ class Harness:
             "AI_CLIENT_JOBS": "10000",
             "AITHRIVING_RATE": str(1000 if rate is None else rate),
             "JOBS_PER_USER": "1000",
+            **settings(self.conditions.kind, self.urls),
         }
         self.bot = BotProcess(self.discord, folder / "data", self.services, more=more, program=self._words())
         await self._exits.enter_async_context(self.bot)
@@ -185,6 +196,7 @@ class Harness:
         low, high = self.conditions.seconds
         words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
         words += ["--seed", str(self.conditions.seed), "--pictures", self.conditions.pictures]
+        words += ["--servers", str(self.conditions.servers)]
         if self.conditions.rate is not None:
             words += ["--rate", str(self.conditions.rate)]
         process = await asyncio.create_subprocess_exec(
@@ -214,9 +226,10 @@ class Harness:
         await self.bot.said("worker.resumed")
 
     async def imagine(
-        self, user: int, prompt: str, *, images: int = 1, engine: str = ENGINE, picture: Upload | None = None
+        self, user: int, prompt: str, *, images: int = 1, engine: str | None = None, picture: Upload | None = None
     ) -> Trace:
-        """Run /imagine as a user, who may attach a picture."""
+        """Run /imagine as a user, who may attach a picture. The engine is one of the measured kind of service."""
+        engine = engine or ENGINES[self.conditions.kind]
         person = self.discord.user(f"user{user}")
         more = {} if picture is None else {"picture": picture}
         handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=engine, images=images, **more)
@@ -263,13 +276,17 @@ class Harness:
 
     async def served(self) -> Served:
         """The services' records so far."""
-        async with self.http.get(f"{self.services}/_control") as answer:
-            told: Any = await answer.json()
-        polls: dict[str, list[float]] = {}
-        for call in told["calls"]:
-            if call["route"] == "ai-client.entries":
-                polls.setdefault(call["path"], []).append(call["at"] / 1000)
-        return Served({bill["prompt"]: bill["at"] / 1000 for bill in told["bills"]}, polls)
+        served = Served({}, {}, [])
+        for url in self.urls:
+            async with self.http.get(f"{url}/_control") as answer:
+                told: Any = await answer.json()
+            for call in told["calls"]:
+                if call["route"] in POLLS:
+                    served.polls.setdefault(call["path"], []).append(call["at"] / 1000)
+            over = [each for each in told["renderings"] if each["over"]]
+            served.done.update({each["prompt"]: each["ended_at"] / 1000 for each in over})
+            served.busy.append([(each["began_at"] / 1000, each["ended_at"] / 1000) for each in over])
+        return served
 
     async def calls(self) -> Counter[str]:
         """The number of calls to each route of the services so far."""
