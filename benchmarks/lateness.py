@@ -58,8 +58,8 @@ def kinds(jobs: int) -> tuple[Load, ...]:
 
 
 async def of_kinds(loads: Sequence[Load], seed: int) -> list[Figure]:
-    """Measure each kind of service at the same time, polled as Easel does and every two seconds."""
-    policies = {load: POLICIES[:1] if load.kind is Kind.A1111 else (POLICIES[0], POLICIES[2]) for load in loads}
+    """Measure each kind of service at the same time. The AI Horde is polled every two seconds for comparison."""
+    policies = {load: (POLICIES[0], POLICIES[2]) if load.kind is Kind.AI_HORDE else POLICIES[:1] for load in loads}
     found = await asyncio.gather(*(lateness(load, seed, policies[load]) for load in loads))
     return [line for lines in found for line in lines]
 

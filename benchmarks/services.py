@@ -26,6 +26,7 @@ from fakes.services import Fault, Picture, StandIn, flat, painted
 from fakes.services.exchange import Exchange
 from fakes.services.faults import Act
 from fakes.services.pictures import Painter, noise
+from fakes.services.rendering import Rendering
 
 
 class Pictures(StrEnum):
@@ -37,6 +38,7 @@ class Pictures(StrEnum):
 
 
 WRONG = 0.2
+"""How much faster or slower than usual the workers of the AI Horde are."""
 HEAVY = 1_400_000
 _END = 12
 """Bytes of the last chunk of a PNG."""
@@ -76,28 +78,23 @@ def as_foretold(low: float, high: float, seed: int) -> Act:
 
 
 def as_estimated(stand_in: StandIn, seed: int) -> Act:
-    """Let the AI Horde tell the remaining time as it does: whole seconds, by the usual speed of the worker.
-
-    The worker of a job is up to ``WRONG`` faster or slower than usual.
-    """
+    """Let the AI Horde tell the remaining time as it does: whole seconds, by the usual speed of the worker."""
 
     async def act(exchange: Exchange) -> web.StreamResponse:
         answer = await exchange.proceed()
         told = json.loads(answer.text or "{}")
         request = stand_in.horde.requests.get(exchange.request.match_info["id"])
-        left = [0.0]
-        for generation in request.generations if request is not None else ():
-            if (
-                (rendering := generation.rendering) is not None
-                and rendering.seconds
-                and generation.state == "processing"
-            ):
-                usual = rendering.seconds * Random(f"{seed} {rendering.prompt}").uniform(1 - WRONG, 1 + WRONG)
-                left.append(usual - (stand_in.services.now() - rendering.started))
-        told["wait_time"] = round(max(left))
+        made = [each.rendering for each in request.generations if each.rendering is not None] if request else []
+        told["wait_time"] = round(max((_left(each, stand_in.services.now(), seed) for each in made), default=0.0))
         return web.json_response(told, status=answer.status)
 
     return act
+
+
+def _left(rendering: Rendering, now: float, seed: int) -> float:
+    """The estimate of the remaining seconds; never less than 0."""
+    usual = (rendering.seconds or 0.0) * Random(f"{seed} {rendering.prompt}").uniform(1 - WRONG, 1 + WRONG)
+    return 0.0 if rendering.over else max(0.0, usual - (now - rendering.started))
 
 
 async def serve(chosen: argparse.Namespace) -> None:
