@@ -17,14 +17,29 @@ from benchmarks import job_cost, lateness, pictures
 from benchmarks.burst import burst
 from benchmarks.delivery import delivery
 from benchmarks.figures import Figure, Results, pace
+from benchmarks.previews import previews
 from benchmarks.reports import report_figures
 from benchmarks.restart import restart
+from benchmarks.servers import servers
 from benchmarks.start import start
 from benchmarks.throughput import throughput
 
 Step = Callable[[], Awaitable[Sequence[Figure]]]
 
-MEASURES = ("burst", "lateness", "kinds", "cost", "throughput", "delivery", "pictures", "restart", "reports", "start")
+MEASURES = (
+    "burst",
+    "lateness",
+    "kinds",
+    "servers",
+    "previews",
+    "cost",
+    "throughput",
+    "delivery",
+    "pictures",
+    "restart",
+    "reports",
+    "start",
+)
 
 
 def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
@@ -33,6 +48,8 @@ def whole(seed: int, jobs: int) -> Mapping[str, Sequence[Step]]:
         "burst": [lambda: burst(100, 5, seed), lambda: burst(500, 3, seed)],
         "lateness": [partial(lateness.lateness, load, seed) for load in lateness.loads(jobs)],
         "kinds": [lambda: lateness.of_kinds(lateness.kinds(jobs), seed)],
+        "servers": [lambda: servers(4, 100, (2.0, 4.0), seed)],
+        "previews": [lambda: previews(500_000, 40.0, 3, seed)],
         "cost": [lambda: job_cost.processor(40, 3, seed), lambda: job_cost.memory((100, 1000), seed)],
         "throughput": [lambda: throughput(60, seed)],
         "delivery": [lambda: delivery(10, 10, 100, 1, seed)],
@@ -55,6 +72,8 @@ def short(seed: int) -> Mapping[str, Sequence[Step]]:
         "burst": [lambda: burst(10, 1, seed, after=1.0)],
         "lateness": [lambda: lateness.lateness(load, seed)],
         "kinds": [lambda: lateness.of_kinds(kinds, seed)],
+        "servers": [lambda: servers(4, 12, (0.5, 1.0), seed)],
+        "previews": [lambda: previews(500_000, 8.0, 1, seed)],
         "cost": [lambda: job_cost.memory((5,), seed)],
         "throughput": [lambda: throughput(5, seed)],
         "delivery": [lambda: delivery(2, 2, 10, 1, seed)],

@@ -33,7 +33,7 @@ from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.faults import Faults, Moment
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel, Guild, Message, Upload
+from fakes.discord.model import Attachment, Channel, Guild, Message, Upload
 from fakes.discord.requests import Call, Reply
 
 PATIENCE = 600.0
@@ -47,7 +47,7 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 class Conditions:
     """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds.
 
-    ``servers`` is how many of this kind of service there are.
+    ``servers`` is how many of this kind of service there are. ``preview`` is the size of live previews in bytes.
     """
 
     seconds: tuple[float, float] = (8.0, 13.0)
@@ -58,6 +58,7 @@ class Conditions:
     seed: int = 1
     kind: Kind = Kind.AI_CLIENT
     servers: int = 1
+    preview: int = 0
 
 
 @dataclass(slots=True)
@@ -196,7 +197,7 @@ class Harness:
         low, high = self.conditions.seconds
         words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
         words += ["--seed", str(self.conditions.seed), "--pictures", self.conditions.pictures]
-        words += ["--servers", str(self.conditions.servers)]
+        words += ["--servers", str(self.conditions.servers), "--preview", str(self.conditions.preview)]
         if self.conditions.rate is not None:
             words += ["--rate", str(self.conditions.rate)]
         process = await asyncio.create_subprocess_exec(
@@ -267,7 +268,7 @@ class Harness:
         elif event == "MESSAGE_UPDATE":
             trace.edits += 1
             trace.answered = trace.answered or now
-            if message.body.attachments and not trace.shown:
+            if not trace.shown and any(not _is_preview(each) for each in message.body.attachments):
                 trace.shown = now
                 self.shown += 1
                 trace.over.set()
@@ -293,3 +294,8 @@ class Harness:
         async with self.http.get(f"{self.services}/_control") as answer:
             told: Any = await answer.json()
         return Counter(call["route"] for call in told["calls"])
+
+
+def _is_preview(attachment: Attachment) -> bool:
+    """Whether it is the unfinished image that a card shows while it waits."""
+    return attachment.filename.startswith("preview.")

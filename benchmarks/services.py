@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import signal
 import sys
 import zlib
+from base64 import b64encode
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from enum import StrEnum
+from itertools import count
 from random import Random
 
 from aiohttp import web
@@ -91,6 +94,27 @@ def as_estimated(stand_in: StandIn, seed: int) -> Act:
     return act
 
 
+def with_preview(size: int, seed: int) -> Act:
+    """Let A1111 tell its progress with an unfinished image of about ``size`` bytes, another one each time; 0: none."""
+    numbers = count(seed)
+
+    async def act(exchange: Exchange) -> web.StreamResponse:
+        answer = await exchange.proceed()
+        told = json.loads(answer.text or "{}")
+        if told.get("live_preview"):
+            data = b64encode(preview(size, next(numbers))).decode()
+            told["live_preview"] = f"data:image/png;base64,{data}" if size else None
+        return web.json_response(told, status=answer.status)
+
+    return act
+
+
+def preview(size: int, seed: int) -> bytes:
+    """A square PNG of noise of about ``size`` bytes."""
+    side = max(1, math.isqrt(size // 3))
+    return noise(Picture("", "", "", seed, side, side))
+
+
 def _left(rendering: Rendering, now: float, seed: int) -> float:
     """The estimate of the remaining seconds; never less than 0."""
     usual = (rendering.seconds or 0.0) * Random(f"{seed} {rendering.prompt}").uniform(1 - WRONG, 1 + WRONG)
@@ -120,6 +144,7 @@ def stand_in(chosen: argparse.Namespace, number: int) -> StandIn:
     low, high = chosen.seconds
     made.misbehave(*(Fault(route, as_foretold(low, high, chosen.seed), times=None) for route in SUBMITS))
     made.misbehave(Fault("horde.check", as_estimated(made, chosen.seed), times=None))
+    made.misbehave(Fault("a1111.task", with_preview(chosen.preview, chosen.seed), times=None))
     return made
 
 
@@ -131,6 +156,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Pictures, choices=list(Pictures), default=Pictures.SMALL)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--preview", type=int, default=0, metavar="BYTES", help="the size of A1111's live previews")
     asyncio.run(serve(parser.parse_args()))
 
 
