@@ -12,7 +12,8 @@ from discord.ext import commands
 from bot.domain.characters import typed
 from bot.domain.comparison import engines_named, engines_to_compare, typed_names
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST, PROMPT_LIMIT, SEED, SIZE, STRENGTH, ImagineOptions
+from bot.domain.features import NAME_AT_MOST
+from bot.domain.options import PROMPT_LIMIT, SEED, SIZE, STRENGTH, ImagineOptions
 from bot.domain.place import Origin
 from bot.domain.requests import ENGINES_AT_LEAST
 from bot.domain.sizes import sizes_matching

@@ -15,9 +15,10 @@ from discord.ext import commands
 from bot.domain.areas import AREA_AT_MOST
 from bot.domain.characters import typed
 from bot.domain.command_line import EDIT_COMMANDS
-from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED
+from bot.domain.edits import EXTENSION_AT_MOST, FIND_AT_MOST, NAMES, NOT_OFFERED, SCALE_AT_MOST
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
+from bot.domain.features import NAME_AT_MOST, Option
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, ImagineOptions
 from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.picture_tools import PictureTools
@@ -38,13 +39,16 @@ AREA_AND_MASK = message("edits.area_and_mask", "Mark the part once: either with 
 REFERENCE_AT_MOST = NAME_AT_MOST
 
 ENGINE_OPTIONS: Mapping[Operation, tuple[str, ...]] = {
-    Operation.IMAGE_TO_IMAGE: ("strength", *(name for name in OPTIONS if name != "strength")),
+    Operation.IMAGE_TO_IMAGE: ("strength", *(name for name in OPTIONS if name not in {"strength", "high_res"})),
     Operation.SEARCH_AND_REPLACE: ("engine", "images", "negative", "seed"),
     Operation.INPAINT: ("engine", "images", "negative", "seed"),
     Operation.ERASE: ("engine", "images", "seed"),
     Operation.OUTPAINT: ("engine", "images", "seed"),
     Operation.SKETCH: ("strength", "engine", "images", "negative", "seed"),
     Operation.STRUCTURE: ("strength", "engine", "images", "negative", "seed"),
+    Operation.UPSCALE: ("engine",),
+    Operation.RESTORE_FACES: ("engine",),
+    Operation.REMOVE_BACKGROUND: ("engine",),
 }
 """The options of each subcommand: those that an engine has for the operation."""
 
@@ -208,6 +212,24 @@ class Edit(
     async def structure(self, interaction: Interaction, prompt: Range[str, 1, PROMPT_LIMIT], **given: Any) -> None:
         await self._run(interaction, Operation.STRUCTURE, given, prompt=prompt)
 
+    @app_commands.command(description=locale_str("Enlarge a picture, and draw its details more finely"))
+    @edits(Operation.UPSCALE)
+    @app_commands.describe(scale=locale_str("How many times larger each side becomes; the engine decides by default"))
+    async def upscale(
+        self, interaction: Interaction, scale: Range[int, 2, SCALE_AT_MOST] | None = None, **given: Any
+    ) -> None:
+        await self._run(interaction, Operation.UPSCALE, given, scale=scale)
+
+    @app_commands.command(description=locale_str("Repair the faces in a picture"))
+    @edits(Operation.RESTORE_FACES)
+    async def faces(self, interaction: Interaction, **given: Any) -> None:
+        await self._run(interaction, Operation.RESTORE_FACES, given)
+
+    @app_commands.command(description=locale_str("Make the background of a picture transparent"))
+    @edits(Operation.REMOVE_BACKGROUND)
+    async def background(self, interaction: Interaction, **given: Any) -> None:
+        await self._run(interaction, Operation.REMOVE_BACKGROUND, given)
+
     # --- what all of them do ------------------------------------------------------------------------------------
 
     async def _run(
@@ -221,6 +243,7 @@ class Edit(
         extend: str | None = None,
         area: str | None = None,
         mask: discord.Attachment | None = None,
+        scale: int | None = None,
     ) -> None:
         """Start the job, or let the person mark the part of the picture first. Raises UserError."""
         if area is not None and mask is not None:
@@ -238,6 +261,7 @@ class Edit(
             private=self._private(origin, picked, given["private"]),
             spoiler=given["spoiler"] or (picked is not None and picked.known is not None and picked.known.spoiler),
             fit=None if given.get("fit") is None else Fit(given["fit"]),
+            scale=scale,
         )
         if operation is Operation.IMAGE_TO_IMAGE and typed(prompt) is None and picked is not None:
             options = self._with_own_words(origin, options, picked, given["engine"])
@@ -357,6 +381,9 @@ _COMMANDS: tuple[Any, ...] = (
     Edit.extend,
     Edit.sketch,
     Edit.structure,
+    Edit.upscale,
+    Edit.faces,
+    Edit.background,
 )
 for _command in _COMMANDS:
     _suggest(_command)

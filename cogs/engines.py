@@ -7,7 +7,7 @@ from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST
+from bot.domain.features import NAME_AT_MOST
 from bot.jobs.service import JobService
 from bot.ui.autocomplete import calmly, matching
 from bot.ui.cards.engines import engine_card, engines_card

@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
-from bot.domain.options import NAME_AT_MOST
+from bot.domain.features import NAME_AT_MOST
 from bot.errors import UserError
 from bot.jobs.results import SEARCH_AT_MOST
 from bot.jobs.service import JobService

@@ -7,7 +7,8 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.options import NAME_AT_MOST, OPTIONS, PROMPT_LIMIT, ImagineOptions, Option
+from bot.domain.features import NAME_AT_MOST, Option
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, ImagineOptions
 from bot.jobs.service import JobService
 from bot.providers.operations import Operation
 from bot.ui.autocomplete import Suggestions, calmly

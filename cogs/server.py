@@ -13,8 +13,9 @@ from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.domain.engines import typed_shape
-from bot.domain.options import NAME_AT_MOST, means_nothing
+from bot.domain.features import NAME_AT_MOST
 from bot.domain.rules import NO_RULES, PicturesAllowed, Privacy, contradictions, engine_list
+from bot.domain.values import means_nothing
 from bot.domain.word_filter import typed_list
 from bot.errors import Problem, UserError
 from bot.jobs.service import JobService

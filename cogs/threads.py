@@ -8,7 +8,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.options import NAME_AT_MOST
+from bot.domain.features import NAME_AT_MOST
 from bot.people import threads as verbs
 from bot.people.threads import TITLE_AT_MOST
 from bot.text import message

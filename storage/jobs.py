@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -34,9 +34,6 @@ from storage.tables import settable
 
 WORDS_AT_MOST = 4000
 """The maximum number of searchable characters of a prompt. No prompt is longer."""
-
-DOT_ABOVE = "\u0307"
-"""The combining dot that lower-casing leaves of a Turkish capital İ. Only older rows still contain it."""
 
 _ESCAPE = "\\"
 # Accents of Latin, Greek and Cyrillic letters, and invisible characters. In other scripts, marks are letters.
@@ -310,8 +307,7 @@ def _matches(user_id: int, wanted: JobFilter) -> list[ColumnElement[bool]]:
     if wanted.thread_id is not None:
         conditions.append(_JOBS.thread_id == wanted.thread_id)
     if wanted.words is not None and folded(wanted.words):
-        words = func.replace(_JOBS.words, DOT_ABOVE, "")
-        conditions.append(or_(*(words.like(each, escape="\\") for each in patterns(wanted.words))))
+        conditions.append(_JOBS.words.like(pattern(wanted.words), escape=_ESCAPE))
     if wanted.engine is not None:
         conditions.append(exists().where(_SUBMISSIONS.job_id == _JOBS.id, _SUBMISSIONS.engine == wanted.engine))
     return conditions
@@ -340,19 +336,9 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", bare).split())
 
 
-def patterns(text: str) -> list[str]:
-    """Return the LIKE patterns for rows that contain the text. Special characters are escaped with ``\\``.
-
-    One pattern matches the result of :func:`folded`. The others find rows of an older version, which changed only
-    letter case: they may contain accents in either form. ``DOT_ABOVE`` must be removed from a column before the
-    comparison.
-    """
-    older = (" ".join(unicodedata.normalize(form, text).casefold().split()) for form in ("NFC", "NFD"))
-    wanted = dict.fromkeys([folded(text), *(each.replace(DOT_ABOVE, "") for each in older)])
-    return [_pattern(each[:WORDS_AT_MOST]) for each in wanted]
-
-
-def _pattern(wanted: str) -> str:
+def pattern(text: str) -> str:
+    """Return the LIKE pattern for rows that contain the text. Special characters are escaped with ``\\``."""
+    wanted = folded(text)[:WORDS_AT_MOST]
     for sign in (_ESCAPE, "%", "_"):
         wanted = wanted.replace(sign, _ESCAPE + sign)
     return f"%{wanted}%"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.engines import ImageSpec, Misfit, accepts, find_engine, misfits, similar_engines, similar_name
+from bot.domain.features import Feature, Option
 from bot.domain.options import (
     ENGINE,
     IMAGES,
@@ -17,19 +18,17 @@ from bot.domain.options import (
     NEGATIVE,
     OPTIONS,
     SEED,
-    SIZE,
     STRENGTH,
     WEIGHTS,
-    Feature,
     ImagineOptions,
-    Option,
-    Value,
 )
 from bot.domain.prompt.parser import ParsedPrompt, corrected
 from bot.domain.requests import ENGINES_AT_LEAST, Command, as_typed, engines_of, merged, prompt_text, read_command
 from bot.domain.sizes import Ratio, closest_size
+from bot.domain.values import Value
 from bot.errors import UserError
 from bot.providers.base import Bounds, Engine, WeightedText
+from bot.providers.loras import Lora, Loras
 from bot.providers.operations import Fit, Operation, Size
 
 
@@ -193,7 +192,7 @@ def _without_contradictions(asked: Alternative) -> Alternative:
     dropped = list(asked.changes.dropped)
     for name in options.typed_values():
         option, value = OPTIONS[name], asked.specs[0].values.get(name)
-        if option is SIZE and value is None:
+        if option is not ENGINE and value is None:
             dropped.append(option)
         elif value is not None and any(name in prompt.options for prompt in prompts):
             values.append((option, value))  # The field is kept.
@@ -249,6 +248,8 @@ def _replacement(feature: Feature, value: Value, engine: Engine) -> Value | None
     """The value that the engine accepts instead, if there is one."""
     if isinstance(value, Size | Ratio):
         return closest_size(engine, value)
+    if isinstance(value, Loras):
+        return _similar_loras(feature, value, engine)
     if isinstance(value, str):
         return similar_name(feature, value, engine) if isinstance(feature, Option) else None
     if feature is IMAGES:
@@ -259,6 +260,16 @@ def _replacement(feature: Feature, value: Value, engine: Engine) -> Value | None
         return None
     nearest = min(max(value, bounds.low), bounds.high)
     return int(nearest) if isinstance(value, int) else nearest
+
+
+def _similar_loras(feature: Feature, value: Loras, engine: Engine) -> Loras | None:
+    """The LoRAs of the engine that the person may have meant, without those that are like none of them."""
+    found: dict[str, Lora] = {}
+    for lora in value.each:
+        near = similar_name(feature, lora.name, engine) if isinstance(feature, Option) else None
+        if near is not None:
+            found.setdefault(near, replace(lora, name=near))
+    return Loras(tuple(found.values())) if found else None
 
 
 def _reweighted(spec: ImageSpec, bounds: Bounds | None) -> tuple[ImageSpec, float | None]:
@@ -312,4 +323,4 @@ def _written(command: Command, specs: Sequence[ImageSpec], changes: Changes) -> 
 
 
 def _field(value: Value | None) -> str | float | None:
-    return str(value) if isinstance(value, Size | Ratio) else value
+    return str(value) if isinstance(value, Size | Ratio | Loras) else value

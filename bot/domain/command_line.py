@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.domain.characters import clean
-from bot.domain.options import FIELDS, ImagineOptions, value_text
+from bot.domain.options import FIELDS, ImagineOptions
 from bot.domain.pictures import ImageReference, SourcePicture, StoredReference
 from bot.domain.requests import as_typed
+from bot.domain.values import value_text
 from bot.providers.operations import Operation
 
 EDIT_COMMANDS: Mapping[Operation, str] = {
@@ -18,6 +19,9 @@ EDIT_COMMANDS: Mapping[Operation, str] = {
     Operation.OUTPAINT: "extend",
     Operation.SKETCH: "sketch",
     Operation.STRUCTURE: "structure",
+    Operation.UPSCALE: "upscale",
+    Operation.RESTORE_FACES: "faces",
+    Operation.REMOVE_BACKGROUND: "background",
 }
 """The subcommand of /edit for each operation that starts from a picture."""
 

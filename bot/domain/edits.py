@@ -37,6 +37,13 @@ EXTENDED_TOO_LARGE = message(
     "edits.extended_too_large",
     "The picture would be too large: {size} pixels. At most {most} megapixels are possible. Extend it by less.",
 )
+NOT_A_SCALE = message(
+    "edits.not_a_scale", "{engine} can't make a picture {scale} times larger. It can make it {scales:or} times larger."
+)
+UPSCALED_TOO_LARGE = message(
+    "edits.upscaled_too_large",
+    "The picture would be too large: {size} pixels. At most {most} megapixels are possible.",
+)
 SQUARE_ALREADY = message("edits.square_already", "This picture is square already.")
 FIT_NEEDED = message(
     "edits.fit_needed", "{engine} can't take a picture of this shape ({shape}). Crop it, or add a border around it."
@@ -59,6 +66,9 @@ NAMES: Mapping[Operation, Text] = {
     Operation.SEARCH_AND_REPLACE: t("Change by words"),
     Operation.SKETCH: t("From a sketch"),
     Operation.STRUCTURE: t("Keep the structure"),
+    Operation.UPSCALE: t("Upscale"),
+    Operation.RESTORE_FACES: t("Restore faces"),
+    Operation.REMOVE_BACKGROUND: t("Remove the background"),
 }
 """What people call each operation."""
 
@@ -67,8 +77,9 @@ FIND_AT_MOST = 200
 EXTENSION_AT_MOST = 100
 """The maximum length of an extension as it is typed."""
 
-EXTENDED_PIXELS_AT_MOST = 4096 * 4096
-"""The largest result of an extension. A larger one is paid for, but could not be shown in lists or edited again."""
+PIXELS_AT_MOST = 4096 * 4096
+"""The largest extended or upscaled picture. A larger one could not be shown in lists or edited again."""
+SCALE_AT_MOST = 4
 
 SAME_SHAPE = math.log(1.03)
 """A picture whose ratio is off by no more than this is resized, and loses at most a few pixels at its edges."""
@@ -190,6 +201,8 @@ def sent_size(source: Size, rules: PictureRules, fit: Fit | None) -> Size | None
 
 def picture_size(request: ImageRequest) -> Size:
     """The size in which the source of this request is sent."""
+    if request.scale is not None:
+        return Size(request.size.width // request.scale, request.size.height // request.scale)
     if request.margins is None:
         return request.size
     margins = request.margins
@@ -231,6 +244,8 @@ def with_picture(request: ImageRequest, options: ImagineOptions, engine: Engine,
         problems += [SEARCH_NEEDED()] if request.search is None else []
     if engine.operation is Operation.OUTPAINT:
         request = _with_margins(request, options, source.size, engine, problems)
+    if engine.operation is Operation.UPSCALE:
+        request = _with_scale(request, options, engine, problems)
     if problems:
         raise UserError(*problems)
     return request
@@ -299,10 +314,25 @@ def _with_margins(
         return request
     whole = margins.around(size)
     if _beyond(whole) > 1:
-        problems.append(EXTENDED_TOO_LARGE(size=str(whole), most=EXTENDED_PIXELS_AT_MOST // 1_000_000))
+        problems.append(EXTENDED_TOO_LARGE(size=str(whole), most=PIXELS_AT_MOST // 1_000_000))
     return replace(request, margins=margins, size=whole)
 
 
+def _with_scale(
+    request: ImageRequest, options: ImagineOptions, engine: Engine, problems: list[Problem]
+) -> ImageRequest:
+    """The request with the scale of the upscaled picture, and the size that it then has."""
+    scale = engine.scales[0] if options.scale is None else options.scale
+    if scale not in engine.scales:
+        scales = [str(each) for each in sorted(engine.scales)]
+        problems.append(NOT_A_SCALE(engine=engine.name, scale=scale, scales=scales))
+        return request
+    whole = Size(request.size.width * scale, request.size.height * scale)
+    if _beyond(whole) > 1:
+        problems.append(UPSCALED_TOO_LARGE(size=str(whole), most=PIXELS_AT_MOST // 1_000_000))
+    return replace(request, scale=scale, size=whole)
+
+
 def _beyond(whole: Size) -> float:
-    """How many times the pixels of an extended picture are those that are possible."""
-    return whole.pixels / EXTENDED_PIXELS_AT_MOST
+    """How many times the pixels of a picture are those that are possible."""
+    return whole.pixels / PIXELS_AT_MOST

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.domain.characters import typed
+from bot.domain.features import Feature, Option
 from bot.domain.options import (
     ENGINE,
     IMAGES,
@@ -18,15 +19,13 @@ from bot.domain.options import (
     SIZE,
     STRENGTH,
     WEIGHTS,
-    Feature,
-    Option,
-    Values,
-    value_text,
 )
-from bot.domain.options import Value as OptionValue
 from bot.domain.sizes import Ratio, closest_size, nearest_size, parse_shape, size_text
+from bot.domain.values import Value as OptionValue
+from bot.domain.values import Values, names_in, value_text
 from bot.errors import Problem, UserError
 from bot.providers.base import Bounds, Engine, ImageRequest, WeightedText
+from bot.providers.loras import Loras
 from bot.providers.operations import Size
 from bot.text import Message, Text, Value, message
 
@@ -144,7 +143,7 @@ def few(names: Iterable[str], most: int = LISTED_AT_MOST) -> Text | str:
 
 
 def own_name(option: Option, text: str, engine: Engine) -> str | None:
-    """Return the engine's own spelling of a style or a sampler, or None if it has no such name.
+    """Return the engine's own spelling of a style, a sampler or another name, or None if it has no such name.
 
     An engine without a list accepts any name.
     """
@@ -206,8 +205,9 @@ def _unfit(feature: Feature, spec: ImageSpec, engine: Engine) -> OptionValue | N
         return None
     if isinstance(value, Size | Ratio):
         return value if size_for(engine, value) is None else None
-    if isinstance(value, str):
-        return value if feature.names(engine) and own_name(feature, value, engine) is None else None
+    if isinstance(value, str | Loras):
+        known = not feature.names(engine) or None not in {own_name(feature, name, engine) for name in names_in(value)}
+        return None if known else value
     if feature is IMAGES and isinstance(value, int):
         return value if value > 0 and value % engine.batch else None
     return value if bounds is not None and value not in bounds else None
@@ -241,6 +241,9 @@ def _own_value(option: Option, value: OptionValue, engine: Engine) -> OptionValu
         return size_for(engine, value) or engine.default_size
     if isinstance(value, str) and option.names(engine):
         return own_name(option, value, engine) or value
+    if isinstance(value, Loras):
+        each = (replace(lora, name=own_name(option, lora.name, engine) or lora.name) for lora in value.each)
+        return Loras(tuple(each))
     return value
 
 
@@ -261,7 +264,9 @@ def problems_of(spec: ImageSpec, engine: Engine, engines: Mapping[str, Engine]) 
     if WEIGHTS in missing and any(part.weight < 0 for part in spec.parts) and NEGATIVE.taken_by(engine):
         found.append(USE_NO_FLAG())
     found += _too_long(spec, engine)
-    found += [_wrong_value(each.feature, each.value, engine) for each in wrong if each.value is not None]
+    for each in wrong:
+        if each.value is not None:
+            found += _wrong_values(each.feature, each.value, engine)
     return found
 
 
@@ -292,12 +297,20 @@ def engines_named_once(problems: Iterable[Problem]) -> list[Text]:
     return found
 
 
+def _wrong_values(feature: Feature, value: OptionValue, engine: Engine) -> Iterator[Problem]:
+    """Yield a problem for each name that the engine does not have, or one for a value of another kind."""
+    if not (isinstance(feature, Option) and isinstance(value, str | Loras)):
+        yield _wrong_value(feature, value, engine)
+        return
+    for name in names_in(value):
+        if own_name(feature, name, engine) is None:
+            near = similar_name(feature, name, engine)
+            yield (UNKNOWN_NAME if near is None else NAME_MISSPELT)(label=feature.label, text=name, near=near or "")
+
+
 def _wrong_value(feature: Feature, value: OptionValue, engine: Engine) -> Problem:
     if isinstance(value, Size | Ratio):
         return _wrong_size(value, engine)
-    if isinstance(feature, Option) and isinstance(value, str):
-        near = similar_name(feature, value, engine)
-        return (UNKNOWN_NAME if near is None else NAME_MISSPELT)(label=feature.label, text=value, near=near or "")
     if feature is IMAGES:
         numbers = [str(number) for number in range(engine.batch, IMAGES_PER_JOB + 1, engine.batch)]
         return IMAGES_TOGETHER(engine=engine.name, batch=engine.batch, numbers=numbers, value=value_text(value))

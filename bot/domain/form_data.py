@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from bot.domain.characters import typed
 from bot.domain.engines import find_engine
-from bot.domain.options import ENGINE, NEGATIVE, OPTIONS, SIZE, ImagineOptions, Value, Values, value_text
+from bot.domain.options import ENGINE, NEGATIVE, OPTIONS, SIZE, ImagineOptions
 from bot.domain.prompt.parser import ParsedPrompt
 from bot.domain.requests import as_typed, merged, read_command
+from bot.domain.values import Value, Values, value_text
 from bot.errors import UserError
 from bot.providers.base import Engine
 

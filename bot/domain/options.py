@@ -6,27 +6,26 @@ and to ``ImageRequest`` (the request to a provider). Then extend the adapters th
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from decimal import Decimal
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.domain.characters import DASHES, typed, visible
+from bot.domain.characters import typed
+from bot.domain.features import Feature, Option
+from bot.domain.loras import LORAS_LENGTH, parse_loras
 from bot.domain.pictures import SourcePicture
-from bot.domain.sizes import Ratio, parse_shape
-from bot.providers.base import Ability, Bounds, Engine, Json
-from bot.providers.operations import Fit, Operation, Size
-from bot.text import Message, Text, message, t
+from bot.domain.sizes import parse_shape
+from bot.domain.values import decimal_number, whole_number
+from bot.providers.base import Ability, Json
+from bot.providers.loras import LORAS_AT_MOST
+from bot.providers.operations import Fit, Operation
+from bot.text import message, t
 
 IMAGES_PER_JOB = 10
 PROMPT_LIMIT = 2000
 """The maximum length of a prompt, and of a negative prompt, in characters. The syntax is not counted."""
-NAME_AT_MOST = 100
-"""The maximum length of the name of an engine, a style or a sampler in a command: Discord's limit for choices."""
 SIZE_AT_MOST = 20
 SEED_AT_MOST = 4_294_967_294
 
@@ -34,136 +33,12 @@ NOT_A_SIZE = message(
     "options.not_a_size",
     "“{text}” isn't a size. Write a width and a height such as 1024x1024, or a shape such as 16:9.",
 )
-
-Value: TypeAlias = str | int | float | Size | Ratio
-"""The value of an option."""
-Values: TypeAlias = Mapping[str, Value]
-"""The values of the options that are set, by option name."""
+UNREADABLE = message("options.unreadable", "{label}: “{text}” can't be read. It takes {expects}.")
 
 T = TypeVar("T")
 
-_NUMBER = re.compile(r"[+-]?(?:\d{1,6}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
-_WHOLE_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
-_MINUS_SIGNS = str.maketrans("−–", "--")
-_NOTHING = frozenset({"", "none", "no", "nothing", "clear", "reset"})
-
-
-# --- reading values -----------------------------------------------------------------------------------------------
-
-
-def whole_number(text: str) -> int:
-    """Parse a whole number of at most 12 digits. Raises ValueError."""
-    # Chinese and Japanese keyboards produce full-width digits.
-    text = unicodedata.normalize("NFKC", text)
-    if not _WHOLE_NUMBER.fullmatch(text):
-        raise ValueError(f"not a whole number: {text!r}")
-    return int(text)
-
-
-def decimal_number(text: str) -> float:
-    """Parse a number such as ``7.5`` or ``-0.5``. Raises ValueError."""
-    text = text.translate(_MINUS_SIGNS)
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"not a number: {text!r}")
-    return float(text) + 0.0  # -0 becomes 0
-
-
-def value_text(value: Value) -> str:
-    """Format a value as a person would type it. Numbers never have an exponent: ``2``, ``0.5``."""
-    if isinstance(value, float):
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
-    return str(value)
-
-
-def means_nothing(text: str) -> bool:
-    """Return whether this text clears a setting: ``none``, a dash and the like."""
-    wanted = (typed(text) or "").strip(f"\"'“”.{DASHES} ").casefold()
-    return visible(text) and wanted in _NOTHING
-
 
 # --- the table ----------------------------------------------------------------------------------------------------
-
-
-def _no_bounds(_: Engine) -> Bounds | None:
-    return None
-
-
-def _no_names(_: Engine) -> tuple[str, ...]:
-    return ()
-
-
-def _every_engine(_: Engine) -> bool:
-    return True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Feature:
-    """A feature that an engine may accept: an option, or weights for the parts of a prompt.
-
-    ``label`` is its name on cards; ``noun`` follows "takes". ``ability`` is what an engine must declare to accept it
-    (None: every engine does that ``suits``). ``bounds`` returns the engine's own limits.
-    """
-
-    name: str
-    label: Text
-    noun: Text
-    ability: Ability | None = None
-    bounds: Callable[[Engine], Bounds | None] = _no_bounds
-    suits: Callable[[Engine], bool] = _every_engine
-
-    def taken_by(self, engine: Engine) -> bool:
-        """Return whether the engine accepts it at all."""
-        return self.suits(engine) if self.ability is None else self.ability in engine.abilities
-
-
-@dataclass(frozen=True, kw_only=True)
-class Option(Feature):
-    """A row of the table.
-
-    ``name`` is the name of its field in commands, in ``ImagineOptions`` and in ``ImageRequest``. ``kind`` is the type
-    of the command's option. ``low`` to ``high`` is the range of the number or of the text's length. ``read`` turns text
-    into a value or raises ValueError; ``expects`` describes the valid values. ``said`` describes a ``value``, with
-    ``count`` for its plural. ``flags`` set the option in a prompt (default: its name); the first one is printed.
-    """
-
-    description: Text
-    expects: Text
-    said: Message
-    kind: type[str] | type[int] | type[float] = str
-    low: int = 1
-    high: int = NAME_AT_MOST
-    read: Callable[[str], Value] = str
-    flags: tuple[str, ...] = ()
-    names: Callable[[Engine], tuple[str, ...]] = _no_names
-    """Returns the engine's own names to choose from. An empty list allows any name."""
-    has_default: bool = False
-    """Whether people can set their own default."""
-    several_words: bool = False
-    """Whether a flag's value extends to the next flag."""
-    any_value: Value | None = None
-    """The value that is equivalent to no value."""
-    png_name: str = ""
-    """The option's name in the parameters text of image files."""
-
-    def __post_init__(self) -> None:
-        if not self.flags:
-            object.__setattr__(self, "flags", (self.name,))
-
-    @property
-    def has_names(self) -> bool:
-        """Whether engines can have a list of names to choose from."""
-        return self.names is not _no_names
-
-    def of(self, field: str | float | None) -> Value | None:
-        """Parse the field of a command. Returns None if it is empty. Raises ValueError."""
-        if not isinstance(field, str):
-            return field
-        text = typed(field)
-        return None if text is None else self.read(text)
-
-    def text(self, value: Value) -> Text:
-        """Describe a value in words: ``30 steps``, ``seed 7``."""
-        return self.said(value=value_text(value), count=value if isinstance(value, int) else 2)
 
 
 WEIGHTS = Feature(
@@ -291,6 +166,48 @@ _ROWS = (
         png_name="Sampler",
     ),
     Option(
+        name="scheduler",
+        label=t("Scheduler"),
+        noun=t("a scheduler"),
+        ability=Ability.SCHEDULER,
+        description=t("How the noise is divided over the steps"),
+        expects=t("the name of a scheduler"),
+        said=message("option.scheduler", "scheduler {value}"),
+        names=lambda engine: engine.schedulers,
+        png_name="Schedule type",
+    ),
+    Option(
+        name="lora",
+        label=t("LoRA"),
+        noun=t("LoRAs"),
+        ability=Ability.LORA,
+        description=t("Additions to the model, with weights if you like: ink, detail:0.8"),
+        high=LORAS_LENGTH,
+        flags=("lora", "loras"),
+        expects=t("up to {most} names with weights from -2 to 2, such as: ink, detail:0.8", most=LORAS_AT_MOST),
+        read=parse_loras,
+        said=message("option.lora", "LoRA {value}"),
+        names=lambda engine: engine.loras,
+        several_words=True,
+        png_name="LoRA",
+    ),
+    Option(
+        name="high_res",
+        label=t("High-res"),
+        noun=t("a second pass"),
+        ability=Ability.HIGH_RES,
+        bounds=lambda engine: engine.high_res,
+        description=t("Draw it larger in a second pass: how many times, from 1.25 to 2"),
+        kind=float,
+        low=1.25,
+        high=2.0,
+        flags=("high-res", "hires"),
+        expects=t("a number such as 1.5"),
+        read=decimal_number,
+        said=message("option.high_res", "{value} times larger"),
+        png_name="Hires upscale",
+    ),
+    Option(
         name="strength",
         label=t("Strength"),
         noun=t("a strength"),
@@ -312,7 +229,7 @@ OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
 FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
 """The option that each flag sets."""
 ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
-SEED, STRENGTH = OPTIONS["seed"], OPTIONS["strength"]
+SEED, LORA, STRENGTH = OPTIONS["seed"], OPTIONS["lora"], OPTIONS["strength"]
 
 
 def features() -> list[Feature]:
@@ -338,14 +255,16 @@ class ChosenEngine:
 class ImagineOptions:
     """The options of a command. Values are as the person typed them. None: the field was left empty.
 
-    ``size`` is ``1024x1024``, ``16:9`` or ``square``. ``thread`` is the id or the title of one of the person's threads.
-    ``engines`` are the ids of the engines to compare. If it is not None, the command is a comparison and ``engine`` is
-    ignored. Two fields are applied after the prompt is parsed: ``added`` are plain words to add to each prompt, and
-    ``new_seed`` replaces the typed seeds. ``chosen`` is set if the bot chose ``engine`` because of the other options.
+    ``size`` is ``1024x1024``, ``16:9`` or ``square``, and ``lora`` is ``ink, detail:0.8``. ``thread`` is the id or the
+    title of one of the person's threads. ``engines`` are the ids of the engines to compare. If it is not None, the
+    command is a comparison and ``engine`` is ignored. Two fields are applied after the prompt is parsed: ``added`` are
+    plain words to add to each prompt, and ``new_seed`` replaces the typed seeds. ``chosen`` is set if the bot chose
+    ``engine`` because of the other options.
 
     The fields from ``operation`` on are for commands that start from a picture, the ``source``; see
     :mod:`bot.domain.edits`. ``search`` are the words for the thing to replace, ``extend`` names an extension, ``area``
     is the part to repaint, or ``mask`` is a picture that marks it. ``fit`` is how the picture may get another ratio.
+    ``scale`` is how many times larger an upscaled picture becomes on each side.
     """
 
     prompt: str
@@ -358,6 +277,9 @@ class ImagineOptions:
     seed: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    scheduler: str | None = None
+    lora: str | None = None
+    high_res: float | None = None
     thread: str | None = None
     private: bool = False
     spoiler: bool = False
@@ -373,6 +295,7 @@ class ImagineOptions:
     area: str | None = None
     mask: SourcePicture | None = None
     fit: Fit | None = None
+    scale: int | None = None
 
     def to_json(self) -> dict[str, Json]:
         """Encode the options as plain JSON, to be stored with the job."""

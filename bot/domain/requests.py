@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from bot.domain.characters import typed
 from bot.domain.edits import NAMES, with_picture
 from bot.domain.engines import ImageSpec, engines_named_once, find_engine, fitted, images_for, misfits, request_for
+from bot.domain.features import Option
 from bot.domain.options import (
     ENGINE,
     IMAGES,
@@ -21,15 +22,14 @@ from bot.domain.options import (
     SEED,
     SEED_AT_MOST,
     SIZE,
+    UNREADABLE,
     Defaults,
     ImagineOptions,
-    Option,
-    Value,
-    Values,
     decoded,
 )
 from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prompt
 from bot.domain.prompt.tokens import PromptError
+from bot.domain.values import Value, Values
 from bot.errors import Problem, UserError
 from bot.providers.base import Engine, ImageRequest, Json
 from bot.text import message
@@ -167,6 +167,8 @@ def completed(
     for option in OPTIONS.values():
         if not option.has_default or option is ENGINE or (option is IMAGES and compared is not None):
             continue
+        if option is IMAGES and not options.operation.has_variants:
+            continue  # All images would be the same.
         if option is SIZE and options.source is not None:
             continue  # The shape of the picture decides.
         if option.name in command.flags or option.name in options.typed_values():
@@ -301,7 +303,8 @@ def merged(options: ImagineOptions, flags: Values, problems: list[Problem]) -> V
         try:
             value = option.of(field)
         except ValueError:
-            problems.append(NOT_A_SIZE(text=str(field)))
+            unreadable = UNREADABLE(label=option.label, text=str(field), expects=option.expects)
+            problems.append(NOT_A_SIZE(text=str(field)) if option is SIZE else unreadable)
             continue
         if value is not None:
             values[name] = value

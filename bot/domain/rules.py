@@ -291,10 +291,12 @@ class Rules:
 
 def texts_of(options: ImagineOptions, plan: Plan | None) -> list[str]:
     """All words, as typed and as parsed: typed braces and backslashes could split a word."""
-    texts = [options.prompt, *(each or "" for each in (options.added, options.negative, options.style, options.search))]
+    fields_with_words = (options.added, options.negative, options.style, options.lora, options.search)
+    texts = [options.prompt, *(each or "" for each in fields_with_words)]
     for request in plan.requests if plan is not None else ():
         # Joined, so that a word is not missed between two parts.
-        words = (request.negative, request.style, request.search)
+        loras = None if request.lora is None else str(request.lora)
+        words = (request.negative, request.style, loras, request.search)
         texts += [" ".join(part.text for part in request.prompts), *(each or "" for each in words)]
     return texts
 

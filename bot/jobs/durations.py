@@ -160,7 +160,7 @@ class DurationKey(NamedTuple):
 
     @classmethod
     def of(cls, request: ImageRequest) -> DurationKey:
-        size = round(2 * math.log2(max(1, request.size.pixels)))
+        size = round(2 * math.log2(max(1, request.result_size.pixels)))
         return cls(request.engine, size, -1 if request.steps is None else request.steps // 10, request.images)
 
 

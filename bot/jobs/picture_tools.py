@@ -58,9 +58,12 @@ EXTEND = Tool("extend", Operation.OUTPAINT)
 STRUCTURE = Tool("structure", Operation.STRUCTURE)
 SKETCH = Tool("sketch", Operation.SKETCH)
 START = Tool("start", Operation.IMAGE_TO_IMAGE, strength=50)
+UPSCALE = Tool("upscale", Operation.UPSCALE)
+FACES = Tool("faces", Operation.RESTORE_FACES)
+BACKGROUND = Tool("background", Operation.REMOVE_BACKGROUND)
 FINISH = Tool("finish", Operation.IMAGE_TO_IMAGE, strength=40, own_words=True)
 
-TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, EXTEND, PART, ERASE, SKETCH, START, STRUCTURE)
+TOOLS = (VARY_LITTLE, VARY_LOT, WORDS, EXTEND, PART, ERASE, SKETCH, START, STRUCTURE, UPSCALE, FACES, BACKGROUND)
 """Every tool of the panel but Finish, in the order of the panel, where two share a row."""
 EXTEND_TOOLS = tuple(
     Tool(name, Operation.OUTPAINT, extend=extension)
@@ -266,7 +269,7 @@ class PictureTools:
         options = ImagineOptions(
             prompt="",
             engine=offer.engine.id,
-            images=1,
+            images=1 if tool.operation.has_variants else None,
             private=picture.private or self._service.private_by_default(origin),
             spoiler=picture.spoiler,
             operation=tool.operation,

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 from bot.clock import Clock
 from bot.domain.characters import typed
 from bot.domain.engines import few, find_engine, own_name, takes_shape, typed_shape
-from bot.domain.options import IMAGES, IMAGES_PER_JOB, STYLE, Defaults, Unreadable, decoded, means_nothing
+from bot.domain.options import IMAGES, IMAGES_PER_JOB, STYLE, Defaults, Unreadable, decoded
 from bot.domain.prompt.parser import plain_words
 from bot.domain.requests import WRONG_NUMBER_OF_IMAGES
+from bot.domain.values import means_nothing
 from bot.errors import Problem, UserError
 from bot.providers.base import Engine
 from bot.text import Text, message

@@ -5,6 +5,7 @@ They belong to the bot's operator and cost nothing. A request takes until its im
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,13 +123,9 @@ class A1111(Provider):
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask each server for its models. Raises the first server's error if none answers."""
-        problems = []
-        for server in self._servers:
-            try:
-                await server.learn()
-            except ProviderError as error:
-                problems.append(error)
-                server.rest()
+        # At the same time, because a server that is away may take long to be given up.
+        found = await asyncio.gather(*map(_learnt, self._servers))
+        problems = [problem for problem in found if problem is not None]
         if len(problems) == len(self._servers):
             raise problems[0]
         self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
@@ -339,6 +336,16 @@ class A1111(Provider):
     async def close(self) -> None:
         for server in self._servers:
             await server.service.close()
+
+
+async def _learnt(server: Server) -> ProviderError | None:
+    """Let a server learn what it has. Returns the problem if it does not answer."""
+    try:
+        await server.learn()
+    except ProviderError as error:
+        server.rest()
+        return error
+    return None
 
 
 def _addresses(settings: SettingsReader) -> tuple[str, ...]:

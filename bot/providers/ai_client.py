@@ -50,9 +50,9 @@ from bot.providers.base import (
     SettingsReader,
     Takes,
     WrongSetting,
-    checked_names,
 )
 from bot.providers.credentials import Credentials
+from bot.providers.engine_ids import checked_names
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import Downloads, largest_image
 from bot.providers.hosts import image_hosts

@@ -23,9 +23,9 @@ from bot.providers.base import (
     Provider,
     Quote,
     SettingsReader,
-    checked_names,
 )
 from bot.providers.credentials import Credentials
+from bot.providers.engine_ids import checked_names
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service

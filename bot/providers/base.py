@@ -7,7 +7,6 @@ are pixels, durations are seconds. This module does not depend on Discord, the d
 from __future__ import annotations
 
 import asyncio
-import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self, TypeAlias
 
 from bot.providers.errors import ProviderError, Reason
+from bot.providers.loras import Loras
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
@@ -34,6 +34,9 @@ class Ability(StrEnum):
     SEED = "seed"
     GUIDANCE = "guidance"
     SAMPLER = "sampler"
+    SCHEDULER = "scheduler"
+    LORA = "lora"
+    HIGH_RES = "high_res"
     STRENGTH = "strength"
 
 
@@ -88,9 +91,10 @@ class Engine:
 
     ``sizes`` are the sizes to offer first; ``grid`` is None if the engine accepts no size except ``sizes``. An
     operation with neither makes images whose size follows from the picture that it starts from; ``picture`` is what it
-    requires of that picture. ``images_per_submission`` is the number of images that one paid request can make. If it is
-    1, several images need several requests. ``batch`` is the number of images that the engine always makes together: it
-    takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
+    requires of that picture. ``scales`` are how many times larger it can make each side of a picture, the usual one
+    first; empty unless it upscales. ``images_per_submission`` is the number of images that one paid request can make.
+    If it is 1, several images need several requests. ``batch`` is the number of images that the engine always makes
+    together: it takes multiples of it only. ``price`` is the price of one image, from the cheapest request to the most
     expensive. ``others`` are the same engine's other operations. Engines of one ``family`` make similar images.
     ``workers`` is the number of machines that offer it now, and ``queue_seconds`` is the length of their queue; None if
     the service does not tell.
@@ -106,11 +110,15 @@ class Engine:
     grid: SizeGrid | None = None
     styles: tuple[str, ...] = ()
     samplers: tuple[str, ...] = ()
+    schedulers: tuple[str, ...] = ()
+    loras: tuple[str, ...] = ()
     steps: Bounds | None = None
     guidance: Bounds | None = None
     seed: Bounds | None = None
     weights: Bounds | None = None
     strength: Bounds | None = None
+    high_res: Bounds | None = None
+    scales: tuple[int, ...] = ()
     price: Quote | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
     picture: PictureRules | None = None
@@ -158,10 +166,12 @@ class WeightedText:
 class ImageRequest:
     """One paid request, with everything that is sent to the provider. None means the provider's default.
 
-    ``size`` is the size of the image to make. ``strength`` is how much of the picture may change, in percent: 0 is the
+    ``size`` is the size of the image to make. With ``high_res``, the image is drawn again that many times larger; then
+    ``result_size`` is its final size. ``strength`` is how much of the picture may change, in percent: 0 is the
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
-    the picture is brought into the ratio that the engine needs, if it has another.
+    the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
+    an upscaled picture becomes on each side.
     """
 
     engine: str
@@ -174,6 +184,9 @@ class ImageRequest:
     seed: int | None = None
     guidance: float | None = None
     sampler: str | None = None
+    scheduler: str | None = None
+    lora: Loras | None = None
+    high_res: float | None = None
     operation: Operation = Operation.TEXT_TO_IMAGE
     strength: int | None = None
     source: int | None = None
@@ -182,6 +195,14 @@ class ImageRequest:
     search: str | None = None
     margins: Margins | None = None
     fit: Fit | None = None
+    scale: int | None = None
+
+    @property
+    def result_size(self) -> Size:
+        """The size of the finished image. A second pass rounds its sides down to multiples of 8."""
+        if self.high_res is None:
+            return self.size
+        return Size(*(int(side * self.high_res) // 8 * 8 for side in (self.size.width, self.size.height)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,17 +330,6 @@ class SettingsReader(Protocol):
     def flag(self, name: str, *, default: bool = False) -> bool: ...
     def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]: ...
     def proxy(self, url: str) -> str | None: ...
-
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-    """Read a list of a service's own names for engines or styles. Raises WrongSetting."""
-    found = settings.names(name, default)
-    if not all(_NAME.fullmatch(one) for one in found):
-        raise WrongSetting(name, Takes.NAMES)
-    return found
 
 
 class Provider(ABC):

@@ -1,10 +1,12 @@
-"""Makes parts of engine ids from the free names that a service gives its models."""
+"""Makes parts of engine ids from the free names that a service gives its models, and reads those in a setting."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+
+from bot.providers.base import SettingsReader, Takes, WrongSetting
 
 LONGEST = 60
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9._-]+")
@@ -38,3 +40,14 @@ def id_parts(
 
 def _cleaned(name: str) -> str:
     return _NOT_ALLOWED.sub("-", name).strip("-._")[:LONGEST].rstrip("-._")
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def checked_names(settings: SettingsReader, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Read a list of a service's own names for engines or styles. Raises WrongSetting."""
+    found = settings.names(name, default)
+    if not all(_NAME.fullmatch(one) for one in found):
+        raise WrongSetting(name, Takes.NAMES)
+    return found

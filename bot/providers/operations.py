@@ -51,6 +51,12 @@ class Operation(StrEnum):
     """Make a picture from a drawing."""
     STRUCTURE = "structure"
     """Make a new picture with the layout of another."""
+    UPSCALE = "upscale"
+    """Enlarge a picture, and draw its details more finely."""
+    RESTORE_FACES = "restore_faces"
+    """Repair the faces in a picture."""
+    REMOVE_BACKGROUND = "remove_background"
+    """Make the background of a picture transparent."""
 
     @property
     def has_source(self) -> bool:
@@ -65,7 +71,17 @@ class Operation(StrEnum):
     @property
     def needs_prompt(self) -> bool:
         """Whether it is impossible without words."""
-        return self not in {Operation.ERASE, Operation.OUTPAINT}
+        return self.takes_prompt and self is not Operation.OUTPAINT
+
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether words can say what to draw."""
+        return self is not Operation.ERASE and self.has_variants
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether the same request can give several different images."""
+        return self not in {Operation.UPSCALE, Operation.RESTORE_FACES, Operation.REMOVE_BACKGROUND}
 
 
 @dataclass(frozen=True, slots=True)

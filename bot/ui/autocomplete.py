@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
 from discord.app_commands import Choice
 
 from bot.domain.edits import EXTENSIONS, NAMES
-from bot.domain.options import NAME_AT_MOST, STYLE, Option
+from bot.domain.features import NAME_AT_MOST, Option
+from bot.domain.loras import completions
+from bot.domain.options import LORA, STYLE
 from bot.domain.periods import SUGGESTED
 from bot.domain.pictures import SourceKind
 from bot.domain.sizes import ratio_name, sizes_for
@@ -152,6 +155,9 @@ class Suggestions:
     ) -> list[Choice[str]]:
         """The values of an option on the engine that would be used, for example its styles or samplers."""
         engine = self._engine(interaction, operation)
+        if option is LORA:
+            found = completions(current, () if engine is None else option.names(engine))
+            return [Choice(name=text, value=text) for text in islice(found, CHOICES_AT_MOST)]
         shown = style_name if option is STYLE else str
         return [] if engine is None else matching(((shown(name), name) for name in option.names(engine)), current)
 

@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import locale_str
 
-from bot.domain.options import Option
+from bot.domain.features import Option
 from bot.errors import UserError
 from bot.text import Text, read_in, translation
 from bot.ui.client import Easel, Interaction

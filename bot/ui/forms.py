@@ -18,6 +18,7 @@ from bot.jobs.service import JobService
 from bot.providers.base import Engine
 from bot.providers.operations import Operation
 from bot.text import Text, plural, t
+from bot.ui.cards.edit_text import TIMES
 from bot.ui.cards.layout import CALM, Words, text
 from bot.ui.cards.wording import plain
 from bot.ui.client import Interaction
@@ -86,6 +87,7 @@ class EditForm(ui.Modal):
         self._find = _line(draft.base.search or "", t("the car"), required=True, most=FIND_AT_MOST)
         hint = t("wider, or left 256 right 256")
         self._extend = _line(draft.base.extend or "", hint, required=True, most=EXTENSION_AT_MOST)
+        self._scale = _scale_select(draft, engines)
         self._engine = _engine_select(draft, engines)
         self._size = _line(draft.size, t("The engine's default"))
         self._negative = _line(draft.negative, t("Nothing in particular"))
@@ -96,13 +98,15 @@ class EditForm(ui.Modal):
     def _fields(self, operation: Operation) -> Iterator[ui.Label[Any]]:
         """The fields that this operation has, at most five."""
         engines = self._engines.values()
-        if operation is not Operation.ERASE:
+        if operation.takes_prompt:
             finds = operation is Operation.SEARCH_AND_REPLACE
             yield _label(t("Put there") if finds else t("Prompt"), self._prompt)
         if operation is Operation.SEARCH_AND_REPLACE:
             yield _label(t("Find"), self._find)
         if operation is Operation.OUTPAINT:
             yield _label(t("Extend"), self._extend)
+        if operation is Operation.UPSCALE:
+            yield _label(t("Scale"), self._scale)
         compared = self._draft.engines is not None
         label = t("Engines to compare") if compared else t("Engine")
         yield _label(label, self._engine, None if compared else _more_engines(self._engines))
@@ -111,6 +115,8 @@ class EditForm(ui.Modal):
             yield _label(t("Size"), self._size, description)
         if not operation.has_source or self._draft.negative or any(map(NEGATIVE.taken_by, engines)):
             yield _label(t("Leave out"), self._negative, t("What should not be in the image"))
+        if not operation.has_variants:
+            return
         description = t("Flags, for example --images 2 --style anime")
         if any(STRENGTH.taken_by(engine) for engine in engines):
             description = t("Flags, for example --images 2 --strength 50")
@@ -148,7 +154,12 @@ class EditForm(ui.Modal):
     def _changed(self) -> Draft:
         chosen = tuple(self._engine.values)
         compared = self._draft.engines is not None
-        base = replace(self._draft.base, search=typed(self._find.value), extend=typed(self._extend.value))
+        base = replace(
+            self._draft.base,
+            search=typed(self._find.value),
+            extend=typed(self._extend.value),
+            scale=int(self._scale.values[0]) if self._scale.values else self._draft.base.scale,
+        )
         return replace(
             self._draft,
             base=base,
@@ -255,6 +266,15 @@ def _engine_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any
     # If the prompt itself names the engine, no choice is required.
     required = draft.engine is not None and len(engines) <= _SELECT_AT_MOST
     return ui.Select(options=options, required=required, placeholder=str(t("The default, or as the prompt says")))
+
+
+def _scale_select(draft: Draft, engines: Mapping[str, Engine]) -> ui.Select[Any]:
+    scales = {scale for engine in engines.values() for each in (engine, *engine.others) for scale in each.scales}
+    options = [
+        discord.SelectOption(label=str(TIMES(scale=scale)), value=str(scale), default=scale == draft.base.scale)
+        for scale in sorted(scales)
+    ]
+    return ui.Select(options=options, required=False)
 
 
 def _more_engines(engines: Mapping[str, Engine]) -> Text | None:

@@ -10,7 +10,8 @@ import discord
 from discord import ui
 
 from bot.domain.edits import FIND_AT_MOST
-from bot.domain.options import PROMPT_LIMIT, STRENGTH, ImagineOptions, whole_number
+from bot.domain.options import PROMPT_LIMIT, STRENGTH, ImagineOptions
+from bot.domain.values import whole_number
 from bot.errors import UserError
 from bot.jobs.picture_tools import Offer
 from bot.text import Text, message, t

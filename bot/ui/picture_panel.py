@@ -20,14 +20,17 @@ from bot.domain.pictures import ImageReference, Reference, parse_reference
 from bot.errors import UserError
 from bot.jobs.panel_pictures import PanelPictures
 from bot.jobs.picture_tools import (
+    BACKGROUND,
     ERASE,
     EXTEND,
     EXTEND_TOOLS,
+    FACES,
     FINISH,
     PART,
     SKETCH,
     START,
     STRUCTURE,
+    UPSCALE,
     VARY_LITTLE,
     VARY_LOT,
     WORDS,
@@ -104,7 +107,7 @@ class PicturePanel:
         self._none_sent = asyncio.Event()
         self._none_sent.set()
         asking = (WORDS, STRUCTURE, SKETCH, START)
-        starting = (VARY_LITTLE, VARY_LOT, FINISH, *EXTEND_TOOLS)
+        starting = (VARY_LITTLE, VARY_LOT, UPSCALE, FACES, BACKGROUND, FINISH, *EXTEND_TOOLS)
         self.handlers: Mapping[str, Handler] = {
             **{tool.name: partial(self._start, tool) for tool in starting},
             **{tool.name: partial(self._ask, tool) for tool in asking},

@@ -16,8 +16,8 @@ import discord
 from discord import ui
 
 from bot.domain.money import millicredits
-from bot.domain.options import means_nothing
 from bot.domain.rules import PicturesAllowed, Privacy
+from bot.domain.values import means_nothing
 from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService

@@ -43,8 +43,12 @@ ASKED: Mapping[Operation, Mapping[str, Any]] = {
     Operation.SEARCH_AND_REPLACE: {"prompt": "a hen", "search": "the fox"},
     Operation.SKETCH: {"prompt": "a hen", "strength": 60},
     Operation.STRUCTURE: {"prompt": "a hen", "strength": 60},
+    Operation.UPSCALE: {"prompt": "", "images": None, "scale": 2},
+    Operation.RESTORE_FACES: {"prompt": "", "images": None},
+    Operation.REMOVE_BACKGROUND: {"prompt": "", "images": None},
 }
 EVERY = pytest.mark.parametrize("operation", EDITS)
+WORDED = pytest.mark.parametrize("operation", [each for each in EDITS if each.takes_prompt])
 
 
 @pytest.fixture
@@ -115,6 +119,7 @@ async def test_details_say_what_was_done_and_lead_to_the_image_that_it_was_made_
         Operation.INPAINT: edit_text.CELLS(count=2, all=16),
         Operation.ERASE: edit_text.CELLS(count=3, all=64),
         Operation.OUTPAINT: edit_text.SIDES["left"](pixels="16"),
+        Operation.UPSCALE: edit_text.TIMES(scale=2),
     }
     if operation in facts:
         assert shows(details.text, facts[operation])
@@ -194,7 +199,7 @@ async def test_an_image_that_was_deleted_is_named_without_a_link(atelier: Studio
 # --- buttons --------------------------------------------------------------------------------------------------------
 
 
-@EVERY
+@pytest.mark.parametrize("operation", [each for each in EDITS if each.has_variants])
 async def test_everybody_can_repeat_an_edit_of_an_image_that_they_may_see(
     atelier: Studio, operation: Operation
 ) -> None:
@@ -222,11 +227,18 @@ async def test_the_form_of_an_edit_has_the_fields_of_its_operation(atelier: Stud
     shown = await edited(atelier, operation)
     form = await atelier.press(atelier.ada, shown, "Edit prompt")
     words = {
-        Operation.ERASE: set(),
+        Operation.ERASE: set[str](),
         Operation.OUTPAINT: {"Prompt", "Extend"},
         Operation.SEARCH_AND_REPLACE: {"Put there", "Find", "Leave out"},
         Operation.IMAGE_TO_IMAGE: {"Prompt", "Size", "Leave out"},
     }.get(operation, {"Prompt", "Leave out"})
+    if not operation.has_variants:
+        assert set(fields(form)) == {"Engine", *(["Scale"] if operation is Operation.UPSCALE else [])}
+        await send(atelier.ada, form, **({"Scale": ["4"]} if operation is Operation.UPSCALE else {}))
+        await atelier.finish()
+        after = await request_of(atelier, 3)
+        assert (after.operation, after.scale) == (operation, 4 if operation is Operation.UPSCALE else None)
+        return
     assert set(fields(form)) == {*words, "Engine", "More settings"}
     strength = ASKED[operation].get("strength")
     settings = "--images 1" if strength is None else f"--images 1 --strength {strength}"
@@ -253,7 +265,7 @@ async def test_the_form_of_an_edit_has_the_fields_of_its_operation(atelier: Stud
     assert (await atelier.job(3)).parent_id == 2
 
 
-@pytest.mark.parametrize("operation", [each for each in EDITS if each is not Operation.ERASE])
+@WORDED
 async def test_choices_in_the_words_of_an_edit_are_confirmed_and_made(atelier: Studio, operation: Operation) -> None:
     await result(atelier)
     question = await edited(atelier, operation, prompt="a {red, blue} hen")

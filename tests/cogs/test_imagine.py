@@ -13,6 +13,8 @@ from bot.ui.cards import job as cards
 from bot.ui.cards.waiting import EXACT_HOLD
 from storage.records import JobStatus, SubmissionStatus
 from tests.cogs.conftest import BASIC, CORE, MakeStudio, Studio, card, told
+from tests.doubles.engines import PAINTER
+from tests.doubles.provider import ScriptedProvider
 from tests.doubles.texts import shows
 
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
@@ -181,6 +183,17 @@ async def test_sizes_styles_and_samplers_match_the_chosen_engine(studio: Studio)
     assert "DDIM" in await suggested(studio, "sampler", engine=BASIC)
     assert await suggested(studio, "sampler", engine=CORE) == {}
     assert await suggested(studio, "sampler", engine="nobody/nothing") == {}
+
+
+async def test_the_last_lora_of_a_list_is_suggested(make_studio: MakeStudio) -> None:
+    provider = ScriptedProvider(name=PAINTER.provider)
+    provider.engines = (PAINTER,)
+    studio = await make_studio(providers=[provider])
+    assert list(await suggested(studio, "scheduler", engine=PAINTER.id)) == list(PAINTER.schedulers)
+    assert list(await suggested(studio, "lora", engine=PAINTER.id)) == list(PAINTER.loras)
+    found = await suggested(studio, "lora", "ink:0.5, ne", engine=PAINTER.id)
+    assert found == {text: text for text in ("ink:0.5, neon_v2", "ink:0.5, neon_v3")}
+    assert await suggested(studio, "lora", engine=CORE) == {}
 
 
 async def test_a_shape_can_be_a_word_and_a_style_its_readable_name(studio: Studio) -> None:

@@ -46,6 +46,9 @@ TOOLS = [
     "From a sketch · 2",
     "Use as start · 2",
     "Keep the structure · 2",
+    "Upscale · 2",
+    "Restore faces · 2",
+    "Remove background · 2",
     "Original file",
 ]
 
@@ -408,7 +411,7 @@ async def test_forged_presses_are_refused(atelier: Studio) -> None:
         assert shows((await forged(atelier, atelier.ben, action, picture)).text, NO_SUCH_PICTURE), action
         assert shows((await forged(atelier, atelier.ben, action, ImageReference(999, 1))).text, GONE), action
         assert shows((await forged(atelier, atelier.ben, action, None)).text, OLD_BUTTON), action
-    assert shows((await forged(atelier, atelier.ben, "upscale", picture)).text, OLD_BUTTON)
+    assert shows((await forged(atelier, atelier.ben, "repaint", picture)).text, OLD_BUTTON)
     made = await result(atelier)
     elsewhere = atelier.server.create_text_channel("elsewhere")
     other = await atelier.ada.slash(elsewhere, "imagine", prompt="mine", engine=BRUSH)

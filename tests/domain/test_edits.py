@@ -12,7 +12,6 @@ from bot.domain.areas import Area
 from bot.domain.command_line import command_line
 from bot.domain.edits import (
     AREA_NEEDED,
-    EXTENDED_PIXELS_AT_MOST,
     EXTENDED_TOO_FAR,
     EXTENDED_TOO_LARGE,
     EXTENSIONS,
@@ -21,6 +20,7 @@ from bot.domain.edits import (
     NOT_AN_AREA,
     NOT_AN_EXTENSION,
     OTHER_SHAPE,
+    PIXELS_AT_MOST,
     SEARCH_NEEDED,
     SOURCE_NEEDED,
     SQUARE_ALREADY,
@@ -299,7 +299,7 @@ def test_a_large_picture_is_extended_in_fewer_pixels(name: str, source: Size, fi
         return
     (request,) = requests(options)
     sent = picture_size(request)
-    assert request.size.pixels <= EXTENDED_PIXELS_AT_MOST
+    assert request.size.pixels <= PIXELS_AT_MOST
     assert RULES.ratio is not None
     assert max(sent.width, sent.height) <= RULES.ratio * min(sent.width, sent.height)
     assert sent.pixels >= RULES.least_pixels
@@ -313,4 +313,4 @@ def test_pixels_that_would_make_a_picture_too_large_are_refused() -> None:
 
 
 def test_the_largest_result_of_an_extension_can_be_edited_again() -> None:
-    assert 3 * EXTENDED_PIXELS_AT_MOST <= DECODED_AT_MOST
+    assert 3 * PIXELS_AT_MOST <= DECODED_AT_MOST

@@ -28,7 +28,8 @@ from bot.domain.engines import (
     find_engine,
     request_for,
 )
-from bot.domain.options import OPTIONS, SEED, WEIGHTS, Feature
+from bot.domain.features import Feature
+from bot.domain.options import OPTIONS, SEED, WEIGHTS
 from bot.domain.sizes import Ratio, size_text
 from bot.errors import UserError
 from bot.providers.base import Engine, WeightedText

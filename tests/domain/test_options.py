@@ -7,21 +7,13 @@ from dataclasses import fields
 import pytest
 
 from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN_BY_ANY, OUT_OF_RANGE, ImageSpec, fitted, misfits
+from bot.domain.features import Option
 from bot.domain.money import Price
-from bot.domain.options import (
-    FLAGS,
-    OPTIONS,
-    Defaults,
-    ImagineOptions,
-    Option,
-    decimal_number,
-    means_nothing,
-    value_text,
-    whole_number,
-)
+from bot.domain.options import FLAGS, OPTIONS, Defaults, ImagineOptions
 from bot.domain.prompt.parser import ParsedPrompt, parse, parse_leniently
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.requests import merged, plan, read_command
+from bot.domain.values import decimal_number, means_nothing, value_text, whole_number
 from bot.errors import UserError
 from bot.people.user_settings import UserSettings
 from bot.providers.base import Ability, Bounds, ImageRequest, WeightedText

@@ -18,6 +18,7 @@ from bot.domain.prompt.parser import ParsedPrompt, parse, parse_leniently
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.sizes import Ratio
 from bot.providers.base import WeightedText
+from bot.providers.loras import DIVIDERS, Lora, Loras
 from bot.providers.operations import Size
 
 SYNTAX = ["::", "--", "—", "–", "{", "}", ",", "\\", ":", "-", "=", " ", "\n", "\0", "2", "0.5", "-1", "a", "猫"]
@@ -35,6 +36,8 @@ words = st.one_of(
 texts = st.lists(words, min_size=1, max_size=6).map(" ".join)
 weights = st.decimals(-10, 10, places=4).map(float)
 numbers = st.integers(0, 10**12 - 1)
+names = words.filter(lambda word: not (DIVIDERS | set("，、：")) & set(word))
+hundredths = st.integers(-200, 200).map(lambda number: number / 100)
 HOSTILE = (
     *(
         "a",
@@ -61,6 +64,11 @@ HOSTILE = (
 )
 
 
+lora_lists = st.lists(
+    st.builds(Lora, names, hundredths), min_size=1, max_size=4, unique_by=lambda lora: lora.name.casefold()
+).map(lambda found: Loras(tuple(found)))
+
+
 @st.composite
 def prompts(draw: st.DrawFn) -> ParsedPrompt:
     parts = draw(st.lists(st.builds(WeightedText, texts, weights.map(lambda weight: weight + 0.0)), max_size=4))
@@ -76,6 +84,9 @@ def prompts(draw: st.DrawFn) -> ParsedPrompt:
         "engine": words,
         "guidance": st.decimals(-999_999, 999_999, places=4).map(lambda number: float(number) + 0.0),
         "sampler": words,
+        "scheduler": words,
+        "lora": lora_lists,
+        "high_res": st.decimals(0, 9, places=3).map(lambda number: float(number) + 0.0),
         "strength": numbers,
     }
     assert some_values.keys() == OPTIONS.keys()

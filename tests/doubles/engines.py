@@ -53,6 +53,17 @@ CORE = Engine(
 
 ENGINES = {engine.id: engine for engine in (XL, BASIC, CORE)}
 
+PAINTER = replace(
+    BASIC,
+    id="studio/painter",
+    name="Painter",
+    abilities=BASIC.abilities | {Ability.SCHEDULER, Ability.LORA, Ability.HIGH_RES},
+    schedulers=("Karras", "SGM Uniform"),
+    loras=("ink", "Add Detail", "neon_v2", "neon_v3"),
+    high_res=Bounds(1.25, 2),
+)
+"""An engine with a second pass, and with LoRAs."""
+
 _VARY = replace(
     BASIC,
     id="studio/varier",

@@ -66,7 +66,7 @@ EDITS = tuple(operation for operation in Operation if operation.has_source)
 
 def _edits(engine: Engine, operation: Operation) -> Engine:
     """The engine as it is for an operation that starts from a picture."""
-    seed = engine.abilities & {Ability.SEED}
+    seed = frozenset(engine.abilities & {Ability.SEED}) if operation.has_variants else frozenset[Ability]()
     if operation is Operation.IMAGE_TO_IMAGE:
         return replace(
             engine,
@@ -87,6 +87,7 @@ def _edits(engine: Engine, operation: Operation) -> Engine:
         images_per_submission=1,
         operation=operation,
         picture=PictureRules(),
+        scales=(2, 4) if operation is Operation.UPSCALE else (),
     )
 
 

@@ -20,7 +20,7 @@ from bot.jobs.provider_text import MISSING_IMAGES, SAYING, TEXTS, as_texts
 from bot.jobs.store import CANCELLED
 from bot.providers.errors import Reason
 from bot.text import CATALOGUE, VERBATIM, Text
-from storage import threads
+from storage import jobs, threads
 from storage.database import migrate
 from storage.records import EventReason
 from tests.storage.database_files import (
@@ -118,6 +118,15 @@ def test_a_delivery_that_was_begun_is_still_begun(
         connection.execute("UPDATE jobs SET status = ?, delivery_note = NULL, delivery_nonce = ?", (status, nonce))
     asyncio.run(migrate(address(path)))
     assert contents(path)["jobs"]["attempting"] == attempting
+
+
+@pytest.mark.parametrize("prompt", ["a café in İstanbul", "a cafe\u0301 in I\u0307stanbul", "a ＣＡＦÉ in Istanbul"])
+def test_old_jobs_are_found_with_and_without_accents(migrated_from: Callable[[str], Path], prompt: str) -> None:
+    path = migrated_from("0015")
+    with editing(path) as connection:
+        connection.execute("UPDATE jobs SET words = ?", (" ".join(prompt.casefold().split()),))
+    asyncio.run(migrate(address(path)))
+    assert contents(path)["jobs"]["words"] == jobs.folded(prompt) == "a cafe in istanbul"
 
 
 @pytest.mark.parametrize(

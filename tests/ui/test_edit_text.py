@@ -42,6 +42,9 @@ ASKED: Mapping[Operation, Mapping[str, Any]] = {
     Operation.SEARCH_AND_REPLACE: {"search": "the *red* fox"},
     Operation.SKETCH: {"strength": 60},
     Operation.STRUCTURE: {"strength": 60},
+    Operation.UPSCALE: {"scale": 2, "prompts": ()},
+    Operation.RESTORE_FACES: {"prompts": ()},
+    Operation.REMOVE_BACKGROUND: {"prompts": ()},
 }
 EVERY = pytest.mark.parametrize("operation", EDITS)
 ATTACHED = MadeFrom(SourceKind.ATTACHED)
@@ -199,6 +202,7 @@ def test_files_say_what_was_done_and_from_which_image() -> None:
     assert ", Replaced: the *red* fox, Source: attached picture, " in replaced
     assert ", Area: mask, " in last_line(edit(Operation.ERASE))
     assert ", Extended by: left 256 right 128, " in last_line(edit(Operation.OUTPAINT))
+    assert ", Postprocess upscale by: 2, " in last_line(edit(Operation.UPSCALE))
     assert "Operation" not in parameters(request(), image(1), ENGINE, None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -133,5 +134,7 @@ def test_an_engines_card_says_what_picture_it_takes(rules: PictureRules, shape: 
 @pytest.mark.usefixtures("any_language")
 def test_an_engine_with_all_options_fits() -> None:
     check(engine_card(ENGINES["easel/xl"], lambda _: Price(400, 2000, exact=False), default="easel/xl"))
-    crowded = replace(ENGINE, name="*" * 200, styles=("x" * 90,) * 400, samplers=("_" * 90,) * 400)
+    long_names = ("x" * 90, *(f"{number}{'_' * 90}" for number in range(400)))
+    lists: dict[str, Any] = dict.fromkeys(("styles", "samplers", "schedulers", "loras"), long_names)
+    crowded = replace(ENGINE, name="*" * 200, **lists)
     check(engine_card(crowded, lambda _: Price(1, 2, exact=True), default=""))

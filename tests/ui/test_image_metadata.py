@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from bot.providers.base import Bounds, WeightedText
+from bot.providers.loras import Lora, Loras
+from bot.providers.operations import Size
 from bot.ui.delivery import image_metadata
 from bot.ui.delivery.file_segments import Piece
 from bot.ui.delivery.image_metadata import exif, parameters
-from tests.doubles.engines import BASIC, CORE
+from tests.doubles.engines import BASIC, CORE, PAINTER
 from tests.doubles.provider import png
 from tests.doubles.views import image, request
 
@@ -254,6 +256,22 @@ def test_prompt_negative_prompt_and_settings_are_three_lines() -> None:
         "Negative prompt: snow\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 9, Size: 512x512, Model: basic-1.6, Style: anime, "
         "Version: Easel"
+    )
+
+
+def test_the_size_is_that_of_the_first_pass_which_readers_multiply() -> None:
+    asked = request(
+        "a fox",
+        engine=PAINTER.id,
+        size=Size(512, 512),
+        sampler="DDIM",
+        scheduler="Karras",
+        lora=Loras((Lora("ink"), Lora("Add Detail", 0.5))),
+        high_res=1.5,
+    )
+    assert parameters(asked, replace(image(1), width=768, height=768), PAINTER).splitlines()[-1] == (
+        "Steps: 30, Sampler: DDIM, Schedule type: Karras, CFG scale: 7, Seed: 1, Size: 512x512, Model: painter, "
+        'LoRA: "ink, Add Detail:0.5", Hires upscale: 1.5, Version: Easel'
     )
 
 

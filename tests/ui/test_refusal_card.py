@@ -9,9 +9,11 @@ from typing import cast
 import pytest
 
 from bot.domain.alternatives import Changes
+from bot.domain.features import Feature
 from bot.domain.form_data import draft_of
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, Feature, ImagineOptions, Value, features
+from bot.domain.options import OPTIONS, SEED, SIZE, WEIGHTS, ImagineOptions, features
+from bot.domain.values import Value
 from bot.jobs.refusals import Offer
 from bot.providers.operations import Size
 from bot.ui.cards.buttons import EDIT_COMMAND

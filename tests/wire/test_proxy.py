@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from bot.providers.errors import OutcomeUnknown, Unreachable
 from bot.providers.http import Service
 from bot.run import logged_in
 from bot.ui.client import NO_SUCH_NAME
-from fakes.discord.forwarding import ForwardProxy
+from fakes.discord.bot_process import BotProcess
+from fakes.discord.forwarding import ForwardProxy, TlsFront
 from fakes.discord.loopback import Discord
 from fakes.discord.model import Channel
 from fakes.services import StandIn, flat
@@ -84,6 +87,47 @@ async def test_the_bot_works_through_a_proxy_from_login_to_image(
     assert len(services.calls_to(CORE_ROUTE)) == 1
     assert proxy.names() == {DISCORD, SERVICES}
     assert proxy.credentials == {f"Basic {base64.b64encode(b'ada:swordfish').decode()}"}
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for the name of Discord that only those who are told trust, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    made, key = tmp_path / "discord.pem", tmp_path / "discord.key"
+    self_signed = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={DISCORD}"]
+    named = ["-addext", f"subjectAltName=DNS:{DISCORD}", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*self_signed, *named], check=True, capture_output=True)  # noqa: S603 - all words are our own
+    return made, key
+
+
+@pytest.mark.slow
+async def test_the_bot_reaches_a_discord_with_tls_through_a_proxy(
+    discord: Discord, channel: Channel, services: StandIn, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Requests and the gateway go through tunnels, and the certificate of the real host is checked."""
+    discord.world.gateway_url = f"wss://{DISCORD}/gateway/"
+    discord.world.cdn = f"https://{DISCORD}"
+    async with (
+        TlsFront(*certificate, discord.server.origin) as front,
+        ForwardProxy({DISCORD: front.origin, SERVICES: services.url}) as proxy,
+    ):
+        more = environ(discord, proxy, tmp_path, DISCORD_API_URL=f"https://{DISCORD}/api/v10")
+        more["HTTPS_PROXY"] = more["HTTP_PROXY"]
+        async with BotProcess(
+            discord, tmp_path, services.url, more={**more, "SSL_CERT_FILE": str(certificate[0])}
+        ) as bot:
+            await bot.ready()
+            asked = await discord.user("ada").slash(channel, "imagine", prompt=PROMPT, engine=CORE)
+            result = await asked.until(lambda seen: bool(seen.pictures))
+            assert len(result.files) == 1
+        tunnels = [line for line in proxy.asked if line.startswith("CONNECT")]
+        assert tunnels
+        assert {line.split()[1] for line in tunnels} == {f"{DISCORD}:443"}
+        async with BotProcess(discord, tmp_path / "distrustful", services.url, more=more) as bot:
+            bot.errors_expected = True
+            await bot.start()
+            assert await bot.ended() != 0, "a certificate that nobody vouches for is not trusted"
 
 
 async def test_the_doctor_uses_the_proxy(

@@ -25,16 +25,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from bot.domain.characters import DASHES, clean
-from bot.domain.options import (
-    FLAGS,
-    OPTIONS,
-    PROMPT_LIMIT,
-    Option,
-    Value,
-    Values,
-    decimal_number,
-    value_text,
-)
+from bot.domain.features import Option
+from bot.domain.options import FLAGS, OPTIONS, PROMPT_LIMIT
 from bot.domain.prompt.choices import expand
 from bot.domain.prompt.tokens import (
     FAULTS_SHOWN,
@@ -49,6 +41,7 @@ from bot.domain.prompt.tokens import (
     reads_as_flag,
     scan,
 )
+from bot.domain.values import Value, Values, decimal_number, value_text
 from bot.errors import UserError
 from bot.providers.base import WeightedText
 from bot.text import Text, message

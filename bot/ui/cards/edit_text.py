@@ -24,6 +24,9 @@ EXTENDED = message("edit.extended", "Extended")
 WORDS_CHANGED = message("edit.words_changed", "Changed by words")
 FROM_SKETCH = message("edit.from_sketch", "From a sketch")
 STRUCTURE_KEPT = message("edit.structure_kept", "Kept the structure")
+UPSCALED = message("edit.upscaled", "Upscaled")
+FACES_RESTORED = message("edit.faces_restored", "Restored faces")
+BACKGROUND_REMOVED = message("edit.background_removed", "Removed the background")
 DONE: Mapping[Operation, Message] = {
     Operation.IMAGE_TO_IMAGE: VARIED,
     Operation.INPAINT: PART_CHANGED,
@@ -32,11 +35,15 @@ DONE: Mapping[Operation, Message] = {
     Operation.SEARCH_AND_REPLACE: WORDS_CHANGED,
     Operation.SKETCH: FROM_SKETCH,
     Operation.STRUCTURE: STRUCTURE_KEPT,
+    Operation.UPSCALE: UPSCALED,
+    Operation.RESTORE_FACES: FACES_RESTORED,
+    Operation.REMOVE_BACKGROUND: BACKGROUND_REMOVED,
 }
 """What was done, once there are images."""
 
 CELLS = message("edit.cells", "{count} of {all} cells", "{count} of {all} cells")
 BY_MASK = message("edit.by_mask", "marked by a mask")
+TIMES = message("edit.times", "{scale} times")
 EACH_SIDE = message("edit.each_side", "{pixels} px on each side")
 BOTH_SIDES: Mapping[tuple[str, str], Message] = {
     ("left", "right"): message("edit.left_and_right", "{pixels} px left and right"),
@@ -64,6 +71,9 @@ ALT_IN_PLACE = message("edit.alt_in_place", "{words} in place of {search}")
 ALT_PART = message("edit.alt_part", "A picture with a changed part: {words}")
 ALT_ERASED = message("edit.alt_erased", "A picture from which a part was erased")
 ALT_EXTENDED = message("edit.alt_extended", "A picture that was extended")
+ALT_UPSCALED = message("edit.alt_upscaled", "A picture that was upscaled")
+ALT_FACES = message("edit.alt_faces", "A picture whose faces were restored")
+ALT_NO_BACKGROUND = message("edit.alt_no_background", "A picture whose background was removed")
 ALT_EXTENDED_WITH = message("edit.alt_extended_with", "A picture that was extended: {words}")
 
 _SEARCH_AT_MOST = 100
@@ -78,7 +88,7 @@ def edit_name(view: JobView) -> Words:
 
 
 def edit_facts(view: JobView) -> Iterator[Words]:
-    """The marked part, or the pixels by which the picture is extended."""
+    """The marked part, the pixels by which the picture is extended, or how many times larger it becomes."""
     request = next(iter(view.requests), None)
     if request is None:
         return
@@ -88,6 +98,8 @@ def edit_facts(view: JobView) -> Iterator[Words]:
         yield area_text(request.area)
     if request.margins is not None:
         yield from margins_text(request.margins)
+    if request.scale is not None:
+        yield TIMES(scale=request.scale)
 
 
 def area_text(area: str) -> Text:
@@ -175,5 +187,11 @@ def alt_words(request: ImageRequest, words: str) -> Words:
             return ALT_ERASED()
         case Operation.OUTPAINT:
             return ALT_EXTENDED_WITH(words=words) if words else ALT_EXTENDED()
+        case Operation.UPSCALE:
+            return ALT_UPSCALED()
+        case Operation.RESTORE_FACES:
+            return ALT_FACES()
+        case Operation.REMOVE_BACKGROUND:
+            return ALT_NO_BACKGROUND()
         case _:
             return words or t("An image")

@@ -9,8 +9,9 @@ from discord import ui
 
 from bot.domain.edits import NAMES
 from bot.domain.engines import few
+from bot.domain.features import Feature, Option
 from bot.domain.money import Price
-from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, STYLE, Feature, Option, features
+from bot.domain.options import OPTIONS, PROMPT_LIMIT, SEED, SIZE, STYLE, features
 from bot.domain.sizes import size_text
 from bot.jobs.view import Page
 from bot.providers.base import Bounds, Engine, SizeGrid
@@ -36,6 +37,7 @@ ANY_SHAPE = message("engines_card.any_shape", "any shape")
 NEW_SHAPE = message("engines_card.new_shape", "any; it's made to fit the size of the new image")
 UP_TO_RATIO = message("engines_card.up_to_ratio", "up to {ratio}:1; a longer one is cropped or gets a border")
 EXTENDED_BY = message("engines_card.extended_by", "Adds up to {most} pixels on each side")
+UPSCALED_BY = message("engines_card.upscaled_by", "Makes a picture {scales:or} times larger on each side")
 PART_NEEDED = message("engines_card.part_needed", "You mark the part")
 NO_WORDS_NEEDED = message("engines_card.no_words_needed", "Needs no prompt")
 
@@ -47,6 +49,7 @@ IsRetired = Callable[[Engine], bool]
 _SIZES_SHOWN = 9
 _STYLES_SHOWN = 8
 _LIST_AT_MOST = 900
+_LISTS_AT_MOST = 2700
 # A card has at most 40 components, and an engine's own section uses two.
 _ENGINES_APART = 16
 _ENGINES_A_PAGE = 15
@@ -134,6 +137,8 @@ def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
         lines.append(PART_NEEDED())
     if operation is Operation.OUTPAINT:
         lines.append(EXTENDED_BY(most=(engine.picture or PictureRules()).margin))
+    if operation is Operation.UPSCALE:
+        lines.append(UPSCALED_BY(scales=[str(scale) for scale in sorted(engine.scales)]))
     if operation.needs_prompt:
         lines.append(t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)))
     else:
@@ -160,11 +165,12 @@ def _lists(engine: Engine) -> list[str]:
     """The values of the options that have a list, over all operations."""
     every = _each(engine)
     sizes = dict.fromkeys(str(size_text(size)) for each in every for size in each.sizes)
-    lists = [_list(t("Sizes"), list(sizes))] if sizes else []
+    lists = [(t("Sizes"), list(sizes))] if sizes else []
     for option in OPTIONS.values():
         names = dict.fromkeys(safe(name, 60) for each in every for name in option.names(each))
-        lists += [_list(option.label, list(names))] if names else []
-    return lists
+        lists += [(option.label, list(names))] if names else []
+    room = min(_LIST_AT_MOST, _LISTS_AT_MOST // max(1, len(lists)))
+    return [_list(label, names, room) for label, names in lists]
 
 
 def _each(engine: Engine) -> list[Engine]:
@@ -172,9 +178,9 @@ def _each(engine: Engine) -> list[Engine]:
     return [engine, *engine.others]
 
 
-def _list(label: Text, names: list[str]) -> str:
+def _list(label: Text, names: list[str], room: int) -> str:
     line = str(t("{label}: {names}", label=label, names=", ".join(names)))
-    return line if len(line) <= _LIST_AT_MOST else f"{line[: _LIST_AT_MOST - 1].rpartition(',')[0]} …"
+    return line if len(line) <= room else f"{line[: room - 1].rpartition(',')[0]} …"
 
 
 def _marks(engine: Engine, *, default: str, retired: IsRetired) -> str:

@@ -48,6 +48,9 @@ HOW = {
     Operation.SEARCH_AND_REPLACE: message("family.search_and_replace", "changed by words"),
     Operation.SKETCH: message("family.sketch", "from a sketch"),
     Operation.STRUCTURE: message("family.structure", "kept the structure"),
+    Operation.UPSCALE: message("family.upscale", "upscaled"),
+    Operation.RESTORE_FACES: message("family.restore_faces", "restored faces"),
+    Operation.REMOVE_BACKGROUND: message("family.remove_background", "removed the background"),
 }
 """What people did, as a caption below their names."""
 

@@ -107,7 +107,18 @@ SUBJECTS: Mapping[str, Subject] = {
     ),
     "pictures": Subject(
         t("Editing pictures"),
-        ("edit vary", "edit words", "edit part", "edit erase", "edit extend", "edit sketch", "edit structure"),
+        (
+            "edit vary",
+            "edit words",
+            "edit part",
+            "edit erase",
+            "edit extend",
+            "edit sketch",
+            "edit structure",
+            "edit upscale",
+            "edit faces",
+            "edit background",
+        ),
         t("your images, pictures you attach, and pictures in messages"),
         (
             t("**Edit picture** under a result shows what can be done with it, with prices."),
@@ -117,6 +128,7 @@ SUBJECTS: Mapping[str, Subject] = {
             t("{edit_part} paints a part again, {edit_erase} removes what is there. You mark it on the picture."),
             t("{edit_extend} makes a picture larger: wider, taller, zoomed out or square."),
             t("{edit_sketch} turns a drawing into a picture. {edit_structure} keeps only the layout."),
+            t("{edit_upscale} enlarges, {edit_faces} repairs faces, {edit_background} removes the background."),
             t("Attach a `picture`, or pick one of yours with `image`."),
         ),
     ),

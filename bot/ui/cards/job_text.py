@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable
 
 from bot.domain.characters import typed
-from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, STRENGTH, STYLE, Option, features
+from bot.domain.features import Option
+from bot.domain.options import ENGINE, IMAGES, OPTIONS, SEED, SIZE, STRENGTH, STYLE, features
 from bot.jobs.view import JobView
 from bot.providers.base import ImageRequest, WeightedText
+from bot.providers.loras import Loras
 from bot.providers.operations import Operation
 from bot.text import Text, listed, message, plural, t
 from bot.ui.cards.edit_text import alt_words, edit_facts, edit_name, source_text
@@ -88,7 +90,7 @@ def _setting(view: JobView, option: Option, requests: Iterable[ImageRequest]) ->
     if option is SEED:
         return seeds(values)
     return either(
-        str(option.text(plain(value, _VALUE_AT_MOST) if isinstance(value, str) else value))
+        str(option.text(plain(str(value), _VALUE_AT_MOST) if isinstance(value, str | Loras) else value))
         for value in values
         if value != ""
     )

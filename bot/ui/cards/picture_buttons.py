@@ -48,6 +48,9 @@ EXTEND = PictureButton("extend", message("button.extend", "Extend"))
 KEEP_STRUCTURE = PictureButton("structure", message("button.keep_structure", "Keep the structure"))
 FROM_SKETCH = PictureButton("sketch", message("button.from_sketch", "From a sketch"))
 USE_AS_START = PictureButton("start", message("button.use_as_start", "Use as start"))
+UPSCALE = PictureButton("upscale", message("button.upscale", "Upscale"))
+RESTORE_FACES = PictureButton("faces", message("button.restore_faces", "Restore faces"))
+REMOVE_BACKGROUND = PictureButton("background", message("button.remove_background", "Remove background"))
 FINISH = PictureButton("finish", message("button.finish", "Finish with {engine}"), style=discord.ButtonStyle.primary)
 ORIGINAL = PictureButton("original", message("button.original", "Original file"))
 WIDER = PictureButton("wider", message("button.wider", "Wider"))
@@ -67,6 +70,9 @@ PICTURE_BUTTONS = (
     KEEP_STRUCTURE,
     FROM_SKETCH,
     USE_AS_START,
+    UPSCALE,
+    RESTORE_FACES,
+    REMOVE_BACKGROUND,
     FINISH,
     ORIGINAL,
     WIDER,

@@ -9,12 +9,15 @@ from typing import Any
 from discord import ui
 
 from bot.domain.alternatives import Changes
-from bot.domain.options import FLAGS, SIZE, Feature, Option, Value, value_text
+from bot.domain.features import Feature, Option
+from bot.domain.options import FLAGS, SIZE
 from bot.domain.pictures import ImageReference
+from bot.domain.values import Value, value_text
 from bot.jobs.new_jobs import TooManyJobs
 from bot.jobs.refusals import Offer
 from bot.jobs.sources import PictureNotYours
 from bot.jobs.view import JobView
+from bot.providers.loras import Loras
 from bot.providers.operations import Fit
 from bot.text import Text, listed, message, t
 from bot.ui.cards.buttons import CANCEL, EDIT_PICTURE, edit_refused, offer
@@ -89,7 +92,7 @@ def _changed(changes: Changes, *, compared: bool) -> Iterable[Words]:
 
 def _value(feature: Feature, value: Value) -> Words:
     if isinstance(feature, Option):
-        return feature.text(plain(value, _ENGINE_AT_MOST) if isinstance(value, str) else value)
+        return feature.text(plain(str(value), _ENGINE_AT_MOST) if isinstance(value, str | Loras) else value)
     return t("{label} up to {value}", label=_inside(feature.label), value=value_text(value))
 
 

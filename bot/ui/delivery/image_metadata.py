@@ -16,11 +16,13 @@ from typing import BinaryIO
 
 import structlog
 
-from bot.domain.options import OPTIONS, SIZE, value_text
+from bot.domain.options import OPTIONS, SIZE
 from bot.domain.pictures import SourceKind
+from bot.domain.values import value_text
 from bot.jobs.made_from import MadeFrom
 from bot.pictures.image_parts import jpeg_segments, png_chunks, read, webp_chunks
 from bot.providers.base import Engine, ImageRequest, WeightedText
+from bot.providers.operations import Size
 from bot.ui.delivery.file_segments import Piece
 from storage.records import StoredImage
 
@@ -32,7 +34,7 @@ UNKNOWN = "unknown"
 """Replaces an unknown value that readers require."""
 
 # Readers expect these settings first, in this order.
-_FIRST = ("steps", "sampler", "guidance", "seed", "size")
+_FIRST = ("steps", "sampler", "scheduler", "guidance", "seed", "size")
 # Readers end the prompt at these words.
 _NEGATIVE = re.compile(r"(negative prompt)(:)", re.IGNORECASE)
 # The samplers' names in those tools.
@@ -96,7 +98,9 @@ def _part(part: WeightedText) -> str:
 
 def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) -> Iterator[tuple[str, str]]:
     """The name and the value of each setting."""
-    values: dict[str, str] = {SIZE.name: f"{image.width}x{image.height}"}
+    # Readers multiply the size of the first pass.
+    size = Size(image.width, image.height) if request.high_res is None else request.size
+    values: dict[str, str] = {SIZE.name: str(size)}
     for option in OPTIONS.values():
         value = getattr(request, option.name)
         if value is None and engine is not None and (bounds := option.bounds(engine)) is not None:
@@ -108,12 +112,11 @@ def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) 
     values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
     values.setdefault("seed", UNKNOWN)
     # Readers recognise this line by the sampler and at least two of steps, schedule, scale and seed.
-    scheduled = "steps" in values or "guidance" in values
+    if "steps" not in values and "guidance" not in values:
+        values.setdefault("scheduler", UNKNOWN)
     for name in _FIRST:
         if name in values:
             yield OPTIONS[name].png_name, values.pop(name)
-        if name == "sampler" and not scheduled:
-            yield "Schedule type", UNKNOWN
     yield "Model", request.engine.partition("/")[2]
     for name, text in values.items():
         yield OPTIONS[name].png_name, text
@@ -130,6 +133,8 @@ def _edit(request: ImageRequest, made_from: MadeFrom | None) -> Iterator[tuple[s
         yield "Area", request.area or "mask"
     if request.margins is not None:
         yield "Extended by", " ".join(f"{side} {pixels}" for side, pixels in asdict(request.margins).items() if pixels)
+    if request.scale is not None:
+        yield "Postprocess upscale by", str(request.scale)
     if made_from is not None and made_from.job is not None:
         yield "Source", f"job {made_from.job.id} image {made_from.number}"
     elif made_from is not None:
