@@ -14,7 +14,7 @@ from benchmarks.kinds import Kind
 from benchmarks.process_usage import cpu_seconds
 from benchmarks.services import preview
 
-SERVERS = 16
+SERVERS = 12
 SETTLED = 2.0
 """Seconds for which the idle bot is measured."""
 UPLOADS = 20

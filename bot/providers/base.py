@@ -285,10 +285,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting.
-
-    ``sure``: it counts at once, because the provider has proof.
-    """
+    """Unknown to the provider. It counts only if later polls confirm it, or if it is ``sure``: there is proof."""
 
     sure: bool = False
 
@@ -307,10 +304,7 @@ class Takes(StrEnum):
 
 
 class WrongSetting(ValueError):
-    """An invalid setting that only the provider can check. Has its name and the valid values, never its value.
-
-    ``choices`` are the valid values if there are only a few.
-    """
+    """An invalid setting that only the provider can check: its name and, if they are few, the valid ``choices``."""
 
     def __init__(self, name: str, takes: Takes, choices: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name}: {takes}")
