@@ -67,6 +67,8 @@ class Trace:
 
     prompt: str
     asked: float
+    written: float = 0.0
+    """When its event was written to the gateway's connection."""
     acknowledged: float = 0.0
     answered: float = 0.0
     """When the deferred answer was filled in."""
@@ -153,11 +155,14 @@ class Harness:
         self._exits = AsyncExitStack()
         self._told = self.discord.world.tell
         self.discord.world.tell = self._notes
+        self.discord.gateway.written = self._note_written
 
     async def __aenter__(self) -> Self:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="easel-bench-")))
         self.stalls = folder / "stalls.txt"
         self.stalls.touch()
+        self.answers = folder / "answers.txt"
+        self.answers.touch()
         await self._exits.enter_async_context(self.discord)
         self.urls = (await self._serve()).split()
         self.services = self.urls[0]
@@ -181,10 +186,12 @@ class Harness:
         if self._program is Program.PLAIN:
             return (self._program, "run")
         if self._program is Program.BARE:
-            return (self._program, "--stalls", str(self.stalls), "--gateway", self.discord.world.gateway_url)
+            files = ("--stalls", str(self.stalls), "--answers", str(self.answers))
+            return (self._program, *files, "--gateway", self.discord.world.gateway_url)
         low, high = self.conditions.seconds
         told: dict[str, object] = {
             "stalls": self.stalls,
+            "answers": self.answers,
             "policy": self._policy,
             "latency": self.conditions.provider_latency,
         }
@@ -254,6 +261,10 @@ class Harness:
     async def until_acknowledged(self, traces: Sequence[Trace]) -> None:
         """Wait until all of these are acknowledged."""
         await self.discord.until(lambda: all(trace.acknowledged for trace in traces), "all to be answered")
+
+    def _note_written(self, payload: dict[str, Any]) -> None:
+        if payload["t"] == "INTERACTION_CREATE" and (trace := self.traces.get(int(payload["d"]["id"]))) is not None:
+            trace.written = time.time()
 
     def _notes(self, event: str, channel: Channel | None, guild: Guild | None, message: Message | None) -> None:
         self._told(event, channel, guild, message)
