@@ -15,7 +15,7 @@ from benchmarks.answer_times import answer_times
 from benchmarks.figures import Figure, figure
 from benchmarks.harness import Conditions, Harness, Program, Trace
 from benchmarks.loop_stalls import longest
-from benchmarks.services import Pictures
+from benchmarks.services import ENDLESS, Pictures
 from fakes.discord.constants import EVERYTHING
 
 FILE_LIMIT = 3 << 19
@@ -26,6 +26,8 @@ PEOPLE = 1000
 """The number of the first person whose images are delivered."""
 PROMPT, PHRASES, PHRASE, CHOICES = 2000, 100, 40, 10
 """Characters of the longest prompt, phrases per list, characters per phrase, and images per command."""
+BURSTS, PAUSE = 5, 2.0
+"""How often the commands are sent to each bot during one delivery, and the seconds after each time."""
 LONG_PROMPTS = 10
 """How many of the commands have such a prompt; half of them if there are few."""
 
@@ -63,8 +65,8 @@ class Outcome:
 async def delivery(people: int, images: int, size: int, rounds: int, seed: int) -> list[Figure]:
     """Measure ``size`` commands at once while ``people`` people each receive ``images`` large images.
 
-    Then the same commands go to a bot that only defers, while Easel still delivers: what its acknowledgements take is
-    the machine's and the loopback Discord's part.
+    In turn with them, the same commands go to a bot that only defers, while Easel still delivers: what its
+    acknowledgements take is the machine's and the loopback Discord's part.
     """
     outcome = Outcome()
     for each in range(rounds):
@@ -86,7 +88,10 @@ async def delivery(people: int, images: int, size: int, rounds: int, seed: int) 
 
 
 async def _round(outcome: Outcome, people: int, images: int, size: int, seed: int) -> None:
-    easel = Harness(Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed))
+    # The jobs of the commands do not end, so that nothing but the large images is delivered.
+    at_once = people * images + 1
+    conditions = Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed, jobs=at_once)
+    easel = Harness(conditions)
     bare = Harness(Conditions(seed=seed), program=Program.BARE)
     async with easel as harness, bare as other:
         guild = harness.channel.guild
@@ -105,8 +110,11 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
         ]
         while (await harness.calls())["ai-client.image"] < 1 + people * images:
             await asyncio.sleep(0.1)
-        await _burst(outcome.easel, harness, size)
-        await _burst(outcome.bare, other, size)
+        for _ in range(BURSTS):
+            await _burst(outcome.easel, harness, size)
+            await asyncio.sleep(PAUSE)
+            await _burst(outcome.bare, other, size)
+            await asyncio.sleep(PAUSE)
         await asyncio.gather(*(trace.over.wait() for trace in large))
         outcome.until_shown.append(1000 * longest(harness.stalls, began, max(trace.shown for trace in large)))
         outcome.shown += [trace.shown - trace.asked for trace in large]
@@ -114,7 +122,7 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
 
 async def _burst(burst: Burst, harness: Harness, size: int) -> None:
     long_ones = min(LONG_PROMPTS, size // 2)
-    traces = [await harness.imagine(user, f"a fox, number {user}") for user in range(size - long_ones)]
+    traces = [await harness.imagine(user, f"{ENDLESS} road, number {user}") for user in range(size - long_ones)]
     traces += [await harness.imagine(size + user, long_prompt(user)) for user in range(long_ones)]
     asked = time.time()
     await harness.until_acknowledged(traces)
@@ -141,5 +149,5 @@ def phrases(first: int) -> str:
 def long_prompt(number: int) -> str:
     """The longest prompt, for the largest number of images."""
     choices = ", ".join(map(str, range(CHOICES)))
-    begins = f"number {number} {{{choices}}} "
+    begins = f"{ENDLESS} road, number {number} {{{choices}}} "
     return (begins + f"{' '.join(LETTERS)} " * PROMPT)[:PROMPT].rstrip()

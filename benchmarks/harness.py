@@ -47,7 +47,8 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 class Conditions:
     """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds.
 
-    ``servers`` is how many of this kind of service there are. ``preview`` is the size of live previews in bytes.
+    ``jobs`` is how many submissions may be rendered at once. ``servers`` is how many of this kind of service there are.
+    ``preview`` is the size of live previews in bytes.
     """
 
     seconds: tuple[float, float] = (8.0, 13.0)
@@ -59,6 +60,7 @@ class Conditions:
     kind: Kind = Kind.AI_CLIENT
     servers: int = 1
     preview: int = 0
+    jobs: int = 10_000
 
 
 @dataclass(slots=True)
@@ -170,7 +172,7 @@ class Harness:
         rate = self.conditions.rate
         more = {
             "AI_CLIENT_RATE": str(1000 if rate is None else rate),
-            "AI_CLIENT_JOBS": "10000",
+            "AI_CLIENT_JOBS": str(self.conditions.jobs),
             "AITHRIVING_RATE": str(1000 if rate is None else rate),
             "JOBS_PER_USER": "1000",
             **settings(self.conditions.kind, self.urls),

@@ -40,6 +40,8 @@ class Pictures(StrEnum):
     NOISE = "noise"
 
 
+ENDLESS, HOUR = "an endless", 3600.0
+"""How the prompts of jobs begin that do not end, and the seconds that they take."""
 WRONG = 0.2
 """How much faster or slower than usual the workers of the AI Horde are."""
 HEAVY = 1_400_000
@@ -74,7 +76,9 @@ def as_foretold(low: float, high: float, seed: int) -> Act:
     """Let the prompt decide how long a job takes."""
 
     async def act(exchange: Exchange) -> web.StreamResponse:
-        exchange.fate = replace(exchange.fate, seconds=takes(prompt_of(exchange.call), low, high, seed))
+        prompt = prompt_of(exchange.call)
+        seconds = HOUR if prompt.startswith(ENDLESS) else takes(prompt, low, high, seed)
+        exchange.fate = replace(exchange.fate, seconds=seconds)
         return await exchange.proceed()
 
     return act
