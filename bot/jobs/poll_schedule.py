@@ -178,6 +178,8 @@ class PollSchedule:
         surely = min(age, self._sent.here + distribution.usual)
         if age > max(surely, distribution.overdue):
             at = min(at, self._polled + OVERDUE_PART * surely)
+        # A remaining time may stay the same for ever.
+        unknown = 1.0 if self._tells_time else unknown
         gap = shortest_gap(surely, distribution.overdue, self._polls, unknown)
         return max(at, self._polled + max(self._shortest, rest, gap))
 
