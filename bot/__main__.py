@@ -79,7 +79,7 @@ async def playground(settings: Settings, arguments: argparse.Namespace) -> int:
     if not settings.reader.text("LOG_LEVEL"):
         # The page's address stays the last line in the terminal while nothing goes wrong.
         logs.set_up("warning", settings.log_format, settings.reader.secrets)
-    return await serve(settings, _stop_on_signals(), free_engines=arguments.engines == "all")
+    return await serve(settings, _stop_on_signals(), every_service=arguments.engines == "all")
 
 
 async def demo(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -282,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
                 "--engines",
                 choices=("paid", "all"),
                 default="paid",
-                help="all: also a service of each kind that costs nothing",
+                help="all: a service of each kind, also of those that cost nothing",
             )
         if name == "backup":
             subparser.add_argument(

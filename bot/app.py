@@ -99,13 +99,13 @@ from storage.database import Database, InstanceLock, migrate
 from storage.images import ImageFiles
 from storage.pools import Pools
 
-GRACE_SECONDS = 130.0
-"""How long a shutdown waits for paid requests in flight: longer than a provider's own time-out."""
+GRACE_SECONDS = 190.0
+"""How long a shutdown waits for paid requests in flight: longer than the slowest services take for an image."""
 
 NO_PROVIDER = message(
     "app.no_provider",
-    "No image service is set up. Set AI_CLIENT_TOKEN or AITHRIVING_KEY, or for free images AI_HORDE=1, or A1111_URL or "
-    "COMFYUI_URL to the address of your own server. DEMO_PROVIDER=1 paints images instead.",
+    "No image service is set up. Set AI_CLIENT_TOKEN, AITHRIVING_KEY or OPENAI_KEY, or for free images AI_HORDE=1, or "
+    "A1111_URL or COMFYUI_URL to the address of your own server. DEMO_PROVIDER=1 paints images instead.",
 )
 
 

@@ -32,7 +32,7 @@ FOLDER = "playground"
 _TOKEN = re.compile(r"[\w-]{43}", re.ASCII)
 
 
-async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT, free_engines: bool = False) -> int:
+async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT, every_service: bool = False) -> int:
     """Serve the page until ``stop`` is set or somebody ends the session in the page. Returns the exit status.
 
     If ``port`` is in use, another one is taken. Raises StorageError if another playground uses the same data.
@@ -40,7 +40,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, port: int = PORT, fr
     folder = settings.data_dir / FOLDER
     token = await asyncio.to_thread(token_in, folder)
     services = StandIn(control=False, remember=1_000)
-    async with open_studio(settings, services, folder=folder, free_engines=free_engines) as studio:
+    async with open_studio(settings, services, folder=folder, every_service=every_service) as studio:
         # The studio must import SimCord first.
         from playground.page_server import Controls
         from playground.service_faults import Switch

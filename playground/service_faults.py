@@ -11,10 +11,11 @@ from fakes.services.exchange import Exchange
 from fakes.services.faults import Act, Reset, Status
 from fakes.services.image_variants import blurred
 from fakes.services.malformed_answers import InTurn
+from fakes.services.openai_faults import refused
 
 SLOW_SECONDS = (45.0, 75.0)
-PAID = ("ai-client.entry", "aithriving.*")
-"""The routes of the calls that make images."""
+PAID = ("ai-client.entry", "aithriving.*", "openai.generations", "openai.edits")
+"""The routes of the calls that make images and cost something."""
 REFUSAL = "This prompt is not allowed."
 
 
@@ -37,10 +38,12 @@ class Choice:
     balance: int | None = None
 
 
-def _paid(act: Act | Fate, aithriving: Act | Fate | None = None) -> tuple[Fault, ...]:
-    """The same act for every call that makes images, or another one at AI Thriving."""
-    ai_client_route, aithriving_route = PAID
-    return Fault(ai_client_route, act, None), Fault(aithriving_route, aithriving or act, None)
+def _paid(
+    act: Act | Fate, *, aithriving: Act | Fate | None = None, openai: Act | Fate | None = None
+) -> tuple[Fault, ...]:
+    """The same act for every call of :data:`PAID`, or another one at AI Thriving or OpenAI."""
+    others = {"aithriving": aithriving, "openai": openai}
+    return tuple(Fault(route, others.get(route.partition(".")[0]) or act, None) for route in PAID)
 
 
 def choices() -> tuple[Choice, ...]:
@@ -61,7 +64,8 @@ def choices() -> tuple[Choice, ...]:
             "The service says no to every prompt.",
             _paid(
                 Status(422, {"message": REFUSAL}),
-                Status(200, {"code": -1, "message": REFUSAL, "data": None}),
+                aithriving=Status(200, {"code": -1, "message": REFUSAL, "data": None}),
+                openai=refused(400, "moderation_blocked", REFUSAL),
             ),
         ),
         Choice(
@@ -70,14 +74,14 @@ def choices() -> tuple[Choice, ...]:
             "The service's content filter catches every image.",
             _paid(
                 Fate(error="The image was flagged by the content filter."),
-                Fate(alter=blurred, finish_reason="CONTENT_FILTERED"),
+                aithriving=Fate(alter=blurred, finish_reason="CONTENT_FILTERED"),
             ),
         ),
         Choice(
             "partly",
             "Makes fewer images",
             "Ask for two images or more: some of them are missing.",
-            _paid(Fate(images=1), half),
+            _paid(Fate(images=1), aithriving=half, openai=half),
         ),
         Choice(
             "loses",

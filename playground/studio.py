@@ -40,6 +40,11 @@ log = structlog.get_logger(__name__)
 GRACE_SECONDS = 1.0
 # The shortest time between two writes of the world, in seconds.
 SAVE_PAUSE = 1.0
+OPENAI_MODELS = (
+    "gpt-image-1 medium 1024x1024=0.04224 1536x1024=0.06336 1024x1536=0.06336 tokens=5:10:40,"
+    "gpt-image-1 low 1024x1024=0.01088 1536x1024=0.01632 1024x1536=0.01632 tokens=5:10:40"
+)
+"""Models of the stand-in, with its prices."""
 
 
 class Studio:
@@ -107,12 +112,13 @@ async def open_studio(
     *,
     clock: Clock | None = None,
     folder: Path | None = None,
-    free_engines: bool = False,
+    every_service: bool = False,
 ) -> AsyncIterator[Studio]:
     """Start everything, on loopback. Keys and data of the real bot are not used; of ``settings``, only the limits are.
 
     With ``folder``, data, messages and unfinished renderings are kept there and used again. Without it, they are
-    deleted at the end. With ``free_engines``, there are also services that cost nothing.
+    deleted at the end. With ``every_service``, there is one of each kind, also of those
+    that cost nothing.
     Raises StorageError if the folder cannot be used.
     """
     _import_simcord()
@@ -127,7 +133,7 @@ async def open_studio(
         stack.push_async_callback(services.stop)
         if saved is not None and (memory := await asyncio.to_thread(saved.services_memory)) is not None:
             saved.recall_services(services, memory)
-        studio = Studio(_own(settings, folder, services.url, free_engines=free_engines), services, clock)
+        studio = Studio(_own(settings, folder, services.url, every_service=every_service), services, clock)
         await stack.enter_async_context(studio._open(saved))  # noqa: SLF001  a part of this function
         if saved is not None:
             await stack.enter_async_context(_saving(studio, saved))
@@ -178,7 +184,7 @@ def _import_simcord() -> None:
         state.setLevel(before)
 
 
-def _own(settings: Settings, folder: Path, url: str, *, free_engines: bool) -> Settings:
+def _own(settings: Settings, folder: Path, url: str, *, every_service: bool) -> Settings:
     """Settings that point at the stand-in and the folder."""
     environ = {
         "DATA_DIR": str(folder),
@@ -187,13 +193,16 @@ def _own(settings: Settings, folder: Path, url: str, *, free_engines: bool) -> S
         "AITHRIVING_KEY": "playground",
         "AITHRIVING_URL": url,
     }
-    if free_engines:
+    if every_service:
         environ |= {
             "A1111_URL": f"{url}/a1111",
             "COMFYUI_URL": f"{url}/comfyui",
             "AI_HORDE": "1",
             "AI_HORDE_URL": f"{url}/horde",
             "AI_HORDE_IMAGE_HOSTS": urlsplit(url).netloc,
+            "OPENAI_KEY": "playground",
+            "OPENAI_URL": f"{url}/openai/v1",
+            "OPENAI_MODELS": OPENAI_MODELS,
         }
     return replace(
         config.load(environ, env_file=None),

@@ -38,6 +38,7 @@ from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text
+from fakes.services import StandIn, flat
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
@@ -138,6 +139,25 @@ async def test_what_the_operator_can_do_about_a_refusing_service(
     monkeypatch.setattr(ScriptedProvider, "key_setting", "AI_CLIENT_TOKEN")
     finding, _ = [finding async for finding in services(settings, {"scripted": ScriptedProvider()})]
     assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
+@pytest.mark.parametrize(
+    ("further", "wanted"),
+    [
+        ({"OPENAI_MODELS": "gpt-image-1 low 0.011"}, SERVICE_FINE(engines=["openai/gpt-image-1-low"])),
+        ({"OPENAI_FREE": "1"}, SERVICE_FINE(engines=["openai/gpt-image-1", "openai/gpt-image-1-mini"])),
+        ({"OPENAI_MODELS": "m 1", "OPENAI_KEY": "another"}, KEY_REFUSED(setting="OPENAI_KEY")),
+    ],
+)
+async def test_a_service_with_the_api_of_openai(further: dict[str, str], wanted: Text) -> None:
+    async with StandIn(painter=flat, keys=frozenset({"a-key"})) as stand_in:
+        keys = {"OPENAI_URL": f"{stand_in.url}/openai/v1", "OPENAI_KEY": "a-key", **further}
+        settings = load(keys, None)
+        providers = configured(settings)
+        finding, _ = [finding async for finding in services(settings, providers)]
+        for provider in providers.values():
+            await provider.close()
+    assert finding.text == wanted
 
 
 async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:

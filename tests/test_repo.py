@@ -114,7 +114,8 @@ def table_under(text: str, heading: str) -> list[list[str]]:
 
 def test_the_example_explains_exactly_the_settings_that_are_read() -> None:
     own = dict.fromkeys(("A1111_URL", "COMFYUI_URL"), "http://127.0.0.1:1")
-    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"} | {"AI_HORDE": "1"} | own)
+    openai = {"OPENAI_KEY": "made-up", "OPENAI_MODELS": "made-up 1"}
+    keys = Recording({"AI_CLIENT_TOKEN": "made-up", "AITHRIVING_KEY": "made-up"} | {"AI_HORDE": "1"} | openai | own)
     configure(load(keys, env_file=None).reader)
     # Proxies also have lower-case names.
     assert set(example()) == {name for name in keys.asked if name.isupper()} == KNOWN

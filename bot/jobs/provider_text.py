@@ -63,6 +63,10 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.NO_CREDITS: message(
         "provider.no_credits", "The bot's account at {label} is out of credits. The bot's operator has to top it up."
     ),
+    Reason.NOT_PERMITTED: message(
+        "provider.not_permitted",
+        "The bot's account at {label} isn't allowed to use this engine. The bot's operator may have to verify it.",
+    ),
     Reason.NOT_FOUND: message(
         "provider.not_found",
         "{label} no longer offers this engine, or its address is set wrong. The bot's operator has to look at it.",
@@ -151,6 +155,11 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
         "{name} takes addresses that begin with http:// or https://, separated by commas.",
     ),
     Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
+    Takes.MODELS: message(
+        "settings.takes_models",
+        "{name} takes models with their prices in US dollars, separated by commas, such as gpt-image-1 0.042. "
+        "docs/settings.md says more.",
+    ),
     Takes.PRICES: message(
         "settings.takes_prices",
         "{name} takes prices in credits by engine or operation, such as ultra=16, inpaint=6.5. docs/settings.md lists "

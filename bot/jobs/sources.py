@@ -27,7 +27,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.view import JobView, may_see, require_visible
 from bot.pictures import decoding, fitting, masks, normalising
 from bot.providers.base import ImageRequest
-from bot.providers.operations import Fit, PictureFile, PictureRules, Pictures, Size
+from bot.providers.operations import Fit, MaskKind, PictureFile, PictureRules, Pictures, Size
 from bot.text import Text, message
 from storage import images, sources
 from storage.images import ImageFiles
@@ -281,7 +281,8 @@ class Sources:
             try:
                 stored = await self._stored(request.source)
                 path = self._files.path(stored.file or "")
-                marked = await self._mask(request, mask, source=Size(stored.width, stored.height), sent=size, fit=fit)
+                whole = Size(stored.width, stored.height)
+                marked = await self._mask(request, mask, source=whole, sent=size, fit=fit, kind=rules.mask)
                 # A mask has to be exact, so only the picture is compressed.
                 room = rules.bytes - _FORM_BYTES - (0 if marked is None else marked.bytes)
                 largest = room // 2 if submission_id in self._shrunk else room
@@ -302,15 +303,15 @@ class Sources:
                 await self._files.pools.files.run(_remove, upload, mask)
 
     async def _mask(
-        self, request: ImageRequest, aside: Path, *, source: Size, sent: Size, fit: Fit
+        self, request: ImageRequest, aside: Path, *, source: Size, sent: Size, fit: Fit, kind: MaskKind
     ) -> PictureFile | None:
         """Write the mask of the request, if it has one. Raises UserError and Undecodable."""
         if request.mask is not None:
             path = self._files.path((await self._stored(request.mask)).file or "")
-            of_file = partial(masks.file_mask, source=source, sent=sent, fit=fit)
+            of_file = partial(masks.file_mask, source=source, sent=sent, fit=fit, kind=kind)
             made = await self._decode(path, of_file, path, aside)
         elif request.area is not None:
-            of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit)
+            of_area = partial(masks.area_mask, source=source, sent=sent, fit=fit, kind=kind)
             with self._files.translated_errors():
                 made = await self._files.pools.pictures.run(of_area, Area.parse(request.area), aside)
         else:

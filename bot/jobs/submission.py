@@ -25,7 +25,7 @@ from bot.jobs.provider_text import (
 )
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
-from bot.jobs.store import JobStore
+from bot.jobs.store import CANCELLED_SENT, JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, Provider, Waiting
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Pictures
@@ -35,8 +35,7 @@ from storage.records import ENDED, ON_THEIR_WAY, EventReason, Submission, Submis
 
 log = structlog.get_logger(__name__)
 
-# Seconds after which an unsent submission is given up, free. The time that it waited in an earlier process is a guess,
-# so it must also have waited for some time in this one.
+# Seconds after which an unsent submission is given up, free: in total, which may be a guess, and in this process.
 QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
 # Seconds before a submission that certainly did not arrive is sent again; the last value is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
@@ -166,8 +165,11 @@ class SubmissionRun:
         try:
             answer = await self.polls.submit(handle, self._request, pictures)
         except OutcomeUnknown as error:
-            log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
-            self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
+            if error.reason is Reason.CANCELLED:
+                self._no_retry = EventReason.CANCELLED, CANCELLED_SENT()
+            else:
+                log.warning("submit.unknown", provider=self._provider.name, detail=error.detail)
+                self._breaker.record_failure(self.submission.id, self.submission.user_id, error.reason)
             await self._find_or_give_up()
             return
         except ProviderError as error:

@@ -1,4 +1,7 @@
-"""Makes masks: 8-bit grey PNG files in exactly the size of the picture as it is sent. White: repaint, black: keep."""
+"""Makes masks: PNG files in exactly the size of the picture as it is sent. White: repaint, black: keep.
+
+They are 8-bit grey. For a service that looks at the alpha channel, they have one, and colours. Transparent: repaint.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.domain.areas import Area
 from bot.pictures import decoding
 from bot.pictures.fitting import laid, placed_on
-from bot.providers.operations import Fit, PictureFile, Size
+from bot.providers.operations import Fit, MaskKind, PictureFile, Size
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +42,9 @@ class Mask:
     unclear: bool = False
 
 
-def area_mask(area: Area, aside: Path, *, source: Size, sent: Size, fit: Fit | None) -> Mask:
+def area_mask(
+    area: Area, aside: Path, *, source: Size, sent: Size, fit: Fit | None, kind: MaskKind = MaskKind.WHITE
+) -> Mask:
     """Write the mask of an area of a picture to ``aside``, grown and feathered. Blocks. Raises OSError.
 
     ``source`` is the size of the stored picture, and ``sent`` that of the fitted one; ``fit`` is how it was fitted.
@@ -58,10 +63,12 @@ def area_mask(area: Area, aside: Path, *, source: Size, sent: Size, fit: Fit | N
             exact.rectangle((left, top, right - 1, bottom - 1), fill=255)
             wider.rectangle((left - GROWN, top - GROWN, right - 1 + GROWN, bottom - 1 + GROWN), fill=255)
     feathered = grown.filter(ImageFilter.GaussianBlur(FEATHERED))
-    return _written(ImageChops.lighter(cells, feathered), aside)
+    return _written(ImageChops.lighter(cells, feathered), aside, kind)
 
 
-def file_mask(file: Path, aside: Path, *, source: Size, sent: Size, fit: Fit | None) -> Mask:
+def file_mask(
+    file: Path, aside: Path, *, source: Size, sent: Size, fit: Fit | None, kind: MaskKind = MaskKind.WHITE
+) -> Mask:
     """Write the mask that a person attached, a stored picture, to ``aside``. Blocks.
 
     White is repainted, black is kept, and grey is repainted partly; colours count as their brightness. What is
@@ -75,7 +82,7 @@ def file_mask(file: Path, aside: Path, *, source: Size, sent: Size, fit: Fit | N
     if mask.size != (source.width, source.height):
         mask = mask.resize((source.width, source.height), Image.Resampling.BILINEAR)
     black = Image.new("L", (1, 1))
-    return _written(laid(mask, placed_on(sent, source, fit), border=black), aside, unclear=unclear)
+    return _written(laid(mask, placed_on(sent, source, fit), border=black), aside, kind, unclear=unclear)
 
 
 def grey_mask(file: Path, *, side: int | None = None) -> Image:
@@ -95,13 +102,23 @@ def _part(mask: Image, above: int, below: int) -> float:
     return sum(counts[above + 1 : below]) / (mask.width * mask.height)
 
 
-def _written(mask: Image, aside: Path, *, unclear: bool = False) -> Mask:
+def _written(mask: Image, aside: Path, kind: MaskKind, *, unclear: bool = False) -> Mask:
     counts = mask.histogram()
     pixels = mask.width * mask.height
     with aside.open("wb") as stream:
-        mask.save(stream, "PNG", compress_level=3)
+        (_with_alpha(mask) if kind is MaskKind.ALPHA else mask).save(stream, "PNG", compress_level=3)
         length = stream.tell()
     file = PictureFile(aside, "image/png", Size(*mask.size), length)
     marked = sum(value * count for value, count in enumerate(counts)) / (255 * pixels)
     nothing, everything = sum(counts[_BLACK + 1 :]) == 0, sum(counts[:_WHITE]) == 0
     return Mask(file, marked, nothing_marked=nothing, all_marked=everything, unclear=unclear)
+
+
+def _with_alpha(mask: Image) -> Image:
+    """The mask in colours, transparent where anything is marked: a service repaints only what is fully transparent.
+
+    Some imitators of that service look at the brightness instead, so it stays.
+    """
+    coloured = mask.convert("RGB")
+    coloured.putalpha(mask.point([255 if value <= _BLACK else 0 for value in range(256)]))
+    return coloured

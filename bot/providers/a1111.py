@@ -64,7 +64,7 @@ class A1111(Provider):
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "A1111_URL"
-    charges: ClassVar[bool] = False
+    charges = False
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
     cancels: ClassVar[bool] = True

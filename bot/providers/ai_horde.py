@@ -95,7 +95,7 @@ class AiHorde(Provider):
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "AI_HORDE_KEY"
-    charges: ClassVar[bool] = False
+    charges = False
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
     # The service caches its answer for a second.

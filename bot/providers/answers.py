@@ -36,6 +36,7 @@ _FALSE = frozenset({"false", "0", "no", "off"})
 _FILTERED = re.compile(r"((content|safety)[\W_]*)?filter(ed)?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _TYPE = re.compile(r"[A-Za-z0-9.+-]{1,30}/[A-Za-z0-9.+-]{1,60}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
@@ -232,7 +233,10 @@ class Answer:
     def detail(self) -> str:
         kind = (self.header("Content-Type") or "no type").partition(";")[0].strip()
         kind = kind if kind == "no type" or _TYPE.fullmatch(kind) else "an odd type"
-        return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes"
+        # By its id, the service's operator finds the request in their own log.
+        id_ = self.header("X-Request-ID") or ""
+        told = f", request {id_}" if _REQUEST_ID.fullmatch(id_) else ""
+        return f"{self.call}: HTTP {self.status}, {kind}, {len(self.body)} bytes{told}"
 
     async def json(self) -> Json:
         """Decode the body. Raises Unreadable if it is not JSON."""

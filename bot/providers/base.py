@@ -301,6 +301,7 @@ class Takes(StrEnum):
     ADDRESSES = "addresses"
     VERSIONS = "versions"
     PRICES = "prices"
+    MODELS = "models"
 
 
 class WrongSetting(ValueError):
@@ -336,7 +337,7 @@ class Provider(ABC):
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
     """The setting that enables the provider."""
-    charges: ClassVar[bool] = True
+    charges: bool = True
     """Whether requests cost money. If not, a request whose response was lost is simply sent again."""
     learns: ClassVar[bool] = False
     """Whether :meth:`learn` finds out what the service offers. ``engines`` may be empty until then."""
@@ -412,7 +413,8 @@ class Provider(ABC):
         """Ask the service to stop a submission, which may be too late. Returns whether it can stop one at all.
 
         :meth:`poll` reports the outcome, or :meth:`submit` if it ``blocks``: Failed or Refused with the reason
-        CANCELLED, or Finished with the images that were ready. Raises ProviderError.
+        CANCELLED, OutcomeUnknown with this reason if it may have been charged, or Finished with the images that were
+        ready. Raises ProviderError.
         """
         return False
 

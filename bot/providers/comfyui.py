@@ -103,7 +103,7 @@ class Comfyui(Provider):
 
     name: ClassVar[str] = "comfyui"
     key_setting: ClassVar[str] = "COMFYUI_URL"
-    charges: ClassVar[bool] = False
+    charges = False
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
     finds_lost_submits = True

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     """The service cannot run the operator's workflow, because of the node ``node``."""
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
+    NOT_PERMITTED = "not_permitted"
+    """The account may not use this engine, for example because its owner has not proved who they are."""
     NOT_FOUND = "not_found"
     REDIRECTED = "redirected"
     MOVED = "moved"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -37,6 +37,9 @@ KEPT_SECONDS = 4.0
 FREE_SECONDS = 30.0
 LARGEST_ANSWER = 4 << 20
 """The size limit of a response without an image, in bytes."""
+EVENT_STREAM = "text/event-stream"
+Hear: TypeAlias = Callable[[bytes], bool]
+"""Takes a piece of a stream of events. Returns True if no more is needed."""
 _THREADS = 2
 USER_AGENT = "Easel (a Discord bot that makes pictures)"
 
@@ -87,14 +90,16 @@ class Service:
         accept: str = "application/json",
         seconds: float | None = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
+        hear: Hear | None = None,
     ) -> Answer:
         """Make one API request with the credentials and return the response, whatever its status.
 
         ``path`` is appended to the base URL. The body is a ``form``, ``json`` or a ``multipart`` form with files.
         ``accept`` names the media types of the response. ``seconds`` is the limit for all of it, including the upload;
-        None means no limit. ``largest`` is the size limit of the response in bytes. Raises Unreachable if the request
-        certainly did not arrive completely, or if it is not ``paid`` and may be repeated. Raises OutcomeUnknown if a
-        paid request was sent and no complete response arrived.
+        None means no limit. ``largest`` is the size limit of the response in bytes. ``hear`` gets the pieces of a
+        stream of events as they arrive, and returns True if it needs no more; the response has no body then. Raises
+        Unreachable if the request certainly did not arrive completely, or if it is not ``paid`` and may be repeated.
+        Raises OutcomeUnknown if a paid request was sent and no complete response arrived.
         """
         if multipart is not None:
             try:
@@ -112,6 +117,7 @@ class Service:
             multipart=multipart,
             seconds=seconds,
             largest=largest,
+            hear=hear,
         )
 
     async def look(self, path: str) -> Answer:
@@ -161,6 +167,7 @@ class Service:
         multipart: Form | None = None,
         seconds: float | None = FREE_SECONDS,
         largest: int = LARGEST_ANSWER,
+        hear: Hear | None = None,
     ) -> Answer:
         call = f"{method} {url.raw_path}"
         body_to_send = _body(form, multipart, self.in_thread)
@@ -180,7 +187,7 @@ class Service:
             ) as response:
                 line.left = 0  # Whatever it responds to, it has read enough.
                 try:
-                    body = await _read(response, largest)
+                    body = await _read(response, largest, hear if _is_stream(response) else None)
                 except (aiohttp.ClientError, OSError, TimeoutError):
                     # The status alone is a definite refusal; only its explanation is lost.
                     if response.status < 300 or response.status >= 500:
@@ -299,12 +306,21 @@ def _body(form: Sequence[tuple[str, str]] | None, multipart: Form | None, in_thr
     return None if form is None else aiohttp.FormData(form)
 
 
-async def _read(response: aiohttp.ClientResponse, largest: int) -> bytes:
+async def _read(response: aiohttp.ClientResponse, largest: int, hear: Hear | None = None) -> bytes:
     if (response.content_length or 0) > largest:
         raise _TooLarge
-    body = bytearray()
+    body, length = bytearray(), 0
     async for part in response.content.iter_any():
-        body += part
-        if len(body) > largest:
+        length += len(part)
+        if length > largest:
             raise _TooLarge
+        if hear is None:
+            body += part
+        elif hear(part):
+            break
     return bytes(body)
+
+
+def _is_stream(response: aiohttp.ClientResponse) -> bool:
+    """Whether it is a stream of server-sent events. An error comes as a whole."""
+    return response.status < 300 and response.content_type == EVENT_STREAM

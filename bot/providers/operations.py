@@ -113,13 +113,23 @@ class Fit(StrEnum):
     PAD = "pad"
 
 
+class MaskKind(StrEnum):
+    """How a mask marks the part to repaint."""
+
+    WHITE = "white"
+    """White: repaint, black: keep."""
+    ALPHA = "alpha"
+    """Transparent: repaint, opaque: keep. Its colours mark the same as in the other kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRules:
     """What an operation requires of its picture.
 
     ``least_side`` is for both sides; ``ratio`` is the longest side divided by the shortest, at most (None: any). With
     ``exact``, the picture is sent in exactly the size of the request. ``bytes`` is the limit of the whole upload.
-    ``margin`` is the most that one side can be extended by. ``formats`` are the media types that are accepted.
+    ``margin`` is the most that one side can be extended by. ``formats`` are the media types that are accepted, and
+    ``mask`` is the kind of mask.
     """
 
     least_side: int = 64
@@ -130,6 +140,7 @@ class PictureRules:
     bytes: int = 8 << 20
     margin: int = 2_000
     formats: tuple[str, ...] = ("image/png", "image/jpeg", "image/webp")
+    mask: MaskKind = MaskKind.WHITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,7 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The pictures of one request: its source, and its mask (white: repaint, black: keep) in the source's size."""
+    """The pictures of one request: its source, and its mask in the source's size."""
 
     source: PictureFile
     mask: PictureFile | None = None

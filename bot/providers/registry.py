@@ -10,6 +10,7 @@ from bot.providers.ai_horde import AiHorde
 from bot.providers.aithriving import Aithriving
 from bot.providers.base import Provider, SettingsReader
 from bot.providers.comfyui import Comfyui
+from bot.providers.openai_images import OpenaiImages
 
 PROVIDERS: tuple[type[Provider], ...] = (
     AiClient,
@@ -17,6 +18,7 @@ PROVIDERS: tuple[type[Provider], ...] = (
     A1111,
     Comfyui,
     AiHorde,
+    OpenaiImages,
 )
 
 

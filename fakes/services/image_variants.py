@@ -84,6 +84,17 @@ def blurred(data: bytes) -> bytes:
     return out.getvalue()
 
 
+def unfinished(data: bytes) -> bytes:
+    """The image without its details, as a service shows it while it is being made."""
+    from PIL import Image  # slow to import, and rarely needed
+
+    with Image.open(BytesIO(data)) as picture:
+        rough = picture.convert("RGB").reduce(32).resize(picture.size, Image.Resampling.NEAREST)
+    out = BytesIO()
+    rough.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def resized(width: int, height: int) -> Alteration:
     """The image in a different size than requested."""
 

@@ -27,6 +27,7 @@ from fakes.services.control import Control
 from fakes.services.exchange import EXCHANGE, Exchange, RateLimit, Services
 from fakes.services.faults import Fault
 from fakes.services.forms import Form, read_form
+from fakes.services.openai_images import OpenaiImages
 from fakes.services.pictures import Gallery, Painter, painted
 from fakes.services.rendering import Fate, Renderings
 
@@ -92,6 +93,7 @@ class StandIn:
         self._ai_client = AiClient(self._services)
         self.a1111 = A1111(self._services)
         self.comfyui = Comfyui(self._services)
+        self.openai = OpenaiImages(self._services)
         self.horde = AiHorde(self._services)
         self.latency = latency
         self.rate = rate
@@ -189,6 +191,7 @@ class StandIn:
         Aithriving(self._services).add_routes(app.router)
         self.a1111.add_routes(app.router)
         self.comfyui.add_routes(app.router)
+        self.openai.add_routes(app.router)
         self.horde.add_routes(app.router)
         if self._control:
             Control(self).add_routes(app.router)
@@ -257,7 +260,7 @@ class StandIn:
         form: dict[str, str] = {}
         body: Json = None
         multipart: Form | None = None
-        if route.startswith(("aithriving.", "comfyui.")) and request.content_type == MULTIPART:
+        if route.startswith(("aithriving.", "comfyui.", "openai.")) and request.content_type == MULTIPART:
             multipart = await read_form(request)
             body = dict(multipart.fields)
         elif route.startswith("ai-client.") and request.content_type in FORMS:
@@ -312,8 +315,9 @@ class StandIn:
             return None
         if call.provider == "a1111":
             return self.a1111.refusal(call)
-        if call.provider == "comfyui":
-            return self.comfyui.refusal(call, self.keys)
+        if call.provider in {"comfyui", "openai"}:
+            keyed: Comfyui | OpenaiImages = self.comfyui if call.provider == "comfyui" else self.openai
+            return keyed.refusal(call, self.keys)
         if call.provider == "horde":
             return self.horde.refusal(call)
         if not self._has_key(call):

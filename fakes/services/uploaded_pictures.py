@@ -44,11 +44,29 @@ def _ends(data: bytes) -> bool:
 
 def is_transparent(data: bytes) -> bool:
     """Whether some pixel is at least partly transparent. Raises UnusableUpload."""
+    alpha = _alpha(data)
+    return alpha is not None and alpha.histogram()[255] < alpha.width * alpha.height
+
+
+def white_where_transparent(data: bytes) -> bytes | None:
+    """The mask as a grey PNG: white where this one is fully transparent. None if it is nowhere.
+
+    Raises UnusableUpload.
+    """
+    alpha = _alpha(data)
+    if alpha is None or not alpha.histogram()[0]:
+        return None
+    written = BytesIO()
+    alpha.point([255, *[0] * 255]).save(written, "PNG")
+    return written.getvalue()
+
+
+def _alpha(data: bytes) -> Image | None:
+    """The transparency of a picture. None if it has none. Raises UnusableUpload."""
     with opened(data) as image:
         if not image.has_transparency_data:
-            return False
+            return None
         try:
-            opaque = image.convert("RGBA").getchannel("A").histogram()[255]
+            return image.convert("RGBA").getchannel("A")
         except (OSError, SyntaxError, ValueError) as error:
             raise UnusableUpload("is broken") from error
-        return opaque < image.width * image.height

@@ -245,6 +245,8 @@ MakeStudio = Callable[..., Awaitable[Studio]]
 async def make_studio(migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeStudio]:
     """Creates a studio with further settings, and ``providers`` besides the services' stand-in.
 
+    In a setting, ``{url}`` is the address of the stand-in.
+
     At the end, checks that only UserErrors were raised.
     """
     made: list[tuple[Studio, AsyncExitStack]] = []
@@ -267,7 +269,7 @@ async def make_studio(migrated: Path, tmp_path: Path, monkeypatch: pytest.Monkey
             "AITHRIVING_KEY": "made-up-key",
             "AITHRIVING_URL": stand_in.url,
             "DEFAULT_ENGINE": CORE,
-            **further,
+            **{name: value.replace("{url}", stand_in.url) for name, value in further.items()},
         }
         parts = AsyncExitStack()
         clock = PatientClock(THE_BEGINNING)

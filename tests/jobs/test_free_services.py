@@ -12,9 +12,10 @@ from bot.jobs.circuit_breaker import ABUSE_OUTAGE, ABUSE_SECONDS
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
 from bot.jobs.limits import TOO_MANY_FREE_IMAGES, Limits
 from bot.jobs.service import STOPPING
+from bot.jobs.store import CANCELLED_SENT
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequest, Waiting
-from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
+from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
@@ -36,13 +37,14 @@ class FreeProvider(ScriptedProvider):
 
 
 class BlockingProvider(FreeProvider):
-    """One that answers only when the images are made. A cancellation ends its submit with ``stopped``."""
+    """One that answers only when the images are made. A cancellation ends its submit with the error ``stop``."""
 
     blocks = True
 
     def __init__(self) -> None:
         super().__init__(polled=False)
         self.stopped = asyncio.Event()
+        self.stop: ProviderError = Refused(Reason.CANCELLED)
 
     async def progress(self, handle: Handle) -> Waiting:
         answer = await self._next("progress", handle)
@@ -53,7 +55,7 @@ class BlockingProvider(FreeProvider):
     ) -> Handle | Finished:
         answer = await super().submit(handle, request, pictures)
         if self.stopped.is_set():
-            raise Refused(Reason.CANCELLED)
+            raise self.stop
         return answer
 
     async def cancel(self, handle: Handle) -> bool:
@@ -192,6 +194,24 @@ async def test_cancel_stops_a_blocking_request(make_workshop: MakeWorkshop) -> N
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
     assert provider.calls("submit") == 1
+
+
+async def test_a_cancelled_request_that_may_have_been_charged_has_an_unknown_end(make_workshop: MakeWorkshop) -> None:
+    provider = BlockingProvider()
+    provider.charges = True
+    provider.stop = OutcomeUnknown(Reason.CANCELLED)
+    workshop = await make_workshop(provider)
+    provider.enqueue("submit", provider.stopped)
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    assert await workshop.service.cancel(ADA, job_id) == STOPPING()
+    await workshop.finish()
+    submission = await workshop.submission(job_id)
+    assert submission.status is SubmissionStatus.UNKNOWN
+    assert [problem["code"] for problem in submission.problems or ()] == [CANCELLED_SENT.code]
+    assert provider.calls("submit") == 1
+    assert not workshop.worker.outages(), "that a person has changed their mind is no failure of the service"
 
 
 async def test_a_service_that_does_not_stop_delivers(make_workshop: MakeWorkshop) -> None:

@@ -34,9 +34,18 @@ def channel(discord: Discord) -> Channel:
     return discord.guild("Studio").channel("pictures")
 
 
+A1111 = {"A1111_URL": "{url}", "A1111_STEPS": "2"}
+OPENAI = {"OPENAI_URL": "{url}/v1", "OPENAI_FREE": "1"}
+"""The settings for each API of the server that the bot speaks."""
+
+
 @pytest.fixture
-async def easel(discord: Discord, server: Server, tmp_path: Path) -> AsyncIterator[BotProcess]:
-    keys = {"AI_CLIENT_TOKEN": "", "AITHRIVING_KEY": "", "A1111_URL": server.url, "A1111_STEPS": "2"}
+async def easel(
+    discord: Discord, server: Server, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[BotProcess]:
+    api: dict[str, str] = getattr(request, "param", A1111)
+    keys = {"AI_CLIENT_TOKEN": "", "AITHRIVING_KEY": ""}
+    keys |= {name: value.replace("{url}", server.url) for name, value in api.items()}
     async with BotProcess(discord, tmp_path / "data", NOWHERE, more=keys) as process:
         await process.ready()
         yield process
@@ -53,6 +62,7 @@ def picture(seen: Seen) -> Image.Image:
     return Image.open(io.BytesIO(file.data))
 
 
+@pytest.mark.parametrize("easel", [A1111, OPENAI], indirect=True, ids=["a1111", "openai"])
 async def test_from_a_command_to_the_image(discord: Discord, easel: BotProcess, channel: Channel) -> None:
     ada = discord.user("ada")
     (offered,) = await (await ada.autocomplete(channel, "imagine", "engine", "", prompt="a lighthouse")).choices()

@@ -15,8 +15,8 @@ from PIL import Image
 from bot.domain.areas import GRIDS, Area
 from bot.pictures.decoding import Undecodable
 from bot.pictures.fitting import placed_on
-from bot.pictures.masks import GROWN, Mask, area_mask, file_mask
-from bot.providers.operations import Fit, Size
+from bot.pictures.masks import _BLACK, GROWN, Mask, area_mask, file_mask
+from bot.providers.operations import Fit, MaskKind, Size
 from tests.doubles import photos
 from tests.doubles.photos import encoded, scene
 
@@ -184,3 +184,32 @@ def test_a_file_that_is_no_picture(tmp_path: Path) -> None:
     file.write_bytes(photos.PLACE)
     with pytest.raises(Undecodable):
         file_mask(file, tmp_path / "mask", source=Size(64, 64), sent=Size(64, 64), fit=None)
+
+
+def test_a_mask_for_services_that_look_at_the_transparency(tmp_path: Path) -> None:
+    size, area = Size(256, 192), Area.of(4, frozenset({1, 6}))
+    marked = area_mask(area, tmp_path / "alpha", source=size, sent=size, fit=None, kind=MaskKind.ALPHA)
+    plain = opened(area_mask(area, tmp_path / "white", source=size, sent=size, fit=None))
+    with Image.open(marked.file.path) as picture:
+        assert (picture.format, picture.mode, marked.file.bytes) == ("PNG", "RGBA", (tmp_path / "alpha").stat().st_size)
+        assert picture.convert("L").tobytes() == plain.tobytes(), "others look at the brightness"
+        alpha = picture.getchannel("A")
+    assert set(alpha.getextrema()) == {0, 255}
+    assert alpha.getpixel((32, 24)) == 0
+    assert alpha.getpixel((250, 190)) == 255
+    # What is repainted only partly in the other kind is repainted here.
+    edge = plain.point([int(_BLACK < value < 255) for value in range(256)])
+    assert edge.getextrema() == (0, 1)
+    assert not any(a for a, at_edge in zip(alpha.tobytes(), edge.tobytes(), strict=True) if at_edge)
+
+
+def test_an_attached_mask_for_services_that_look_at_the_transparency(tmp_path: Path) -> None:
+    size = Size(64, 64)
+    attached = Image.new("L", (64, 64))
+    attached.paste(255, (0, 0, 32, 64))
+    attached.save(tmp_path / "attached.png")
+    made = file_mask(
+        tmp_path / "attached.png", tmp_path / "mask", source=size, sent=size, fit=None, kind=MaskKind.ALPHA
+    )
+    with Image.open(made.file.path) as picture:
+        assert [picture.getpixel((x, 8)) for x in (8, 56)] == [(255, 255, 255, 0), (0, 0, 0, 255)]

@@ -15,13 +15,14 @@ from storage.records import SubmissionStatus
 from tests.playground.conftest import HastyClock
 
 CORE = "aithriving/core"
+OPENAI = "openai/gpt-image-1-low"
 XL = "ai-client/stable-diffusion-xl-1024-v0-9"
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
 
 
 @pytest.fixture
 async def studio(settings: Settings, hasty: HastyClock) -> AsyncIterator[Studio]:
-    async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty) as studio:
+    async with open_studio(settings, StandIn(seconds=(0, 0), painter=flat), clock=hasty, every_service=True) as studio:
         yield studio
 
 
@@ -60,6 +61,13 @@ async def results(studio: Studio) -> list[tuple[SubmissionStatus, int]]:
         ("partly", XL, [(DONE, 1)]),
         ("loses", CORE, [(UNKNOWN, 0), (UNKNOWN, 0)]),
         ("loses", XL, [(DONE, 2)]),
+        ("works", OPENAI, [(DONE, 1), (DONE, 1)]),
+        ("error", OPENAI, [(UNKNOWN, 0), (UNKNOWN, 0)]),
+        ("refuses", OPENAI, [(FAILED, 0), (FAILED, 0)]),
+        ("nsfw", OPENAI, [(FAILED, 0), (FAILED, 0)]),
+        ("partly", OPENAI, [(DONE, 1), (UNKNOWN, 0)]),
+        ("loses", OPENAI, [(UNKNOWN, 0), (UNKNOWN, 0)]),
+        ("credits", OPENAI, [(FAILED, 0), (FAILED, 0)]),
         ("credits", CORE, [(FAILED, 0), (FAILED, 0)]),
         ("credits", XL, [(FAILED, 0)]),
     ],

@@ -275,6 +275,55 @@ async def test_a_cancelled_call_is_cancelled(service: Service, stand_in: StandIn
         await call
 
 
+def streaming(kind: str) -> Talk:
+    """Send a response of this type with 200,000 bytes, and close the connection."""
+
+    async def talk(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+        await incoming.readuntil(b"\r\n\r\n")
+        outgoing.write(b"HTTP/1.1 200 OK\r\nContent-Type: " + kind.encode() + b"\r\n\r\n")
+        outgoing.write(b"".join(b"%d;" % number for number in range(40_000))[:200_000])
+        await outgoing.drain()
+
+    return talk
+
+
+async def test_a_stream_is_heard_as_long_as_more_is_needed() -> None:
+    heard = bytearray()
+
+    def hear(piece: bytes) -> bool:
+        heard.extend(piece)
+        return b";9;" in heard
+
+    async with raw_server(streaming("text/event-stream; charset=utf-8")) as base:
+        service = Service("Painter", base)
+        answer = await service.call("POST", PATH, paid=True, hear=hear)
+        await service.close()
+    assert (answer.status, answer.body) == (200, b"")
+    assert heard.startswith(b"0;1;2;3;4;5;6;7;8;9;")
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
+async def test_the_size_of_a_stream_is_limited_too(kind: str) -> None:
+    async with raw_server(streaming(kind)) as base:
+        service = Service("Painter", base)
+        with pytest.raises(OutcomeUnknown):
+            await service.call("POST", PATH, paid=True, hear=lambda _piece: False, largest=100_000)
+        await service.close()
+
+
+async def test_an_error_comes_as_a_whole(service: Service, stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(ROUTE, Status(400, "no", content_type="text/event-stream")))
+    answer = await service.call("POST", PATH, paid=True, form=FORM, hear=lambda _piece: True)
+    assert answer.body == b"no"
+
+
+@pytest.mark.parametrize("id_", ["req_1", "x" * 500, "a b"])
+async def test_the_service_s_id_of_a_request_is_in_the_log(service: Service, stand_in: StandIn, id_: str) -> None:
+    stand_in.misbehave(Fault(ROUTE, Status(400, headers={"x-request-id": id_})))
+    answer = await service.call("POST", PATH, paid=True, form=FORM)
+    assert (id_ in answer.detail) == (id_ == "req_1")
+
+
 def test_the_repr_does_not_show_the_key() -> None:
     service = Service("Painter", "https://painter.example", credentials=Credentials.key(SECRET, "Bearer"))
     assert SECRET not in f"{service!r} {service} {service.judge!r}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import re
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot.jobs.view import JobView
 from bot.providers.base import Finished, Handle, ImageRequest, Waiting
@@ -290,8 +292,28 @@ async def test_an_unfinished_image_is_shown_and_gives_way_to_the_result(post: Po
     assert "preview.jpg" not in post.discord.files
 
 
+async def test_a_large_unfinished_image_is_made_smaller(post: Post) -> None:
+    post.run()
+    gate = asyncio.Event()
+    noise = Image.effect_noise((1280, 1024), 80)
+    written = io.BytesIO()
+    noise.save(written, "PNG")
+    assert len(written.getvalue()) > PREVIEW_AT_MOST
+    post.provider.enqueue("poll", Waiting(preview=written.getvalue()), gate)
+    await post.imagine()
+    await post.start()
+    while not previews(post):
+        await asyncio.sleep(0)
+    gate.set()
+    await post.worker.idle()
+    (preview,) = previews(post)
+    assert len(preview) <= PREVIEW_AT_MOST
+    assert max(Image.open(io.BytesIO(preview)).size) == 1024
+    assert not list(post.files.path("x").parent.glob("preview*"))
+
+
 @pytest.mark.parametrize("preview", [b"<svg/>", b"", jpeg(1) + bytes(PREVIEW_AT_MOST)])
-async def test_what_is_no_small_picture_is_not_shown(post: Post, preview: bytes) -> None:
+async def test_what_is_no_picture_is_not_shown(post: Post, preview: bytes) -> None:
     post.run()
     post.provider.enqueue("poll", Waiting(percent=10, preview=preview))
     await post.imagine()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import discord
+import structlog
 
 from bot.jobs.view import JobView
+from bot.pictures import decoding
+from bot.pictures.grids import panel_picture
 from bot.ui.cards.job import ShownImage
 from bot.ui.delivery.attachments import REQUEST_LIMIT, Attachment, Upload, pack
 from storage.images import ImageFiles
 
+log = structlog.get_logger(__name__)
+
 PREVIEW_AT_MOST = 1 << 20
-"""The size limit of a preview in bytes. A larger one is not shown."""
+"""The size limit of a preview in bytes. A larger one is made smaller."""
 _STARTS = {"jpg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n", "webp": b"RIFF"}
 
 
@@ -42,6 +49,7 @@ class PartialImages:
     _upload_all: bool = False
     _text_only: bool = False
     _no_preview: bool = False
+    _drawn: tuple[bytes, LivePreview | None] = (b"", None)
 
     @property
     def retained(self) -> Collection[int]:
@@ -70,12 +78,16 @@ class PartialImages:
         every: list[ShownImage] = [shown for shown, _ in self._shown.values()]
         return sorted([*every, *uploads], key=lambda each: order.get(each.image.id, 0))
 
-    def preview(self, data: bytes | None) -> LivePreview | None:
-        """The preview for this data; None if it is too large or not an image, or if Discord refused one before."""
-        if self._no_preview or data is None or len(data) > PREVIEW_AT_MOST:
+    async def preview(self, data: bytes | None, files: ImageFiles) -> LivePreview | None:
+        """The preview for this data; None if it is not an image, or if Discord refused one before."""
+        if self._no_preview or data is None:
             return None
-        kind = next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
-        return None if kind is None else LivePreview(f"preview.{kind}", data)
+        if self._drawn[0] is not data:
+            small = data if len(data) <= PREVIEW_AT_MOST else await _made_smaller(data, files)
+            kind = None if small is None else _kind(small)
+            preview = LivePreview(f"preview.{kind}", small) if small is not None and kind is not None else None
+            self._drawn = data, preview
+        return self._drawn[1]
 
     def add(self, attachments: Mapping[str, int], uploads: Iterable[Attachment]) -> None:
         """Record a successful edit. ``attachments`` are the ids of the message's attachments by their names."""
@@ -93,3 +105,28 @@ class PartialImages:
         self._text_only = self._upload_all or not self._shown
         self._upload_all = True
         self._shown.clear()
+
+
+def _kind(data: bytes) -> str | None:
+    """The extension of this image. None if it is none."""
+    return next((kind for kind, start in _STARTS.items() if data.startswith(start)), None)
+
+
+async def _made_smaller(data: bytes, files: ImageFiles) -> bytes | None:
+    """Draw the image in fewer pixels, as a JPEG, in threads. None if it is not an image, or if that fails."""
+    if _kind(data) is None:
+        return None
+    aside = files.aside("preview")
+    try:
+        await files.pools.files.run(aside.write_bytes, data)
+        return await decoding.drawn(files.pools, panel_picture, aside)
+    except OSError as error:
+        log.info("preview.not_made", kind=type(error).__name__)
+        return None
+    finally:
+        await files.pools.files.run(_remove, aside)
+
+
+def _remove(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink(missing_ok=True)

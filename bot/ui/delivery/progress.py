@@ -203,7 +203,7 @@ class JobCards:
         with_text = self._settings_of(view.job.user_id).writes_png_text
         uploads = await followed.images.new(view, self._files, with_text=with_text)
         ending = self._ending(followed, view.job)
-        preview = followed.images.preview(self._preview(view.job.id))
+        preview = await followed.images.preview(self._preview(view.job.id), self._files)
         shown = followed.images.shown(view, uploads)
         card = unfinished_card(view, shown, ending=ending, preview=None if preview is None else preview.name)
         if card.content != followed.says or preview != followed.preview:
