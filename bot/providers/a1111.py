@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
@@ -45,6 +45,8 @@ from bot.providers.operations import Pictures
 LABEL = "Stable Diffusion"
 LARGEST_ANSWER = 256 << 20
 """The size limit of any response, in bytes."""
+PREVIEW_EVERY = 2.5
+"""The seconds between two requests for an unfinished image. Cards show one every three seconds."""
 _REPORT_BYTES = 1 << 20
 # A PNG of noise has three bytes for each pixel, and base64 makes four of them.
 _BYTES_PER_PIXEL = 4
@@ -52,11 +54,16 @@ _BYTES_PER_PIXEL = 4
 
 @dataclass(slots=True)
 class _Running:
-    """A submission on its way. ``interrupted``: the server was told to stop it."""
+    """A submission on its way. ``interrupted``: the server was told to stop it.
+
+    ``preview`` is its latest unfinished image, asked for at ``preview_at`` by the loop's clock.
+    """
 
     server: Server
     sent: bool = False
     interrupted: bool = False
+    preview: bytes | None = field(default=None, repr=False)
+    preview_at: float = -PREVIEW_EVERY
 
 
 class A1111(Provider):
@@ -266,10 +273,14 @@ class A1111(Provider):
         running = self._running.get(task)
         if running is None or not running.sent:
             return Waiting()
-        waiting, active = await running.server.progress(task, preview=True)
+        now = asyncio.get_running_loop().time()
+        fresh = now - running.preview_at >= PREVIEW_EVERY
+        running.preview_at = now if fresh else running.preview_at
+        waiting, active = await running.server.progress(task, preview=fresh)
+        running.preview = waiting.preview or running.preview
         if active and task in self._stopped:
             await self._interrupt(running)
-        return waiting
+        return replace(waiting, preview=running.preview)
 
     async def cancel(self, handle: Handle) -> bool:
         """Stop the task if it is running. If it is still queued, stop it as soon as it runs. Raises ProviderError.

@@ -355,9 +355,8 @@ class Provider(ABC):
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
-    """The maximum number of API requests per second."""
     poll_rate: float | None = None
-    """The maximum number of polls per second, if the service counts them separately."""
+    """The maximum numbers of API requests per second, and of polls if the service counts them separately."""
     jobs: int
     """The maximum number of concurrent submissions."""
     shortest_poll: float = 1.0
