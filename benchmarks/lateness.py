@@ -51,8 +51,8 @@ def kinds(jobs: int) -> tuple[Load, ...]:
     results a minute.
     """
     return (
-        Load("A1111", (2, 4), jobs, at_once=4, goals=("≤ 0.1", "", "mean ≤ 4"), kind=Kind.A1111, servers=4),
-        Load("ComfyUI", (2, 4), jobs // 2, at_once=4, goals=("≤ 0.3", "", "mean ≤ 4"), kind=Kind.COMFYUI),
+        Load("A1111", (2, 4), jobs, at_once=4, goals=("≤ 0.1", "", ""), kind=Kind.A1111, servers=4),
+        Load("ComfyUI", (2, 4), jobs // 2, at_once=4, goals=("≤ 0.3", "", ""), kind=Kind.COMFYUI),
         Load("AI Horde", (8, 13), jobs // 5, gap=8.0, goals=("≤ 0.3", "", ""), kind=Kind.AI_HORDE),
     )
 

@@ -167,7 +167,7 @@ class PollSchedule:
         distribution = self._distribution()
         usual = max(distribution.usual, self._seen_open / _LONG_OVER)
         cost = self._price(usual, self._rate.crowd) / 2 ** min(self._model.blind, _BLIND_AT_MOST)
-        unknown = max(0.0, 1 - self._model.known / _UNKNOWN_UNTIL)
+        unknown = 0.0 if self._tells_time else max(0.0, 1 - self._model.known / _UNKNOWN_UNTIL)
         cost *= 1 + _UNKNOWN_DEARER * unknown
         at = self._queued + distribution.when(self._seen_open - self._queued, cost)
         if self._polled is None:
@@ -179,8 +179,7 @@ class PollSchedule:
         if age > max(surely, distribution.overdue):
             at = min(at, self._polled + OVERDUE_PART * surely)
         # A remaining time may stay the same for ever.
-        unknown = 1.0 if self._tells_time else unknown
-        gap = shortest_gap(surely, distribution.overdue, self._polls, unknown)
+        gap = shortest_gap(surely, distribution.overdue, self._polls, 1.0 if self._tells_time else unknown)
         return max(at, self._polled + max(self._shortest, rest, gap))
 
     def estimated_duration(self) -> float:
