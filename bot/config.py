@@ -32,7 +32,7 @@ TOKEN = message("settings.token", "a token or key alone, without spaces or a wor
 HEADER = message("settings.header", "a header as Name: value, in letters of English")
 PATH = message("settings.path", "a path; ~ and ${{NAME}} in it stand for a home folder and for a variable that is set")
 ADDRESS = message(
-    "settings.address", "an address such as https://example.com, without a user name, a question mark or a number sign"
+    "settings.address", "an address that begins with http:// or https://, without a user name, a question mark or a #"
 )
 PROXY = message("settings.proxy", "the address of an HTTP proxy, such as http://proxy.example.com:3128")
 NUMBER = message("settings.number", "a number from {low} to {high}")

@@ -66,6 +66,20 @@ DEMO_NOT_INSTALLED = message(
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
+SERVER_UNREACHABLE = message(
+    "doctor.server_unreachable",
+    "Nothing answers at the address in {setting}. Is the server running, and is its port right? It has to listen to "
+    "other machines if it runs on another one, or if the bot runs in Docker, where 127.0.0.1 is the container itself: "
+    "write host.docker.internal for the machine that Docker runs on.",
+)
+OTHER_SERVER = message(
+    "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."
+)
+NO_ENGINES = message(
+    "doctor.no_engines",
+    "It can be reached, but has no engine to offer. Install a model there, or check the settings that choose its "
+    "engines.",
+)
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",
@@ -84,6 +98,11 @@ WAITS_FOR_SETTING = message(
     "`python -m bot retry`.",
 )
 LIMITED = message("doctor.limited", "Limited by {names}.")
+FREE_ONLY = message(
+    "doctor.free_only",
+    "Every engine is free. One person can make {count} image a day: FREE_IMAGES_PER_USER.",
+    "Every engine is free. One person can make {count} images a day: FREE_IMAGES_PER_USER.",
+)
 INVITATION = message("doctor.invitation", "Add the bot to a server with {address}")
 NEXT_FIX = message(
     "doctor.next_fix",
@@ -206,12 +225,16 @@ def conclusion(findings: Iterable[Finding]) -> list[Text]:
 async def about_spending(
     settings: Settings, providers: Mapping[str, Provider], invalid: Collection[str] = ()
 ) -> AsyncIterator[Finding]:
-    """Whether anything limits what people spend. Nothing if no image service charges."""
+    """Whether anything limits what people spend, or how many images they make if no image service charges."""
     unlimited = spending_problem(settings, providers)
     names = [name for name, limit in _LIMITS.items() if limit(settings) is not None]
     if unlimited is not None and not _LIMITS.keys() & set(invalid):
         yield Finding("spending", unlimited, Level.TO_DO)
-    elif names and providers and not settings.demo_provider:
+    elif settings.demo_provider or not providers:
+        return
+    elif not any(provider.charges for provider in providers.values()):
+        yield Finding("spending", FREE_ONLY(count=settings.free_images_per_user))
+    elif names:
         yield Finding("spending", LIMITED(names=names))
 
 
@@ -303,6 +326,8 @@ async def services(
             error = await provider.check() or await _learnt(provider)
             if error is not None:
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
+            elif not provider.engines:
+                yield Finding(provider.label, NO_ENGINES(), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
         if folder := settings.reader.text("COMFYUI_WORKFLOWS"):
@@ -329,7 +354,16 @@ def _advice(provider: Provider, error: ProviderError) -> Text:
             return KEY_REFUSED(setting=provider.key_setting)
         case Reason.NO_CREDITS:
             return NO_CREDITS()
+        case Reason.UNREACHABLE if _is_own(provider):
+            return SERVER_UNREACHABLE(setting=provider.key_setting)
+        case Reason.NOT_FOUND if _is_own(provider):
+            return OTHER_SERVER(setting=provider.key_setting)
     return provider_text(provider.label, error)
+
+
+def _is_own(provider: Provider) -> bool:
+    """Whether the service is a server of the operator's, which is set up by its address."""
+    return provider.key_setting.endswith("_URL")
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:

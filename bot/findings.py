@@ -30,8 +30,8 @@ SUGGESTED_LIMIT = message(
 )
 ANYBODY_MAY_ADD = message(
     "to_do.anybody_may_add",
-    "Anybody can add the bot to a server, and you pay. In the developer portal, set Install Link to None under "
-    "Installation, then switch off Public Bot under Bot. Or set ALLOWED_GUILDS to the ids of your servers; "
+    "Anybody can add the bot to a server and make images at your expense. In the developer portal, set Install Link to "
+    "None under Installation, then switch off Public Bot under Bot. Or set ALLOWED_GUILDS to the ids of your servers; "
     "ALLOWED_GUILDS=all means that every server may use it.",
 )
 ENDPOINT_SET = message(

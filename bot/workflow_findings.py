@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.findings import Finding, Level
-from bot.providers.comfyui_workflows import WorkflowProblem, problems_of_workflows
+from bot.providers.comfyui_workflow_files import WorkflowProblem, problems_of_workflows
 from bot.text import Message, message
 
 TEXTS: Mapping[WorkflowProblem, Message] = {

@@ -18,10 +18,14 @@ from bot.doctor import (
     FOLDER_FINE,
     FOLDER_MISSING,
     FOLDER_NOT_WRITABLE,
+    FREE_ONLY,
     KEY_REFUSED,
     LEAST_FREE_GIB,
     LIMITED,
     NO_CREDITS,
+    NO_ENGINES,
+    OTHER_SERVER,
+    SERVER_UNREACHABLE,
     SERVICE_FINE,
     about_spending,
     data_folder,
@@ -36,7 +40,7 @@ from bot.findings import NO_LIMIT, Finding, Level
 from bot.jobs.provider_text import TEXTS
 from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
-from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.text import Text
 from fakes.services import StandIn, flat
 from storage import submissions
@@ -160,6 +164,28 @@ async def test_a_service_with_the_api_of_openai(further: dict[str, str], wanted:
     assert finding.text == wanted
 
 
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (Unreachable(), SERVER_UNREACHABLE(setting="COMFYUI_URL")),
+        (NotFound(), OTHER_SERVER(setting="COMFYUI_URL")),
+        (None, NO_ENGINES()),
+    ],
+)
+async def test_what_is_wrong_with_a_server_of_the_operator(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: ProviderError | None, wanted: Text
+) -> None:
+    async def check(self: ScriptedProvider) -> ProviderError | None:
+        return error
+
+    provider = ScriptedProvider()
+    provider.engines = ()
+    monkeypatch.setattr(ScriptedProvider, "check", check)
+    monkeypatch.setattr(ScriptedProvider, "key_setting", "COMFYUI_URL")
+    finding, _ = [finding async for finding in services(settings, {"scripted": provider})]
+    assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
 async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/easel.db"
     providers = {"ai-client": ScriptedProvider()}
@@ -208,6 +234,13 @@ async def test_spending_without_a_limit(limits: dict[str, str], wanted: tuple[Le
     (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
     assert found(finding) == wanted
     assert all(name in str(finding) for name in limits)
+
+
+async def test_free_engines_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ScriptedProvider, "charges", False)
+    settings = load({"USER_DAILY_CREDITS": "50", "FREE_IMAGES_PER_USER": "7"}, None)
+    (finding,) = await spending_of(settings, {"scripted": ScriptedProvider()})
+    assert finding.text == FREE_ONLY(count=7)
     assert await spending_of(settings, {}) == [], "without a service nothing is spent"
     assert await spending_of(replace(settings, demo_provider=True), {"scripted": ScriptedProvider()}) == []
 

@@ -166,12 +166,12 @@ def test_the_uncommented_settings_are_those_that_matter() -> None:
     uncommented = [name for name, one in example().items() if not one.commented]
     assert uncommented == list(example())[: len(uncommented)], "they come first"
     for text, heading in (
-        (README, "Open `.env` in an editor. The six settings that matter are at the top:"),
+        (README, "Open `.env` in an editor. The settings that matter are at the top:"),
         (SETTINGS, "## What matters"),
     ):
         rows = table_under(text, heading)
         assert len(rows) == 6
-        assert [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])] == uncommented
+        assert [name for row in rows for name in re.findall(r"`([A-Z0-9_]+)`", row[0])] == uncommented
 
 
 def test_the_documents_and_the_example_list_the_same_settings() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.findings import Level
-from bot.providers.comfyui_workflows import WorkflowProblem
+from bot.providers.comfyui_workflow_files import WorkflowProblem
 from bot.workflow_findings import TEXTS, workflow_findings
 
 

@@ -57,6 +57,11 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.wrong_workflow",
         "{label} can't run this engine's workflow because of the node {node}. The bot's operator has to fix it.",
     ),
+    Reason.WRONG_CONTROL: message(
+        "provider.wrong_control",
+        "{label} could not use its ControlNet with this engine's model. Try it again: if it has another, it uses that "
+        "one.",
+    ),
     Reason.WRONG_KEY: message(
         "provider.wrong_key", "{label} doesn't accept the bot's key. The bot's operator has to fix it."
     ),

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
@@ -42,7 +42,6 @@ from bot.providers.comfyui_answers import (
     Outcome,
     Queue,
     Refusal,
-    choices,
     failure_reason,
     is_comfyui,
     names,
@@ -52,17 +51,11 @@ from bot.providers.comfyui_answers import (
     unreadable,
     uploaded_name,
 )
+from bot.providers.comfyui_catalogue import Catalogue, Lists, Planned
 from bot.providers.comfyui_events import Events
-from bot.providers.comfyui_graphs import (
-    OUTPUT,
-    SEED,
-    Graph,
-    Uploaded,
-    checkpoint_engines,
-    checkpoint_graph,
-    model_ids,
-)
-from bot.providers.comfyui_workflows import Workflow, read_workflows
+from bot.providers.comfyui_graphs import SEED, Uploaded, marked
+from bot.providers.comfyui_workflow_files import read_workflows
+from bot.providers.comfyui_workflows import Workflow
 from bot.providers.credentials import Credentials
 from bot.providers.errors import NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, largest_image
@@ -83,8 +76,10 @@ SUBFOLDER = "easel"
 _LARGEST_LIST = 32 << 20
 _LARGEST_HISTORY = 16 << 20
 _UPLOAD_SECONDS = 120.0
-_MOST_ENGINES = 200
 _MOST_ENTRIES = 4
+# A PNG of a photo has almost as many bytes as its pixels. If that may be too many, the image is fetched as JPEG.
+_PIXEL_BYTES = 3
+_AS_JPEG = "&preview=jpeg%3B95"
 # An id becomes a part of a path.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -133,8 +128,8 @@ class Comfyui(Provider):
         self._largest = largest
         self._client_id = uuid.uuid4().hex
         self._events = Events(service, self._client_id)
-        self._checkpoints: dict[str, str] = {}
-        self._workflows: dict[str, Workflow] = {}
+        self._catalogue = Catalogue(Lists())
+        self._unfit: set[tuple[str, str]] = set()
         self._followed = Latest(_Followed)
 
     @classmethod
@@ -165,13 +160,11 @@ class Comfyui(Provider):
     # --- engines --------------------------------------------------------------------------------------------------
 
     async def learn(self) -> tuple[Engine, ...]:
-        """Ask for the checkpoints and samplers, and read the workflows. Raises ProviderError."""
-        checkpoints = choices(
-            await self._get("/object_info/CheckpointLoaderSimple"), "CheckpointLoaderSimple", "ckpt_name"
-        )
-        if checkpoints is None:
-            checkpoints = names(await self._get("/models/checkpoints"))
-        samplers = choices(await self._get("/object_info/KSampler"), "KSampler", "sampler_name") or ()
+        """Ask for the lists of the server, and read the workflows. Raises ProviderError."""
+        infos = {node: await self._get(f"/object_info/{node}") for node in Lists.NODES}
+        lists = Lists.read(infos)
+        if not lists.checkpoints:
+            lists = replace(lists, checkpoints=names(await self._get("/models/checkpoints")) or ())
         found: list[Workflow] = []
         if self._folder is not None:
             found, problems = await self._service.in_thread(read_workflows, self._folder)
@@ -179,86 +172,72 @@ class Comfyui(Provider):
                 log.warning(
                     "comfyui.workflows_invalid", problems=[(code.value, dict(values)) for code, values in problems]
                 )
-        ids = model_ids(workflow.file for workflow in found)
-        self._workflows = {ids[workflow.file]: workflow for workflow in found if workflow.file in ids}
-        room = _MOST_ENGINES - len(self._workflows)
-        files = model_ids(checkpoints or (), taken=ids.values())
-        self._checkpoints = {model: file for file, model in list(files.items())[:room]}
-        engines = [workflow.engine(model, samplers) for model, workflow in self._workflows.items()]
-        engines += [checkpoint_engines(file, model, samplers) for model, file in self._checkpoints.items()]
-        self.engines = tuple(engines)
+        self._catalogue = Catalogue(lists, found, self._unfit)
+        self.engines = self._catalogue.engines
         self.outdated = False
         return self.engines
-
-    def _graph(self, request: ImageRequest, seed: int, pictures: Uploaded) -> tuple[Graph, str]:
-        """The graph of a request, and the id of its output node. Raises Refused for an unknown engine."""
-        model = request.engine.partition("/")[2]
-        if (workflow := self._workflows.get(model)) is not None and workflow.operation is request.operation:
-            return workflow.filled(request, seed, pictures), workflow.output
-        if (checkpoint := self._checkpoints.get(model)) is not None:
-            return checkpoint_graph(checkpoint, request, seed, pictures), OUTPUT
-        raise Refused(Reason.RETIRED, detail="an unknown engine or operation")
-
-    def _offers(self, request: ImageRequest) -> bool:
-        engine = next((each for each in self.engines if each.id == request.engine), None)
-        return engine is not None and engine.doing(request.operation) is not None
 
     # --- a submission ---------------------------------------------------------------------------------------------
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Choose the id and the seed. The server does not run an identical graph twice. Raises ProviderError."""
-        if not self._offers(request):
+        if not self._catalogue.offers(request):
             await self.learn()
-            if not self._offers(request):
+            if not self._catalogue.offers(request):
                 raise Refused(Reason.RETIRED, detail="an unknown engine or operation", operator=True)
-        seed = request.seed if request.seed is not None else secrets.randbelow(int(SEED.high)) + 1
-        workflow = self._workflows.get(request.engine.partition("/")[2])
-        output = OUTPUT if workflow is None else workflow.output
-        return {"id": str(uuid.uuid4()), "seed": seed, "output": output}
+        seed = request.seed
+        if seed is None and request.operation.has_variants:
+            seed = secrets.randbelow(int(SEED.high)) + 1
+        handle: Handle = {"id": str(uuid.uuid4()), "seed": seed, "output": self._catalogue.output_of(request)}
+        if request.result_size.pixels * _PIXEL_BYTES > self._largest:
+            handle["large"] = True
+        return handle
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
         """Upload the pictures and queue the graph. Raises ProviderError."""
         prompt_id, seed = _id_of(handle), _seed_of(handle)
-        if not self._offers(request):
+        if not self._catalogue.offers(request):
             await self.learn()  # An earlier process may have prepared the request.
         uploaded = await self._upload(prompt_id, request, pictures)
-        graph, output = self._graph(request, seed, uploaded)
+        planned = self._catalogue.plan(request, seed or 0, uploaded)
         self._events.follow(prompt_id)
         try:
-            answered = await self._queue_up(prompt_id, graph, request, output)
+            answered = await self._queue_up(prompt_id, planned, request)
         except ProviderError:
             await self._events.forget(prompt_id)
             raise
         if answered != prompt_id:
             self._events.follow(answered)
             await self._events.forget(prompt_id)
-        return {**handle, "id": answered, "output": output}
+        accepted: Handle = {**handle, "id": answered, "output": planned.output}
+        return accepted if planned.files is None else {**accepted, "files": [*planned.files]}
 
-    async def _queue_up(self, prompt_id: str, graph: Graph, request: ImageRequest, output: str) -> str:
+    async def _queue_up(self, prompt_id: str, planned: Planned, request: ImageRequest) -> str:
         """Queue the graph once. Returns the id under which the server knows it. Raises ProviderError."""
+        graph = marked(planned.graph, planned.output, prompt_id)
         body: Json = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._client_id, "extra_data": {}}
         answer = await self._service.call("POST", "/prompt", paid=True, json=body)
         judge = self._service.judge.about(request)
         value = await answer.json_if_any()
-        checkpoint = request.engine.partition("/")[2] in self._checkpoints
+        built_in = self._catalogue.is_built_in(request)
         if not answer.ok:
             refusal = Refusal.read(value) if answer.status == 400 else None
             if refusal is None:
                 raise judge.by_status(answer, paid=True)
             self.outdated = self.outdated or refusal.outdated
-            raise refusal.error(judge, detail=answer.detail, checkpoint=checkpoint)
+            raise refusal.error(judge, detail=answer.detail, built_in=built_in)
         answered = value.get("prompt_id") if isinstance(value, dict) else None
         if not isinstance(answered, str) or not _ID.fullmatch(answered):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if answered != prompt_id:
             # An older server makes its own ids, so a lost request cannot be found.
             self.finds_lost_submits = False
-        if output in stopped_outputs(value):
+        if planned.output in stopped_outputs(value):
             await self._stop_quietly(answered)
             problems = tuple(node_errors(value.get("node_errors"))) if isinstance(value, dict) else ()
             refusal = Refusal("prompt_outputs_failed_validation", "", problems)
             self.outdated = self.outdated or refusal.outdated
-            raise refusal.error(judge, detail=answer.detail, checkpoint=checkpoint)
+            raise refusal.error(judge, detail=answer.detail, built_in=built_in)
         return answered
 
     async def _upload(self, prompt_id: str, request: ImageRequest, pictures: Pictures | None) -> Uploaded:
@@ -302,7 +281,7 @@ class Comfyui(Provider):
         output = handle.get("output")
         output = output if isinstance(output, str) else ""
         if (ended := await self._ended(prompt_id, output)) is not None:
-            return await self._result(prompt_id, ended, _seed_of(handle))
+            return await self._result(prompt_id, ended, handle)
         followed, now = self._followed.of(prompt_id), asyncio.get_running_loop().time()
         every = QUEUE_EVERY if followed.place is None or self._events.open else PENDING_EVERY
         if followed.queue_at is None or now - followed.queue_at >= every:
@@ -311,7 +290,7 @@ class Comfyui(Provider):
                 # It may have ended between the two requests. Otherwise, the next poll looks at the queue again.
                 followed.queue_at = None
                 if (ended := await self._ended(prompt_id, output)) is not None:
-                    return await self._result(prompt_id, ended, _seed_of(handle))
+                    return await self._result(prompt_id, ended, handle)
                 return Failed(Reason.CANCELLED) if followed.cancelled else Gone()
             followed.queue_at, followed.place = now, queue.place(prompt_id)
         seen = self._events.seen(prompt_id)
@@ -323,18 +302,24 @@ class Comfyui(Provider):
         seen = self._events.seen(str(handle.get("id")))
         return None if seen is None else seen.over
 
-    async def _result(self, prompt_id: str, ended: Ended, seed: int) -> Finished | Failed:
+    async def _result(self, prompt_id: str, ended: Ended, handle: Handle) -> Finished | Failed:
         self._followed.forget(prompt_id)
         await self._events.forget(prompt_id)
         if ended.outcome is Outcome.INTERRUPTED:
             return Failed(Reason.CANCELLED)
         if ended.outcome is Outcome.ERROR:
             log.warning("comfyui.execution_failed", exception=ended.exception, node=ended.node)
+            if ended.mismatch and (files := _files_of(handle)) is not None:
+                # Learn again, so that another ControlNet is used, or none is offered.
+                self._unfit.add(files)
+                self.outdated = True
+                return Failed(Reason.WRONG_CONTROL)
             return Failed(failure_reason(ended.exception))
         if not ended.images:
             return Failed(Reason.NOTHING_MADE)
         # Our graphs make one image. A workflow that makes several uses the same seed for all.
-        image = GeneratedImage(url=ended.images[0], seed=seed)
+        url = ended.images[0] + _AS_JPEG if handle.get("large") else ended.images[0]
+        image = GeneratedImage(url=url, seed=_seed_of(handle))
         return Finished((image,), Cost(0, exact=True))
 
     async def cancel(self, handle: Handle) -> bool:
@@ -432,8 +417,18 @@ def _id_of(handle: Handle) -> str:
     return prompt_id
 
 
-def _seed_of(handle: Handle) -> int:
-    seed = handle.get("seed")
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise Refused(Reason.BAD_HANDLE)
-    return seed
+def _seed_of(handle: Handle) -> int | None:
+    """The seed of a submission. None if it needs none. Raises Refused if the stored handle is unreadable."""
+    seed = handle.get("seed", "")
+    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
+        return seed
+    raise Refused(Reason.BAD_HANDLE)
+
+
+def _files_of(handle: Handle) -> tuple[str, str] | None:
+    """The checkpoint and the ControlNet of a submission, if it has one."""
+    files = handle.get("files")
+    if not isinstance(files, list) or len(files) != 2:
+        return None
+    checkpoint, control = files
+    return (checkpoint, control) if isinstance(checkpoint, str) and isinstance(control, str) else None

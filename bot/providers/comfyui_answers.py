@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,12 +17,19 @@ from bot.providers.refusals import Judge, sentence
 MOST_CHOICES = 200
 """The maximum number of values of one list, such as checkpoints, that are used."""
 LONGEST_NAME = 255
+_CONTROL_NODES = frozenset({"ControlNetLoader", "SetUnionControlNetType", "ControlNetApplyAdvanced"})
+_MISSING_VALUE = frozenset({"AssertionError", "AttributeError", "TypeError", "ValueError"})
+# Torch's words, such as: mat1 and mat2 shapes cannot be multiplied; the size of tensor a must match.
+_SHAPES = re.compile(r"\b(shapes?|size of tensor|channels)\b", re.I)
+_LONGEST_TEXT = 2_000
 _MOST_IMAGES = 16
 _MOST_MESSAGES = 1_000
 
 # Problems of the graph's structure. Other values of the options would not help.
 _BROKEN_GRAPH = frozenset({"invalid_prompt", "missing_node_type", "prompt_no_outputs", "no_prompt"})
 _OF_CHOICES = "value_not_in_list"
+# The inputs whose value nobody chose but the engine.
+_MODEL_FIELDS = frozenset({"ckpt_name", "control_net_name", "model_name"})
 _OF_VALUES = frozenset({"value_smaller_than_min", "value_bigger_than_max"})
 
 
@@ -80,12 +88,14 @@ class Ended:
     """A prompt in the history. ``images`` are paths of its output node's images, relative to the base URL.
 
     ``exception`` is the type of the exception that ended it, ``node`` the class of the node that raised it.
+    ``mismatch``: models that do not belong together explain it.
     """
 
     outcome: Outcome
     images: tuple[str, ...] = ()
     exception: str = ""
     node: str = ""
+    mismatch: bool = False
 
 
 class NotHistory(ValueError):
@@ -111,10 +121,24 @@ def read_history(value: Json, prompt_id: str, output: str) -> Ended | None:
         if event == "execution_interrupted":
             return Ended(Outcome.INTERRUPTED)
         if event == "execution_error":
-            return Ended(Outcome.ERROR, exception=_name(data.get("exception_type")), node=_name(data.get("node_type")))
+            exception, node = _name(data.get("exception_type")), _name(data.get("node_type"))
+            return Ended(Outcome.ERROR, exception=exception, node=node, mismatch=is_mismatch(data))
     if status.get("status_str") == "error":
         return Ended(Outcome.ERROR)
     return Ended(Outcome.SUCCESS, tuple(_images(entry.get("outputs"), output))[:_MOST_IMAGES])
+
+
+def is_mismatch(data: Mapping[str, Any]) -> bool:
+    """Whether an exception is one that a ControlNet of another family raises, or a file that is no ControlNet.
+
+    Its tensors have other shapes than those of the checkpoint, or it asks for a value that only the other family has.
+    """
+    node, exception = _name(data.get("node_type")), _name(data.get("exception_type"))
+    if node in _CONTROL_NODES:
+        return not exception.endswith("OutOfMemoryError")
+    text = data.get("exception_message")
+    shapes = isinstance(text, str) and _SHAPES.search(text[:_LONGEST_TEXT]) is not None
+    return node == "KSampler" and (exception in _MISSING_VALUE or (exception == "RuntimeError" and shapes))
 
 
 def _messages(value: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -152,7 +176,7 @@ def view_path(image: object) -> str | None:
 # --- lists of values, uploads, versions ---------------------------------------------------------------------------
 
 
-def choices(value: Json, node: str, field: str) -> tuple[str, ...] | None:
+def choices(value: Json, node: str, field: str, most: int = MOST_CHOICES) -> tuple[str, ...] | None:
     """The values that an input of a node takes, from ``/object_info/{node}``. None if there is no such node or list."""
     inputs = _mapping(_mapping(_mapping(value).get(node)).get("input"))
     declared = _mapping(inputs.get("required")).get(field)
@@ -161,15 +185,15 @@ def choices(value: Json, node: str, field: str) -> tuple[str, ...] | None:
     options = declared[0]
     if not isinstance(options, list) and len(declared) > 1:
         options = _mapping(declared[1]).get("options")  # Newer nodes declare their choices like this.
-    return names(options)
+    return names(options, most)
 
 
-def names(value: object) -> tuple[str, ...] | None:
-    """The valid names in a list, or None if it is not a list."""
+def names(value: object, most: int = MOST_CHOICES) -> tuple[str, ...] | None:
+    """The valid names in a list, at most this many, or None if it is not a list."""
     if not isinstance(value, list):
         return None
     found = (one for one in value if isinstance(one, str) and 0 < len(one) <= LONGEST_NAME and one.isprintable())
-    return tuple(dict.fromkeys(found))[:MOST_CHOICES]
+    return tuple(dict.fromkeys(found))[:most]
 
 
 def uploaded_name(value: Json) -> str | None:
@@ -219,15 +243,15 @@ class Refusal:
         details = _mapping(error)
         return cls(kind, _said(details), tuple(node_errors(_mapping(value).get("node_errors"), details)))
 
-    def error(self, judge: Judge, *, detail: str, checkpoint: bool) -> Refused:
-        """Make the error. ``checkpoint``: the graph is our own, so only its model or an option can be wrong."""
+    def error(self, judge: Judge, *, detail: str, built_in: bool) -> Refused:
+        """Make the error. ``built_in``: the graph is our own, so only its model or an option can be wrong."""
         detail = f"{detail}, {self.kind}"
         first = self.errors[0] if self.errors else NodeError(self.kind, "")
         if self.errors:
             detail = f"{detail}, {first.kind}"
-        if checkpoint and any(one.kind == _OF_CHOICES and one.field == "ckpt_name" for one in self.errors):
+        if built_in and any(one.kind == _OF_CHOICES and one.field in _MODEL_FIELDS for one in self.errors):
             return Refused(Reason.RETIRED, detail=detail, operator=True)
-        if self.of_values or (checkpoint and self.kind not in _BROKEN_GRAPH):
+        if self.of_values or (built_in and self.kind not in _BROKEN_GRAPH):
             said = sentence(judge.plain(first.message or self.message))
             return Refused(Reason.REFUSED, said=said, detail=detail)
         node = judge.plain(first.node or self.message)[:100] or "?"

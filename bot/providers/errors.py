@@ -43,6 +43,8 @@ class Reason(StrEnum):
     # Problems that only the bot's operator can fix.
     WRONG_WORKFLOW = "wrong_workflow"
     """The service cannot run the operator's workflow, because of the node ``node``."""
+    WRONG_CONTROL = "wrong_control"
+    """The ControlNet that the service has does not fit this engine's model."""
     WRONG_KEY = "wrong_key"
     NO_CREDITS = "no_credits"
     NOT_PERMITTED = "not_permitted"

@@ -67,6 +67,8 @@ def edit(operation: str, source: bytes, wanted: Wanted, output: str = "png") -> 
     if operation == "outpaint":
         return _saved(_outpainted(upright.convert("RGB"), wanted), output)
     base = upright.convert("RGB").resize(wanted.size, Image.Resampling.LANCZOS)
+    if operation in {"upscale", "restore_faces"}:
+        return _saved(base, output)
     factor = min(1.0, math.sqrt(WORKED / (base.width * base.height)))
     small = base.resize((round(base.width * factor), round(base.height * factor)), Image.Resampling.BOX)
     picture = from_image(small)

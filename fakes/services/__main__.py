@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from fakes.services import a1111, comfyui
 from fakes.services.pictures import flat, painted
 from fakes.services.server import StandIn
 
@@ -65,6 +66,8 @@ async def serve(chosen: argparse.Namespace) -> None:
     told = (
         f"AI_CLIENT_URL={stand_in.url}/api/v1",
         f"AITHRIVING_URL={stand_in.url}",
+        f"A1111_URL={stand_in.url}{a1111.PREFIX}",
+        f"COMFYUI_URL={stand_in.url}{comfyui.PREFIX}",
         "Any text is taken as a key. POST orders to /_control, GET it to see calls and bills.",
     )
     sys.stdout.write("\n".join(told) + "\n")

@@ -1,7 +1,7 @@
 """ComfyUI: graphs are queued under the client's own ids and run one after another; images are files to fetch.
 
 It answers as version 0.3.64 does: the queue is a heap, the history is empty until a prompt has ended, an interrupted
-prompt looks like a failed one, a deleted one leaves no trace, and an identical graph is not run again.
+prompt looks like a failed one, a deleted one leaves no trace, and nodes with the same inputs are not run again.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ import heapq
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import web
 
 from fakes.services.call_log import Call, Json
-from fakes.services.comfyui_graph import Refused, lists, picture_of, validated
+from fakes.services.comfyui_graph import Raised, Refused, Wanted, signature, validated
+from fakes.services.comfyui_nodes import Files, declared
 from fakes.services.comfyui_push import Push
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
 from fakes.services.rendering import Fate, Rendering
+from fakes.services.uploaded_pictures import opened
 from fakes.services.uploads import Upload
 
 PREFIX = "/comfyui"
-CHECKPOINTS = ("sd_xl_base_1.0.safetensors", "old/v1-5-pruned.ckpt")
 EXCEPTIONS = {"out of memory": "torch.OutOfMemoryError", "": "RuntimeError"}
 
 
@@ -38,6 +40,8 @@ class Prompt:
     fate: Fate = field(compare=False, default_factory=Fate)
     interrupted: bool = field(compare=False, default=False)
     rendering: Rendering | None = field(compare=False, default=None)
+    said: str = field(compare=False, default="")
+    """The message of the exception that a node raises."""
 
     @property
     def entry(self) -> list[Json]:
@@ -45,11 +49,13 @@ class Prompt:
 
 
 class Comfyui:
-    """The server. ``checkpoints`` are its models. ``own_ids``: it makes ids itself, as older versions do."""
+    """The server. ``has`` are its models. ``own_ids``: it makes ids itself, as older versions do."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self.checkpoints = list(CHECKPOINTS)
+        self.has = Files()
+        self.unlike: set[tuple[str, str]] = set()
+        """Pairs of checkpoint and ControlNet that do not work together, although their names do not tell."""
         self.own_ids = False
         self.old_interrupt = False
         """Whether an interrupt stops whatever is running, as older versions do."""
@@ -61,6 +67,7 @@ class Comfyui:
         self.push = Push()
         self._number = 0
         self._made: dict[str, str] = {}
+        self._painted: dict[str, bytes] = {}
         self._worker: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
@@ -78,6 +85,8 @@ class Comfyui:
             ("POST", "/upload/image", self._upload, "upload"),
         ):
             router.add_route(method, f"{PREFIX}{path}", handler, name=f"comfyui.{name}")
+            # Each path also exists below /api.
+            router.add_route(method, f"{PREFIX}/api{path}", handler, name=f"comfyui.api.{name}")
         # Without a name, it is not logged, and no fault applies to it: a websocket has no response to replace.
         router.add_get(f"{PREFIX}/ws", self.push.connect)
 
@@ -109,6 +118,7 @@ class Comfyui:
         self.history.clear()
         self.files.clear()
         self._made.clear()
+        self._painted.clear()
         if self.running is not None:
             self.running.id = ""
             self.running = None
@@ -120,12 +130,12 @@ class Comfyui:
         return web.json_response({"system": system, "devices": [{"name": "cpu", "type": "cpu", "vram_total": 1}]})
 
     async def _info(self, request: web.Request) -> web.Response:
-        return web.json_response(lists(request.match_info["node"], self.checkpoints))
+        return web.json_response(declared(request.match_info["node"], self.has))
 
     async def _models(self, request: web.Request) -> web.Response:
         if request.match_info["folder"] != "checkpoints":
             return web.Response(status=404)
-        return web.json_response(self.checkpoints)
+        return web.json_response(self.has.checkpoints)
 
     # -- queue
 
@@ -135,7 +145,7 @@ class Comfyui:
         if not isinstance(body, dict):
             return web.Response(status=500, text="500 Internal Server Error\n\nServer got itself in trouble")
         try:
-            outputs, errors = validated(body.get("prompt"), self.checkpoints, self.inputs)
+            outputs, errors = validated(body.get("prompt"), self.has, self.inputs)
         except Refused as refused:
             request[REFUSED] = True
             return web.json_response({"error": refused.error, "node_errors": refused.node_errors}, status=400)
@@ -204,7 +214,12 @@ class Comfyui:
             return web.Response(status=400)
         if name not in self.files:
             return web.Response(status=404)
-        return web.Response(body=self.files[name], content_type="image/png")
+        data = self.files[name]
+        kind, _, quality = request.query.get("preview", "").partition(";")
+        if not kind:
+            return web.Response(body=data, content_type="image/png")
+        smaller = await asyncio.to_thread(_as_jpeg, data, int(quality or 90))
+        return web.Response(body=smaller, content_type="image/jpeg")
 
     # -- the worker
 
@@ -221,24 +236,39 @@ class Comfyui:
         images: dict[str, Json] = {}
         messages: list[Json] = [["execution_start", {"prompt_id": prompt.id}]]
         for output in prompt.outputs:
-            key = json.dumps([output, prompt.graph], sort_keys=True)
+            # An output node that has run with these inputs does not run again, even if its file is gone.
+            key = signature(prompt.graph, output)
             if key not in self._made:
-                ended = await self._render(prompt)
-                if ended is None:
+                data = await self._image(prompt, output)
+                if data is None:
                     await self._end(prompt, messages, {})
                     return
                 name = f"ComfyUI_temp_{len(self._made) + 1:05}_.png"
-                self._made[key], self.files[name] = name, ended
+                self._made[key], self.files[name] = name, data
             images[output] = {"images": [{"filename": self._made[key], "subfolder": "", "type": "temp"}]}
         await self._end(prompt, messages, images)
 
-    async def _render(self, prompt: Prompt) -> bytes | None:
+    async def _image(self, prompt: Prompt, output: str) -> bytes | None:
+        """The image of an output node, or None if it failed or was stopped. The nodes before it may have run before."""
+        inputs = prompt.graph[output]
+        assert isinstance(inputs, dict)
+        before = json.dumps([signature(prompt.graph, number) for number in _links(inputs["inputs"])])
+        if before not in self._painted:
+            data = await self._render(prompt, output)
+            if data is None:
+                return None
+            # It remembers what the latest graph has made.
+            self._painted = {before: data}
+        return self._painted[before]
+
+    async def _render(self, prompt: Prompt, output: str) -> bytes | None:
         """The image, or None if it failed or was stopped."""
         renderings = self._services.renderings
         try:
-            picture = picture_of(prompt.graph, self.inputs)
-        except ValueError:
-            prompt.fate = Fate(error="PIL.UnidentifiedImageError")
+            picture = Wanted(prompt.graph, self.inputs, self.unlike).picture(output)
+        except Raised as raised:
+            prompt.fate = Fate(error=raised.kind)
+            prompt.said = raised.message
             return None
         rendering = prompt.rendering = renderings.start("comfyui", "graph", (picture,), 0, prompt.fate)
         self._tell()
@@ -258,13 +288,14 @@ class Comfyui:
         if prompt.interrupted:
             event, data = "execution_interrupted", of_prompt | {"node_id": "sampler", "node_type": "KSampler"}
         elif error is not None:
-            kind = error if "." in error else next(kind for words, kind in EXCEPTIONS.items() if words in error)
+            known = "." in error or prompt.said
+            kind = error if known else next(kind for words, kind in EXCEPTIONS.items() if words in error)
             event = "execution_error"
             data = of_prompt | {
                 "node_id": "sampler",
                 "node_type": "KSampler",
                 "exception_type": kind,
-                "exception_message": f"{error} /home/owner/ComfyUI/execution.py",
+                "exception_message": f"{prompt.said or error} /home/owner/ComfyUI/execution.py",
                 "traceback": ["/home/owner/ComfyUI/execution.py"],
             }
         else:
@@ -286,3 +317,15 @@ class Comfyui:
 def _listed(body: Json, key: str) -> list[Json]:
     value = body.get(key) if isinstance(body, Mapping) else None
     return value if isinstance(value, list) else []
+
+
+def _links(inputs: Json) -> list[str]:
+    """The ids of the nodes that these inputs come from."""
+    values = inputs.values() if isinstance(inputs, dict) else ()
+    return [str(value[0]) for value in values if isinstance(value, list)]
+
+
+def _as_jpeg(data: bytes, quality: int) -> bytes:
+    buffer = BytesIO()
+    opened(data).convert("RGB").save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()

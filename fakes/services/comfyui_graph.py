@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from fakes.services.call_log import Json
+from fakes.services.comfyui_nodes import KINDS, OUTPUTS, Files, Range, fits
 from fakes.services.pictures import Edit, Picture
 from fakes.services.uploaded_pictures import UnusableUpload, size_of
 from fakes.services.uploads import Upload
 
-SAMPLERS = ("euler", "euler_ancestral", "dpmpp_2m", "ddim")
-OUTPUTS = frozenset({"PreviewImage", "SaveImage"})
-# The inputs of each class: numbers with their range, lists of choices, and links or texts.
-_NODES: Mapping[str, Mapping[str, Any]] = {
-    "CheckpointLoaderSimple": {"ckpt_name": "checkpoints"},
-    "CLIPTextEncode": {"text": None, "clip": None},
-    "EmptyLatentImage": {"width": (16, 16_384), "height": (16, 16_384), "batch_size": (1, 4_096)},
-    "KSampler": {
-        "model": None,
-        "seed": (0, 2**64 - 1),
-        "steps": (1, 10_000),
-        "cfg": (0, 100),
-        "sampler_name": SAMPLERS,
-        "scheduler": ("normal", "karras"),
-        "positive": None,
-        "negative": None,
-        "latent_image": None,
-        "denoise": (0, 1),
-    },
-    "VAEDecode": {"samples": None, "vae": None},
-    "VAEEncode": {"pixels": None, "vae": None},
-    "SetLatentNoiseMask": {"samples": None, "mask": None},
-    "LoadImage": {"image": "inputs"},
-    "LoadImageMask": {"image": "inputs", "channel": ("alpha", "red", "green", "blue")},
-    "PreviewImage": {"images": None},
-    "SaveImage": {"images": None, "filename_prefix": None},
-}
 # A refusal lists the allowed values only if they are few.
 _SHORT = 20
 
@@ -50,32 +25,25 @@ class Refused(Exception):
         self.node_errors = node_errors or {}
 
 
-def lists(node: str, checkpoints: Sequence[str]) -> dict[str, Json]:
-    """The answer about a class of nodes; empty if it does not exist."""
-    if node not in _NODES:
-        return {}
-    required: dict[str, Json] = {}
-    for name, takes in _NODES[node].items():
-        if takes == "checkpoints":
-            required[name] = [list(checkpoints), {}]
-        elif isinstance(takes, tuple) and isinstance(takes[0], str):
-            required[name] = [list(takes), {}]
-        elif isinstance(takes, tuple):
-            required[name] = ["INT", {"min": takes[0], "max": takes[1]}]
-        else:
-            required[name] = ["ANY", {}]
-    return {node: {"input": {"required": required}, "output_node": node in OUTPUTS, "name": node}}
+class Raised(Exception):
+    """A node raises an exception of this type."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.message = message
 
 
-def validated(
-    graph: Json, checkpoints: Sequence[str], inputs: Mapping[str, Upload]
-) -> tuple[tuple[str, ...], dict[str, Json]]:
+# --- validation -------------------------------------------------------------------------------------------------------
+
+
+def validated(graph: Json, files: Files, inputs: Mapping[str, Upload]) -> tuple[tuple[str, ...], dict[str, Json]]:
     """The output nodes that can run, and the errors of the others. Raises Refused if none can run."""
     if not isinstance(graph, dict):
         raise Refused("no_prompt", "No prompt provided")
     for number, node in graph.items():
         kind = node.get("class_type") if isinstance(node, dict) else None
-        if kind not in _NODES:
+        if kind not in KINDS:
             raise Refused("invalid_prompt", f"Cannot execute because node {kind} does not exist.", {}, f"#{number}")
     outputs = [number for number, node in graph.items() if _of(node)["class_type"] in OUTPUTS]
     if not outputs:
@@ -84,7 +52,7 @@ def validated(
     for output in outputs:
         wrong = False
         for number in dict.fromkeys(_needed(graph, output)):
-            found = list(_problems(_of(graph[number]), checkpoints, inputs))
+            found = list(_problems(graph, _of(graph[number]), files, inputs))
             if found:
                 wrong = True
                 known = _of(errors.get(number)).get("dependent_outputs", [])
@@ -108,59 +76,155 @@ def _needed(graph: dict[str, Json], number: str) -> Iterator[str]:
             yield from _needed(graph, str(value[0]))
 
 
-def _problems(node: Mapping[str, Any], checkpoints: Sequence[str], uploads: Mapping[str, Upload]) -> Iterator[Json]:
+def _problems(
+    graph: Mapping[str, Json], node: Mapping[str, Any], files: Files, uploads: Mapping[str, Upload]
+) -> Iterator[Json]:
     given = _of(node.get("inputs"))
-    for name, takes in _NODES[node["class_type"]].items():
+    # Inputs that a class does not have are ignored.
+    for name, takes in KINDS[node["class_type"]].takes.items():
         value = given.get(name)
+        words = files.listed(takes)
         if value is None:
             yield _problem("required_input_missing", "Required input is missing", name, name)
+        elif isinstance(value, list):
+            number, index = value
+            gives = KINDS[_of(graph[number])["class_type"]].gives
+            if not isinstance(takes, str) or index >= len(gives) or gives[index] != takes:
+                yield _problem("return_type_mismatch", "Return type mismatch between linked nodes", name, name)
         elif takes == "inputs":
             if value not in uploads:
                 yield _problem("custom_validation_failed", "Custom validation failed", f"{name}: {value}", name)
-        elif takes == "checkpoints" or (isinstance(takes, tuple) and isinstance(takes[0], str)):
-            choices = list(checkpoints) if takes == "checkpoints" else list(takes)
-            if value not in choices:
-                shown = str(choices) if len(choices) <= _SHORT else f"(list of length {len(choices)})"
+        elif words is not None:
+            if value not in words:
+                shown = str(words) if len(words) <= _SHORT else f"(list of length {len(words)})"
                 yield _problem("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {shown}", name)
-        elif isinstance(takes, tuple) and not isinstance(value, list):
-            if value < takes[0]:
-                yield _problem("value_smaller_than_min", f"Value {value} smaller than min of {takes[0]}", name, name)
-            elif value > takes[1]:
-                yield _problem("value_bigger_than_max", f"Value {value} bigger than max of {takes[1]}", name, name)
+        elif isinstance(takes, Range):
+            if value < takes.low:
+                yield _problem("value_smaller_than_min", f"Value {value} smaller than min of {takes.low}", name, name)
+            elif value > takes.high:
+                yield _problem("value_bigger_than_max", f"Value {value} bigger than max of {takes.high}", name, name)
 
 
 def _problem(kind: str, message: str, details: str, name: str) -> Json:
     return {"type": kind, "message": message, "details": details, "extra_info": {"input_name": name}}
 
 
-def picture_of(graph: Mapping[str, Json], uploads: Mapping[str, Upload]) -> Picture:
-    """The picture that a graph with one sampler asks for. Raises ValueError if an uploaded file is no picture."""
-    sampler = _of(next(node for node in graph.values() if _of(node)["class_type"] == "KSampler"))["inputs"]
-    latent = _of(graph[sampler["latent_image"][0]])
-    mask = None
-    if latent["class_type"] == "SetLatentNoiseMask":
-        mask = uploads[_of(graph[latent["inputs"]["mask"][0]])["inputs"]["image"]]
-        latent = _of(graph[latent["inputs"]["samples"][0]])
-    edit = None
-    if latent["class_type"] == "VAEEncode":
-        source = uploads[_of(graph[latent["inputs"]["pixels"][0]])["inputs"]["image"]]
+def signature(graph: Mapping[str, Json], number: str) -> str:
+    """By what the server knows that a node need not run again: its class, its inputs and those of what it depends on.
+
+    The ids of nodes do not matter. Inputs that the class does not have do.
+    """
+    node = _of(graph[number])
+    inputs = {
+        name: [signature(graph, value[0]), value[1]] if isinstance(value, list) else value
+        for name, value in _of(node.get("inputs")).items()
+    }
+    return json.dumps([node["class_type"], inputs], sort_keys=True)
+
+
+# --- the picture ------------------------------------------------------------------------------------------------------
+
+
+class Wanted:
+    """Finds the picture that an output node shows. Raises Raised where a node would raise an exception."""
+
+    def __init__(
+        self, graph: Mapping[str, Json], uploads: Mapping[str, Upload], unlike: Collection[tuple[str, str]] = ()
+    ) -> None:
+        """``unlike`` are pairs of checkpoint and ControlNet that do not work together, whatever their names are."""
+        self._graph = graph
+        self._uploads = uploads
+        self._unlike = unlike
+
+    def picture(self, output: str) -> Picture:
+        """The picture of an output node."""
+        return self._image(self._inputs(output)["images"])
+
+    def _image(self, link: Any) -> Picture:
+        kind, given = self._node(link)
+        match kind:
+            case "VAEDecode":
+                return self._sampled(given["samples"])
+            case "ImageScale":
+                return self._enlarged(self._upload(given["image"]), given["width"], given["height"])
+        factor = given["scale_by"] if kind == "ImageScaleBy" else 4
+        source = self._upload(given["image"])
+        width, height = self._size(source)
+        return self._enlarged(source, round(width * factor), round(height * factor))
+
+    def _enlarged(self, source: Upload, width: int, height: int) -> Picture:
+        self._size(source)
+        return Picture("", "", "", 0, width, height, Edit("upscale", source))
+
+    def _sampled(self, link: Any) -> Picture:
+        sampler = self._inputs(link[0])
+        latent, given = self._node(sampler["latent_image"])
+        mask = larger = None
+        if latent == "LatentUpscale":
+            larger = given["width"], given["height"]
+            sampler = self._inputs(given["samples"][0])
+            latent, given = self._node(sampler["latent_image"])
+        if latent == "SetLatentNoiseMask":
+            mask = self._upload(given["mask"])
+            latent, given = self._node(given["samples"])
+        positive, negative, edit = self._conditions(sampler)
+        if latent == "VAEEncode":
+            source = self._upload(given["pixels"])
+            width, height = self._size(source)
+            edit = Edit("inpaint" if mask else "image_to_image", source, mask, change=sampler["denoise"])
+        else:
+            width, height = given["width"], given["height"]
+        width, height = larger or (width, height)
+        return Picture(
+            prompt=positive,
+            negative=negative,
+            style="",
+            seed=sampler["seed"],
+            # Sizes are not validated: both sides are cut down to multiples of 8.
+            width=width // 8 * 8,
+            height=height // 8 * 8,
+            edit=edit,
+        )
+
+    def _conditions(self, sampler: Mapping[str, Any]) -> tuple[str, str, Edit | None]:
+        """The prompt, the negative prompt, and the edit that a ControlNet makes of it."""
+        kind, given = self._node(sampler["positive"])
+        if kind != "ControlNetApplyAdvanced":
+            return given["text"], self._inputs(sampler["negative"][0])["text"], None
+        control = self._first(given["control_net"], "control_net_name")
+        checkpoint = self._first(sampler["model"], "ckpt_name")
+        if (checkpoint, control) in self._unlike or not fits(checkpoint, control):
+            raise Raised("RuntimeError", "mat1 and mat2 shapes cannot be multiplied (154x2048 and 768x320)")
+        source = self._upload(given["image"])
+        self._size(source)
+        drawn = self._node(given["image"])[0] == "MaskToImage"
+        edit = Edit("sketch" if drawn else "structure", source, change=1 - given["strength"])
+        return self._inputs(given["positive"][0])["text"], self._inputs(given["negative"][0])["text"], edit
+
+    def _upload(self, link: Any) -> Upload:
+        """The uploaded picture from which a link's picture or mask was made."""
+        return self._uploads[self._first(link, "image")]
+
+    def _first(self, link: Any, name: str) -> str:
+        """The text of the input ``name`` of the node at the beginning of a chain of nodes."""
+        given = self._inputs(link[0])
+        value = given.get(name)
+        if isinstance(value, str):
+            return value
+        before = next(value for value in given.values() if isinstance(value, list))
+        return self._first(given.get("image") or before, name)
+
+    def _size(self, upload: Upload) -> tuple[int, int]:
         try:
-            width, height = size_of(source)
+            return size_of(upload)
         except UnusableUpload as error:
-            raise ValueError("no picture") from error
-        edit = Edit("inpaint" if mask else "image_to_image", source, mask, change=sampler["denoise"])
-    else:
-        width, height = latent["inputs"]["width"], latent["inputs"]["height"]
-    return Picture(
-        prompt=_of(graph[sampler["positive"][0]])["inputs"]["text"],
-        negative=_of(graph[sampler["negative"][0]])["inputs"]["text"],
-        style="",
-        seed=sampler["seed"],
-        # Sizes are not validated: both sides are cut down to multiples of 8.
-        width=width // 8 * 8,
-        height=height // 8 * 8,
-        edit=edit,
-    )
+            raise Raised("PIL.UnidentifiedImageError", "cannot identify image file") from error
+
+    def _node(self, link: Any) -> tuple[str, Mapping[str, Any]]:
+        return _of(self._graph[link[0]])["class_type"], self._inputs(link[0])
+
+    def _inputs(self, number: str) -> Mapping[str, Any]:
+        return _of(_of(self._graph[number])["inputs"])
 
 
 def _of(value: object) -> Mapping[str, Any]:

@@ -53,6 +53,34 @@ async def test_an_identical_graph_names_the_old_file(http: aiohttp.ClientSession
     assert (await get(http, stand_in, "/view?filename=../x"))[0] == 400
 
 
+async def test_what_an_output_node_ignores_makes_it_run_again(http: aiohttp.ClientSession, stand_in: StandIn) -> None:
+    names = []
+    for prompt_id, mark in (("a", "x"), ("b", "y")):
+        marked = graph()
+        marked["6"]["inputs"]["mark"] = mark
+        await post(http, stand_in, "/prompt", {"prompt": marked, "prompt_id": prompt_id})
+        await stand_in.comfyui.ended(prompt_id)
+        _, told = await get(http, stand_in, f"/api/history/{prompt_id}")
+        names.append(told[prompt_id]["outputs"]["6"]["images"][0]["filename"])
+    assert names[0] != names[1]
+    assert stand_in.comfyui.files[names[0]] == stand_in.comfyui.files[names[1]]
+
+
+async def test_links_have_types(http: aiohttp.ClientSession, stand_in: StandIn) -> None:
+    wrong = graph()
+    wrong["6"]["inputs"]["images"] = ["4", 0]
+    status, told = await post(http, stand_in, "/prompt", {"prompt": wrong})
+    assert (status, told["node_errors"]["6"]["errors"][0]["type"]) == (400, "return_type_mismatch")
+
+
+async def test_an_image_is_served_as_jpeg_too(http: aiohttp.ClientSession, stand_in: StandIn) -> None:
+    await post(http, stand_in, "/prompt", {"prompt": graph(), "prompt_id": "a"})
+    await stand_in.comfyui.ended("a")
+    (name,) = stand_in.comfyui.files
+    status, data = await get(http, stand_in, f"/view?filename={name}&preview=jpeg%3B95")
+    assert (status, data[:2]) == (200, b"\xff\xd8")
+
+
 async def test_the_smallest_number_runs_first(http: aiohttp.ClientSession) -> None:
     async with StandIn(seconds=None) as stand_in:
         prompts: dict[str, dict[str, Any]] = {"a": {}, "b": {}, "c": {"front": True}, "d": {"number": 1.5}}
@@ -110,7 +138,7 @@ async def test_graphs_are_validated(http: aiohttp.ClientSession, stand_in: Stand
 
 async def test_what_it_has(http: aiohttp.ClientSession, stand_in: StandIn) -> None:
     _, told = await get(http, stand_in, "/models/checkpoints")
-    assert told == stand_in.comfyui.checkpoints
+    assert told == stand_in.comfyui.has.checkpoints
     assert (await get(http, stand_in, "/models/x"))[0] == 404
     assert await get(http, stand_in, "/object_info/Fancy") == (200, {})
     stand_in.keys = frozenset({"Basic abc"})

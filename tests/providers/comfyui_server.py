@@ -18,6 +18,8 @@ from tests.providers.workbench import SECRET, asked
 
 XL = "comfyui/sd_xl_base_1.0"
 OLD = "comfyui/old-v1-5-pruned"
+LANCZOS = "comfyui/Lanczos"
+UPSCALER = "comfyui/4x-UltraSharp"
 SIDE = Size(512, 384)
 
 

@@ -23,6 +23,7 @@ from tests.providers.a1111_workbench import (
     TXT2IMG,
     XL,
     a1111_at,
+    checkpoints_of,
     fails,
     made,
     make_a1111,
@@ -54,7 +55,7 @@ EVERY_KIND = pytest.mark.parametrize("kind", list(Kind))
 async def test_images_from_the_call_to_the_files(stand_in: StandIn, tmp_path: Path, kind: Kind) -> None:
     stand_in.a1111.kind = kind
     async with a1111_at(stand_in) as provider:
-        count = provider.engines[0].images_per_submission
+        count = checkpoints_of(provider)[0].images_per_submission
         assert count == (1 if kind is Kind.KOBOLD else 4)
         result = await made(provider, asked(DREAM, size=Size(768, 512), seed=41, images=count))
         assert result.cost == Cost(0, exact=True)
@@ -164,19 +165,19 @@ async def test_there_is_nothing_to_pay_and_nothing_to_poll(stand_in: StandIn) ->
 
 async def test_each_checkpoint_is_an_engine(stand_in: StandIn) -> None:
     async with a1111_at(stand_in) as provider:
-        dream, xl, mine = provider.engines
+        dream, xl, mine = checkpoints_of(provider)
     assert (dream.id, xl.id) == (DREAM, XL)
     assert (mine.name, mine.provider) == ("My Model (v2)", "a1111")
     assert mine.model.startswith("My-Model-v2-")
-    assert dream.operations == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
+    assert dream.operations[:3] == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
     assert dream.default_size in dream.sizes
     for engine in (dream, *dream.others):
-        assert engine.samplers == stand_in.a1111.samplers
+        assert engine.samplers == stand_in.a1111.has.samplers
         assert {Ability.NEGATIVE, Ability.SEED, Ability.STEPS, Ability.GUIDANCE, Ability.SAMPLER} <= engine.abilities
     assert dream.takes_size(Size(1000, 2048))
     assert not dream.takes_size(Size(1001, 512))
     assert not dream.takes_size(Size(56, 512))
-    varying, repainting = dream.others
+    varying, repainting, *_ = dream.others
     assert Ability.STRENGTH in varying.abilities
     assert varying.picture is not None
     assert "image/webp" not in varying.picture.formats
@@ -185,9 +186,9 @@ async def test_each_checkpoint_is_an_engine(stand_in: StandIn) -> None:
 
 async def test_engines_are_learnt_when_a_request_needs_them(stand_in: StandIn) -> None:
     provider = make_a1111(stand_in)
-    assert not provider.engines
+    assert not checkpoints_of(provider)
     assert (await made(provider)).images
-    assert provider.engines
+    assert checkpoints_of(provider)
     unknown = await refusal(provider.prepare(asked("a1111/another")))
     assert (type(unknown), unknown.reason) == (Refused, Reason.RETIRED)
     await provider.close()
@@ -223,16 +224,16 @@ async def test_the_program_is_recognised(stand_in: StandIn, kind: Kind, label: s
 async def test_odd_lists_of_models_are_bounded(stand_in: StandIn, models: list[Json]) -> None:
     stand_in.misbehave(Fault("a1111.models", Rewrite(lambda _: models)))
     async with a1111_at(stand_in) as provider:
-        assert len(provider.engines) <= 200
-        assert len({engine.id for engine in provider.engines}) == len(provider.engines)
-        assert len(provider.engines) == {0: 0, 8: 0, 1000: 200, 3: 1}[len(models)]
+        assert len(checkpoints_of(provider)) <= 200
+        assert len({engine.id for engine in checkpoints_of(provider)}) == len(checkpoints_of(provider))
+        assert len(checkpoints_of(provider)) == {0: 0, 8: 0, 1000: 200, 3: 1}[len(models)]
 
 
 async def test_names_that_look_the_same_in_an_id_are_two_engines(stand_in: StandIn) -> None:
     names = ("a b", "a-b", "a(b)", "漢字", "x" * 90, "x" * 91)
     stand_in.a1111.checkpoints = tuple(Checkpoint(name, None) for name in names)
     async with a1111_at(stand_in) as provider:
-        ids = [engine.model for engine in provider.engines]
+        ids = [engine.model for engine in checkpoints_of(provider)]
     assert len(set(ids)) == len(names)
     assert "a-b" in ids
     assert all(len(each) <= 60 and each.isascii() for each in ids)
@@ -243,7 +244,7 @@ async def test_a_list_of_models_that_is_none_keeps_the_engines(stand_in: StandIn
     async with a1111_at(stand_in) as provider:
         stand_in.misbehave(Fault("a1111.models", Rewrite(lambda _: answer)))
         assert isinstance(await refusal(provider.learn()), Unreachable)
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
 
 
 # --- the progress and Cancel ------------------------------------------------------------------------------------------

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
 from bot.providers.a1111 import A1111
 from bot.providers.base import Takes, WrongSetting
 from bot.providers.errors import Busy, Reason, Unreachable
+from bot.providers.operations import Operation, Size
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
 from fakes.services.faults import Hang, Reset, Status
-from tests.providers.a1111_workbench import DREAM, TASK, TXT2IMG, XL, a1111_at, fails, made, make_a1111, on_its_way
+from tests.providers.a1111_workbench import (
+    DREAM,
+    TASK,
+    TXT2IMG,
+    XL,
+    a1111_at,
+    checkpoints_of,
+    fails,
+    made,
+    make_a1111,
+    on_its_way,
+    pictures,
+    varied,
+)
 from tests.providers.workbench import asked, reader, refusal
 
 
@@ -91,13 +106,34 @@ async def test_a_server_gets_no_more_jobs_than_it_should(slow_stand_in: StandIn,
 
 async def test_only_servers_with_the_model_get_the_job(stand_in: StandIn, second: StandIn) -> None:
     stand_in.a1111.checkpoints = CHECKPOINTS[:1]
-    second.a1111.samplers = ("Euler", "Euler a", "LCM")
+    second.a1111.has.samplers = ("Euler", "Euler a", "LCM")
     async with a1111_at(stand_in, second) as provider:
-        samplers = {engine.id: engine.samplers for engine in provider.engines}
+        samplers = {engine.id: engine.samplers for engine in checkpoints_of(provider)}
         assert samplers[DREAM] == ("Euler a", "Euler")
-        assert samplers[XL] == second.a1111.samplers
+        assert samplers[XL] == second.a1111.has.samplers
         await made(provider, asked(XL))
     assert counts(stand_in, second) == [0, 1]
+
+
+async def test_an_engine_has_what_all_its_servers_have(stand_in: StandIn, second: StandIn) -> None:
+    second.a1111.checkpoints = CHECKPOINTS[:1]
+    has = second.a1111.has
+    has.loras, has.schedulers, has.latent_modes, has.controlnets = ("ink",), ("karras",), (), None
+    async with a1111_at(stand_in, second) as provider:
+        dream, xl, _ = checkpoints_of(provider)
+        assert (dream.loras, dream.schedulers, dream.high_res) == (("ink",), ("Karras",), None)
+        assert (xl.loras, xl.schedulers) == (stand_in.a1111.has.loras, ("Automatic", "Karras", "Exponential"))
+        assert xl.high_res is not None
+        assert Operation.SKETCH not in dream.operations
+        assert Operation.STRUCTURE in xl.operations
+
+
+async def test_a_server_with_the_upscaler_gets_the_picture(stand_in: StandIn, second: StandIn, tmp_path: Path) -> None:
+    stand_in.a1111.has.upscalers = ("None",)
+    request = varied("a1111/4x-UltraSharp", operation=Operation.UPSCALE, size=Size(1024, 1024), scale=2)
+    async with a1111_at(stand_in, second) as provider:
+        assert (await made(provider, request, pictures(tmp_path))).images
+    assert [len(each.calls_to("a1111.extras")) for each in (stand_in, second)] == [0, 1]
 
 
 async def test_programs_of_several_kinds_have_a_common_name(stand_in: StandIn, second: StandIn) -> None:
@@ -151,13 +187,13 @@ async def test_a_job_whose_response_was_lost_goes_to_no_other_server(stand_in: S
 async def test_servers_that_are_away_when_the_bot_starts(stand_in: StandIn, second: StandIn) -> None:
     await second.stop()
     async with a1111_at(stand_in, second) as provider:
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
         assert await provider.check() is None
         assert (await made(provider)).images
         await stand_in.stop()
         assert isinstance(await provider.check(), Unreachable)
         assert isinstance(await refusal(provider.learn()), Unreachable)
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
 
 
 async def test_the_search_asks_every_server(slow_stand_in: StandIn, slow_second: StandIn) -> None:
@@ -182,7 +218,7 @@ def test_an_invalid_address_is_named_without_its_value(value: str) -> None:
 async def test_a_path_may_precede_the_api(stand_in: StandIn) -> None:
     provider = make_a1111(f"{stand_in.url}/a1111/")
     await provider.learn()
-    assert provider.engines
+    assert checkpoints_of(provider)
     await provider.close()
 
 

@@ -11,13 +11,14 @@ import pytest
 from bot.errors import SettingsError
 from bot.providers.base import Ability, Cost, Failed, Finished, Gone, Quote, Waiting, WeightedText
 from bot.providers.comfyui import QUEUE_EVERY, Comfyui
-from bot.providers.comfyui_graphs import model_ids
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import Fault, StandIn, Upload
 from fakes.services.faults import Rewrite, Status
 from tests.providers.comfyui_server import (
+    LANCZOS,
     OLD,
+    UPSCALER,
     XL,
     body_of,
     comfyui_at,
@@ -35,22 +36,21 @@ from tests.providers.workbench import SECRET, reader, refusal
 
 
 async def test_each_checkpoint_is_an_engine(comfyui: Comfyui) -> None:
-    assert {engine.id for engine in comfyui.engines} == {XL, OLD}
-    xl = next(engine for engine in comfyui.engines if engine.id == XL)
-    assert xl.operations == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
+    assert [engine.id for engine in comfyui.engines] == [XL, OLD, UPSCALER]
+    xl = comfyui.engines[0]
+    assert xl.operations[:3] == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
     assert xl.samplers == ("euler", "euler_ancestral", "dpmpp_2m", "ddim")
     assert xl.price == Quote(0, 0, 0, exact=True)
-    assert {engine.id: engine.default_size for engine in comfyui.engines} == {
-        XL: Size(1024, 1024),
-        OLD: Size(512, 512),
-    }
+    assert xl.schedulers == ("normal", "karras", "simple")
+    assert [engine.default_size for engine in comfyui.engines[:2]] == [Size(1024, 1024), Size(512, 512)]
 
 
 async def test_without_the_class_the_folder_is_listed(stand_in: StandIn) -> None:
     stand_in.misbehave(Fault("comfyui.info", Rewrite(lambda _: {}), times=None))
     async with comfyui_at(stand_in) as provider:
-        assert {engine.id for engine in provider.engines} == {XL, OLD}
-        assert Ability.SAMPLER not in provider.engines[0].abilities
+        assert [engine.id for engine in provider.engines] == [XL, OLD, LANCZOS]
+        lists = {Ability.SAMPLER, Ability.SCHEDULER, Ability.LORA}
+        assert not lists & provider.engines[0].abilities
 
 
 async def test_a_list_as_newer_servers_declare_it(stand_in: StandIn) -> None:
@@ -67,7 +67,10 @@ async def test_a_list_as_newer_servers_declare_it(stand_in: StandIn) -> None:
         )
     )
     async with comfyui_at(stand_in) as provider:
-        assert [(engine.id, engine.name) for engine in provider.engines] == [("comfyui/a-b-c", "b c")]
+        assert [(engine.id, engine.name) for engine in provider.engines] == [
+            ("comfyui/a-b-c", "b c"),
+            (UPSCALER, "4x-UltraSharp"),
+        ]
 
 
 @pytest.mark.parametrize("answer", [[], 7, "x", {"KSampler": 1}, {"CheckpointLoaderSimple": {"input": []}}])
@@ -85,15 +88,6 @@ async def test_a_failure_keeps_the_engines(comfyui: Comfyui, stand_in: StandIn) 
     stand_in.misbehave(Fault("comfyui.info", Status(500)))
     await refusal(comfyui.learn())
     assert comfyui.engines == before != ()
-
-
-def test_ids_are_unique_and_depend_on_the_name_alone() -> None:
-    names = ["a b.safetensors", "a-b.safetensors", "a/b.ckpt", "猫.safetensors", "x" * 300 + ".ckpt"]
-    ids = model_ids(names)
-    assert ids["a-b.safetensors"] == "a-b"
-    assert len({one.lower() for one in ids.values()}) == len(names)
-    assert all(len(one) <= 60 and one.isascii() and " " not in one for one in ids.values())
-    assert model_ids(reversed(names)) == ids
 
 
 async def test_prepare_learns_what_it_does_not_know(stand_in: StandIn) -> None:

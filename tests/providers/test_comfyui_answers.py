@@ -60,7 +60,7 @@ def test_any_refusal(value: Json) -> None:
     refusal = Refusal.read({"error": {"type": "x"}, **value} if isinstance(value, dict) else value)
     if refusal is not None:
         for checkpoint in (False, True):
-            assert isinstance(refusal.error(Judge(), detail="", checkpoint=checkpoint), Refused)
+            assert isinstance(refusal.error(Judge(), detail="", built_in=checkpoint), Refused)
 
 
 @given(within("Node", "input", "required", "field") | anything)

@@ -95,7 +95,7 @@ async def test_a_server_that_makes_its_own_ids(comfyui: Comfyui, stand_in: Stand
 
 
 async def test_a_checkpoint_that_is_gone(comfyui: Comfyui, stand_in: StandIn) -> None:
-    stand_in.comfyui.checkpoints.remove("sd_xl_base_1.0.safetensors")
+    stand_in.comfyui.has.checkpoints.remove("sd_xl_base_1.0.safetensors")
     error = await refusal(queued(comfyui))
     assert isinstance(error, Refused)
     assert (error.reason, error.operator, comfyui.outdated) == (Reason.RETIRED, True, True)
@@ -193,12 +193,13 @@ async def test_success_without_images(comfyui: Comfyui, stand_in: StandIn) -> No
     assert await failed(comfyui, stand_in) == Failed(Reason.NOTHING_MADE)
 
 
-async def test_an_identical_graph_names_the_old_file(comfyui: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
+async def test_the_same_seed_twice_makes_a_file_of_its_own(comfyui: Comfyui, stand_in: StandIn, tmp_path: Path) -> None:
     first = (await finished(comfyui, stand_in, wanted(seed=5))).images[0]
-    second = (await finished(comfyui, stand_in, wanted(seed=5))).images[0]
-    assert first.url == second.url
     stand_in.comfyui.files.clear()
-    error = await refusal(comfyui.fetch(second, tmp_path / "x"))
+    second = (await finished(comfyui, stand_in, wanted(seed=5))).images[0]
+    assert first.url != second.url
+    assert (await comfyui.fetch(second, tmp_path / "x")).size == wanted().size
+    error = await refusal(comfyui.fetch(first, tmp_path / "y"))
     assert (type(error), error.reason) == (NotFound, Reason.IMAGE_GONE)
 
 

@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 
 from bot.providers.base import Ability, Bounds, SizeGrid
-from bot.providers.comfyui_workflows import MOST_WORKFLOWS, WorkflowProblem, problems_of_workflows, read_workflows
+from bot.providers.comfyui_workflow_files import MOST_WORKFLOWS, WorkflowProblem, problems_of_workflows, read_workflows
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import StandIn
-from tests.providers.comfyui_server import comfyui_at, finished, graph_of, queued, wanted, write_workflow
+from tests.providers.comfyui_server import (
+    OLD,
+    UPSCALER,
+    XL,
+    comfyui_at,
+    finished,
+    graph_of,
+    queued,
+    wanted,
+    write_workflow,
+)
 from tests.providers.form_server import picture_file
 from tests.providers.workbench import refusal
 
@@ -44,7 +54,13 @@ FROM_PICTURE = GRAPH | {
     "4": {"class_type": "VAEEncode", "inputs": {"pixels": ["8", 0], "vae": ["1", 2]}},
     "8": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
 }
+LARGER: dict[str, Any] = {
+    "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+    "2": {"class_type": "ImageScaleBy", "inputs": {"image": ["1", 0], "upscale_method": "lanczos", "scale_by": 4}},
+    "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "mine"}},
+}
 INPUTS = '[inputs]\nprompt = "2.text"\nseed = ["5.seed"]\n'
+LARGE = 'operation = "upscale"\n{}\n[inputs]\npicture = "2.text"\n'
 SIZED = 'sizes = ["640x512"]\nstep = 64\nlow = 256\nhigh = 1024\n'
 ALL = (
     INPUTS
@@ -108,6 +124,49 @@ async def test_a_workflow_with_a_picture(stand_in: StandIn, tmp_path: Path) -> N
         assert (await refusal(queued(provider, wanted("comfyui/mine")))).reason is Reason.RETIRED
 
 
+@pytest.mark.parametrize(
+    ("larger", "scales", "scale", "value"),
+    [
+        ('scale = "2.scale_by"', "scales = [4, 2]", 2, {"scale_by": 2}),
+        ('scale = "2.scale_by"', "", 2, {"scale_by": 2}),
+        ("", "scales = [4]", 4, {"scale_by": 4}),
+    ],
+)
+async def test_a_workflow_that_enlarges(
+    stand_in: StandIn, tmp_path: Path, larger: str, scales: str, scale: int, value: dict[str, int]
+) -> None:
+    table = f'operation = "upscale"\n{scales}\n[inputs]\npicture = "1.image"\n{larger}\n'
+    mine(tmp_path, table, LARGER)
+    picture = Pictures(picture_file(tmp_path, size=Size(64, 48)))
+    async with comfyui_at(stand_in, workflows=tmp_path) as provider:
+        engine = provider.engines[0]
+        assert (engine.operation, engine.scales[0]) == (Operation.UPSCALE, 4 if "4" in scales else 2)
+        assert (engine.sized, engine.seed, engine.abilities) == (False, None, frozenset())
+        request = wanted(
+            "comfyui/mine",
+            operation=Operation.UPSCALE,
+            prompts=(),
+            scale=scale,
+            size=Size(64 * scale, 48 * scale),
+        )
+        made = await finished(provider, stand_in, request, picture)
+        assert (await provider.fetch(made.images[0], tmp_path / "x")).size == request.size
+        graph = graph_of(stand_in.calls_to("comfyui.prompt")[0])
+        assert graph["2"].items() >= value.items()
+
+
+async def test_the_map_names_an_operation_of_a_picture(stand_in: StandIn, tmp_path: Path) -> None:
+    mine(tmp_path, f'operation = "sketch"\n{INPUTS}picture = "8.image"\nscheduler = "5.scheduler"\n', FROM_PICTURE)
+    picture = Pictures(picture_file(tmp_path, size=Size(64, 64)))
+    async with comfyui_at(stand_in, workflows=tmp_path) as provider:
+        engine = provider.engines[0]
+        assert (engine.operation, engine.schedulers) == (Operation.SKETCH, ("normal", "karras", "simple"))
+        await finished(
+            provider, stand_in, wanted("comfyui/mine", operation=Operation.SKETCH, scheduler="simple"), picture
+        )
+        assert graph_of(stand_in.calls_to("comfyui.prompt")[0])["5"]["scheduler"] == "simple"
+
+
 async def test_a_class_that_the_server_does_not_have_is_named(stand_in: StandIn, tmp_path: Path) -> None:
     odd = GRAPH | {"6": {"class_type": "FancyDecode", "inputs": {}}}
     mine(tmp_path, ALL, odd)
@@ -123,7 +182,7 @@ async def test_a_wrong_workflow_is_not_offered_and_the_others_are(stand_in: Stan
     write_workflow(tmp_path, "good", json.dumps(GRAPH), ALL)
     async with comfyui_at(stand_in, workflows=tmp_path) as provider:
         assert provider.engines[0].id == "comfyui/good"
-        assert len(provider.engines) == 3
+        assert [engine.id for engine in provider.engines[1:]] == [XL, OLD, UPSCALER]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +211,21 @@ async def test_a_wrong_workflow_is_not_offered_and_the_others_are(stand_in: Stan
         ("step = 8\nhigh = 4096\n" + ALL, WorkflowProblem.WRONG_VALUE, {"key": "step"}),
         ("name = 7\n" + ALL, WorkflowProblem.WRONG_VALUE, {"key": "name"}),
         ("inputs = 7\n", WorkflowProblem.WRONG_VALUE, {"key": "inputs"}),
+        ('operation = "paint"\n' + ALL, WorkflowProblem.WRONG_VALUE, {"key": "operation"}),
+        # It needs words for what is to be replaced, which have no input here.
+        ('operation = "search_and_replace"\n' + ALL, WorkflowProblem.WRONG_VALUE, {"key": "operation"}),
+        ('operation = "upscale"\n' + ALL, WorkflowProblem.MISSING_KEY, {"key": "inputs.picture"}),
+        (
+            'operation = "text_to_image"\n' + ALL + 'picture = "2.text"\n',
+            WorkflowProblem.WRONG_VALUE,
+            {"key": "operation"},
+        ),
+        ('operation = "erase"\n' + ALL + 'picture = "2.text"\n', WorkflowProblem.MISSING_KEY, {"key": "inputs.mask"}),
+        ("scales = [2]\n" + ALL, WorkflowProblem.UNKNOWN_KEY, {"key": "scales"}),
+        (LARGE.format("scales = [2, 4]"), WorkflowProblem.WRONG_VALUE, {"key": "scales"}),
+        (LARGE.format("scales = [1]"), WorkflowProblem.WRONG_VALUE, {"key": "scales"}),
+        (LARGE.format("scales = []"), WorkflowProblem.WRONG_VALUE, {"key": "scales"}),
+        (LARGE.format("scales = 2"), WorkflowProblem.WRONG_VALUE, {"key": "scales"}),
         (ALL + "[bounds]\nsteps = [9, 1]\n", WorkflowProblem.WRONG_VALUE, {"key": "bounds.steps"}),
         (ALL + "[bounds]\nwidth = [9, 1]\n", WorkflowProblem.UNKNOWN_KEY, {"key": "bounds.width"}),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from discord import ui
@@ -167,8 +168,9 @@ def _lists(engine: Engine) -> list[str]:
     sizes = dict.fromkeys(str(size_text(size)) for each in every for size in each.sizes)
     lists = [(t("Sizes"), list(sizes))] if sizes else []
     for option in OPTIONS.values():
-        names = dict.fromkeys(safe(name, 60) for each in every for name in option.names(each))
-        lists += [(option.label, list(names))] if names else []
+        names = dict.fromkeys(name for each in every for name in option.names(each))
+        # A server can have a thousand LoRAs. Even the shortest names fill the room before that.
+        lists += [(option.label, [safe(name, 60) for name in islice(names, _LIST_AT_MOST)])] if names else []
     room = min(_LIST_AT_MOST, _LISTS_AT_MOST // max(1, len(lists)))
     return [_list(label, names, room) for label, names in lists]
 
