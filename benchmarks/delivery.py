@@ -26,8 +26,8 @@ PEOPLE = 1000
 """The number of the first person whose images are delivered."""
 PROMPT, PHRASES, PHRASE, CHOICES = 2000, 100, 40, 10
 """Characters of the longest prompt, phrases per list, characters per phrase, and images per command."""
-BURSTS, PAUSE = 5, 2.0
-"""How often the commands are sent to each bot during one delivery, and the seconds after each time."""
+PAUSE = 2.0
+"""The seconds after each burst."""
 LONG_PROMPTS = 10
 """How many of the commands have such a prompt; half of them if there are few."""
 
@@ -62,15 +62,14 @@ class Outcome:
     shown: list[float] = field(default_factory=list)
 
 
-async def delivery(people: int, images: int, size: int, rounds: int, seed: int) -> list[Figure]:
-    """Measure ``size`` commands at once while ``people`` people each receive ``images`` large images.
+async def delivery(people: int, images: int, size: int, bursts: int, seed: int) -> list[Figure]:
+    """Measure ``size`` commands at once, ``bursts`` times, while each of ``people`` people receives ``images`` images.
 
     In turn with them, the same commands go to a bot that only defers, while Easel still delivers: what its
     acknowledgements take is the machine's and the loopback Discord's part.
     """
     outcome = Outcome()
-    for each in range(rounds):
-        await _round(outcome, people, images, size, seed + each)
+    await _round(outcome, people, images, size, bursts, seed)
     beside = f"{people} × {images} large pictures"
     lines = []
     for name, burst, goals in (("", outcome.easel, ("p95 ≤ 200", "≤ 50")), ("bare bot, ", outcome.bare, ("", ""))):
@@ -87,7 +86,7 @@ async def delivery(people: int, images: int, size: int, rounds: int, seed: int) 
     return [figure("delivery", name, unit, values, goal) for name, unit, values, goal in lines]
 
 
-async def _round(outcome: Outcome, people: int, images: int, size: int, seed: int) -> None:
+async def _round(outcome: Outcome, people: int, images: int, size: int, bursts: int, seed: int) -> None:
     # The jobs of the commands do not end, so that nothing but the large images is delivered.
     at_once = people * images + 1
     conditions = Conditions(seconds=(0.5, 1.0), rate=None, pictures=Pictures.NOISE, seed=seed, jobs=at_once)
@@ -110,7 +109,7 @@ async def _round(outcome: Outcome, people: int, images: int, size: int, seed: in
         ]
         while (await harness.calls())["ai-client.image"] < 1 + people * images:
             await asyncio.sleep(0.1)
-        for _ in range(BURSTS):
+        for _ in range(bursts):
             await _burst(outcome.easel, harness, size)
             await asyncio.sleep(PAUSE)
             await _burst(outcome.bare, other, size)
