@@ -94,7 +94,9 @@ class Worker:
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
         self._slots = {
             name: ProviderSlot(
-                provider, Rate(provider.rate, clock), CircuitBreaker(name, partial(_label, provider), clock, self.wake)
+                provider,
+                Rate(provider.rate, clock, polls_per_second=provider.poll_rate),
+                CircuitBreaker(name, partial(_label, provider), clock, self.wake),
             )
             for name, provider in jobs.providers.items()
         }

@@ -5,9 +5,10 @@ They belong to the bot's operator and cost nothing. A request takes until its im
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
@@ -59,6 +60,8 @@ ALL = "all"
 """The value of the setting that allows every LoRA."""
 LARGEST_ANSWER = 256 << 20
 """The size limit of any response, in bytes."""
+PREVIEW_EVERY = 2.5
+"""The seconds between two requests for an unfinished image. Cards show one every three seconds."""
 _REPORT_BYTES = 1 << 20
 # A PNG of noise has three bytes for each pixel, and base64 makes four of them.
 _BYTES_PER_PIXEL = 4
@@ -66,11 +69,16 @@ _BYTES_PER_PIXEL = 4
 
 @dataclass(slots=True)
 class _Running:
-    """A submission on its way. ``interrupted``: the server was told to stop it."""
+    """A submission on its way. ``interrupted``: the server was told to stop it.
+
+    ``preview`` is its latest unfinished image, asked for at ``preview_at`` by the loop's clock.
+    """
 
     server: Server
     sent: bool = False
     interrupted: bool = False
+    preview: bytes | None = field(default=None, repr=False)
+    preview_at: float = -PREVIEW_EVERY
 
 
 class A1111(Provider):
@@ -141,13 +149,9 @@ class A1111(Provider):
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask each server for its models. Raises the first server's error if none answers."""
-        problems = []
-        for server in self._servers:
-            try:
-                await server.learn()
-            except ProviderError as error:
-                problems.append(error)
-                server.rest(error)
+        # At the same time, because a server that is away may take long to be given up.
+        found = await asyncio.gather(*map(_learnt, self._servers))
+        problems = [problem for problem in found if problem is not None]
         if len(problems) == len(self._servers):
             raise problems[0]
         self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
@@ -315,10 +319,14 @@ class A1111(Provider):
         running = self._running.get(task)
         if running is None or not running.sent:
             return Waiting()
-        waiting, active = await running.server.progress(task, preview=True)
+        now = asyncio.get_running_loop().time()
+        fresh = now - running.preview_at >= PREVIEW_EVERY
+        running.preview_at = now if fresh else running.preview_at
+        waiting, active = await running.server.progress(task, preview=fresh)
+        running.preview = waiting.preview or running.preview
         if active and task in self._stopped:
             await self._interrupt(running)
-        return waiting
+        return replace(waiting, preview=running.preview)
 
     async def cancel(self, handle: Handle) -> bool:
         """Stop the task if it is running. If it is still queued, stop it as soon as it runs. Raises ProviderError.
@@ -391,6 +399,16 @@ class A1111(Provider):
     async def close(self) -> None:
         for server in self._servers:
             await server.service.close()
+
+
+async def _learnt(server: Server) -> ProviderError | None:
+    """Let a server learn what it has. Returns the problem if it does not answer."""
+    try:
+        await server.learn()
+    except ProviderError as error:
+        server.rest(error)
+        return error
+    return None
 
 
 def _addresses(settings: SettingsReader) -> tuple[str, ...]:

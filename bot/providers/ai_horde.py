@@ -73,6 +73,8 @@ STORAGE = "a223539ccf6caa2d76459c9727d276e6.r2.cloudflarestorage.com"
 """The host of the images."""
 CONTACT = "a Discord bot"
 """The contact that the service gets, unless the operator sets one."""
+POLLS = 5
+"""The number of polls for each other call that the rate allows."""
 _UPLOAD_SECONDS = 120.0
 _LARGEST_LIST = 8 << 20
 # Images come as links. If the service has no storage, they are in the answer.
@@ -104,7 +106,7 @@ class AiHorde(Provider):
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
     # The service caches its answer for a second.
-    shortest_poll = 2.0
+    shortest_poll = 1.05
 
     def __init__(
         self,
@@ -126,6 +128,8 @@ class AiHorde(Provider):
         self.label = service.label
         self.credit_value = Decimal(1)
         self.rate = rate
+        # The service counts polls separately, and allows more of them.
+        self.poll_rate = POLLS * rate
         self.jobs = jobs
         self.patience = patience
         self.engines: tuple[Engine, ...] = ()

@@ -6,6 +6,7 @@ are pixels, durations are seconds. This module does not depend on Discord, the d
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -305,10 +306,7 @@ class Takes(StrEnum):
 
 
 class WrongSetting(ValueError):
-    """An invalid setting that only the provider can check. Has its name and the valid values, never its value.
-
-    ``choices`` are the valid values if there are only a few.
-    """
+    """An invalid setting that only the provider can check: its name and, if they are few, the valid ``choices``."""
 
     def __init__(self, name: str, takes: Takes, choices: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name}: {takes}")
@@ -358,7 +356,8 @@ class Provider(ABC):
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
-    """The maximum number of API requests per second."""
+    poll_rate: float | None = None
+    """The maximum numbers of API requests per second, and of polls if the service counts them separately."""
     jobs: int
     """The maximum number of concurrent submissions."""
     shortest_poll: float = 1.0
@@ -426,6 +425,10 @@ class Provider(ABC):
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Get the status of a submission. The response may repeat the words of its ``request``."""
+
+    def pushed(self, handle: Handle) -> asyncio.Event | None:
+        """Return an event that is set when the service pushes that a submission may have ended. None if it does not."""
+        return None
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bot.providers.a1111 import A1111
+from bot.providers.a1111 import A1111, PREVIEW_EVERY
 from bot.providers.base import Ability, Cost, Gone, Json, Quote, Waiting, WeightedText
 from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.image_headers import inspect
@@ -265,20 +266,37 @@ async def test_the_progress_is_that_of_the_own_task(slow_stand_in: StandIn) -> N
         assert await provider.progress(first) == Waiting()
 
 
-async def test_the_unfinished_image_is_shown_if_it_is_one(slow_stand_in: StandIn) -> None:
+async def test_the_unfinished_image_is_shown_if_it_is_one(
+    slow_stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
     slow = slow_stand_in
     async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, submit):
         preview = (await provider.progress(handle)).preview
         odd: list[Json] = [None, 5, "*", "eA==", "data:text/html;base64,PGh0bWw+", "A" * (2 << 20)]
         slow.misbehave(*(Fault(TASK, told(0.5, live_preview=each)) for each in odd))
         for _ in odd:
-            assert await provider.progress(handle) == Waiting(percent=50, seconds_left=12.5)
+            pass_time(PREVIEW_EVERY)
+            assert await provider.progress(handle) == Waiting(percent=50, seconds_left=12.5, preview=preview)
         await provider.cancel(handle)
         assert (await refusal(submit)).reason is Reason.CANCELLED
     assert preview is not None
     assert inspect(preview).size == Size(1024, 1024)
     asked_for = [call.body["live_preview"] for call in slow.calls_to(TASK) if isinstance(call.body, dict)]
     assert asked_for == [False, *[True] * 7, False]
+
+
+async def test_an_unfinished_image_is_asked_for_as_seldom_as_it_is_shown(
+    slow_stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    slow = slow_stand_in
+    async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, _):
+        first = (await provider.progress(handle)).preview
+        assert (await provider.progress(handle)).preview == first
+        pass_time(PREVIEW_EVERY)
+        await provider.progress(handle)
+    asked_for = [call.body["live_preview"] for call in slow.calls_to(TASK) if isinstance(call.body, dict)]
+    assert asked_for == [False, True, False, True]
+    assert first is not None
 
 
 @pytest.mark.parametrize("kind", [Kind.A1111, Kind.SD_NEXT])

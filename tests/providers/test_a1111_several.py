@@ -14,7 +14,7 @@ from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from bot.providers.operations import Operation, Size
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
-from fakes.services.faults import Reset, Status
+from fakes.services.faults import Hang, Reset, Status
 from tests.providers.a1111_workbench import (
     DREAM,
     TASK,
@@ -57,6 +57,17 @@ async def test_the_server_with_the_model_loaded_comes_first(stand_in: StandIn, s
     assert counts(stand_in, second) == [2, 2]
     assert not stand_in.a1111.loads
     assert not second.a1111.loads
+
+
+async def test_the_servers_are_asked_for_their_models_at_the_same_time(stand_in: StandIn, second: StandIn) -> None:
+    stand_in.misbehave(Fault("a1111.models", Hang()))
+    provider = make_a1111(stand_in, second)
+    learning = asyncio.create_task(provider.learn())
+    await second.called("a1111.models")
+    assert not learning.done()
+    stand_in.release()
+    assert await learning
+    await provider.close()
 
 
 async def test_a_server_keeps_the_model_of_its_last_job(stand_in: StandIn, second: StandIn) -> None:
