@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 from bot.config import Reader, Settings
 from bot.errors import SettingsError
 from bot.jobs.provider_text import wrong_setting_text
-from bot.providers.base import Engine, Provider, WrongSetting
+from bot.providers.base import (
+    Engine,
+    Provider,
+)
 from bot.providers.operations import Operation
 from bot.providers.registry import PROVIDERS, configure
+from bot.providers.settings import WrongSetting
 from bot.text import Text, message
 
 NO_SUCH_DEFAULT_ENGINE = message(

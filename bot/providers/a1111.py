@@ -42,10 +42,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
@@ -54,6 +51,7 @@ from bot.providers.http import Service
 from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Pictures
 from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 LABEL = "Stable Diffusion"
 ALL = "all"

@@ -48,10 +48,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.engine_ids import id_parts
@@ -62,6 +59,7 @@ from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import Pictures
 from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 log = structlog.get_logger(__name__)
 

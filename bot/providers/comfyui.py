@@ -33,7 +33,6 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
     Waiting,
 )
 from bot.providers.comfyui_answers import (
@@ -63,6 +62,7 @@ from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
 from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader
 from bot.providers.uploads import FilePart, Form
 
 log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.providers.a1111 import A1111
-from bot.providers.base import Takes, WrongSetting
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from bot.providers.operations import Operation, Size
+from bot.providers.settings import Takes, WrongSetting
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
 from fakes.services.faults import Hang, Reset, Status

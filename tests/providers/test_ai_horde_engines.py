@@ -11,11 +11,18 @@ from structlog.testing import capture_logs
 from bot.errors import SettingsError
 from bot.providers.ai_horde import ANONYMOUS, LABEL, STORAGE, AiHorde
 from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS
-from bot.providers.base import Ability, Engine, Finished, Json, Quote, WrongSetting
+from bot.providers.base import (
+    Ability,
+    Engine,
+    Finished,
+    Json,
+    Quote,
+)
 from bot.providers.engine_ids import id_parts
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Size
 from bot.providers.registry import configure
+from bot.providers.settings import WrongSetting
 from fakes.services import Fault, StandIn
 from fakes.services.ai_horde import Model
 from fakes.services.faults import Body, Redirect, Rewrite, Status
