@@ -11,6 +11,7 @@ from bot.errors import UserError
 from bot.jobs.circuit_breaker import ABUSE_OUTAGE, ABUSE_SECONDS
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
 from bot.jobs.limits import TOO_MANY_FREE, LimitKind, Limits
+from bot.jobs.polling import DOUBTED_FOR
 from bot.jobs.service import STOPPING
 from bot.jobs.store import CANCELLED_SENT
 from bot.jobs.submission import MOST_FREE_SENDINGS
@@ -110,6 +111,18 @@ async def test_what_the_service_forgot_is_sent_again(make_workshop: MakeWorkshop
         "rendering",
         "done",
     ]
+
+
+async def test_what_the_service_does_not_know_is_soon_sent_again(make_workshop: MakeWorkshop) -> None:
+    """A mistake would cost nothing but time, and the same is true of further looks."""
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    provider.enqueue("poll", *[Gone()] * 4)
+    began = workshop.clock.now()
+    await workshop.imagine()
+    await workshop.finish()
+    assert provider.calls("submit") == 2
+    assert workshop.clock.now() - began < DOUBTED_FOR * 1000 / 4
 
 
 async def test_a_restart_in_the_middle_of_a_blocking_request(make_workshop: MakeWorkshop) -> None:
