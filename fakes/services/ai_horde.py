@@ -99,6 +99,7 @@ class AiHorde:
         self.workers = 8
         self.maintenance = self.shared_seed = False
         self.storage = True
+        self.status_limit = STATUS_CALLS
         self.requests: dict[str, Request] = {}
         self.status_calls: deque[float] = deque()
         self.suspicions = 0
@@ -293,7 +294,7 @@ class AiHorde:
         now = self._services.now()
         while self.status_calls and now - self.status_calls[0] >= 60:
             self.status_calls.popleft()
-        if len(self.status_calls) >= STATUS_CALLS:
+        if len(self.status_calls) >= self.status_limit:
             return web.json_response({"message": "10 per 1 minute"}, status=429)
         self.status_calls.append(now)
         found = self._found(request)

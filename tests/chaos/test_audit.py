@@ -37,6 +37,7 @@ class Story:
         self.bills: list[Bill] = []
         self.books = Books()
         self.ending = Ending(0, 0, "")
+        self.unfinished: set[int] = set()
         self.jobs = 3
         for engine in PRICES:
             self.ask(engine)
@@ -102,6 +103,7 @@ class Story:
         services = SimpleNamespace(
             calls=self.calls,
             bills=self.bills,
+            a1111=SimpleNamespace(unfinished=self.unfinished),
             calls_to=lambda route: [call for call in self.calls if call.route == route],
         )
         run = SimpleNamespace(
