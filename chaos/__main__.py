@@ -108,9 +108,8 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
         log.write_text("\n".join(bot.lines) + "\n", encoding="utf-8")
     print(f"\nseed {run.size.seed}, {seconds:.0f} s, {bot.starts} lives\n")
     print("\n".join(table.lines()))
-    print(
-        f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(free_points(run.size.free)) + len(LOOKING.sides) + 1} places:"
-    )
+    places = len(POINTS) + len(free_points(run.size.free)) + len(LOOKING.sides) + 1
+    print(f"\nkilled at {len(run.killer.where)} of {places} places:")
     print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
     print("\nfaults placed:")
     print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.fault_mix.faults.items())))

@@ -92,6 +92,8 @@ class Books:
     open: list[str] = field(default_factory=list)
 
 
+AITHRIVING = "aithriving/"
+"""The prefix of its engines."""
 BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
 
 
@@ -193,11 +195,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     )
     table.must(
         "aithriving calls above one a submission",
-        [
-            _told(ask)
-            for ask in asks
-            if ask.engine.startswith("aithriving/") and called[ask.number].total() > ask.images
-        ],
+        [_told(ask) for ask in asks if ask.engine.startswith(AITHRIVING) and called[ask.number].total() > ask.images],
     )
     table.must(
         "ai-client requests above two a submission",

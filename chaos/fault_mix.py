@@ -78,16 +78,15 @@ def free_faults(
         service = chance.choice(chosen)
         services.misbehave(Fault(chance.choice((service.make, *service.free, *service.files)), act))
 
-    def no_answer(service_has_it: bool) -> Status:
-        return Status(
-            chance.choice((502, 504, 524)), "<h1>No answer</h1>", content_type="text/html", after_doing=service_has_it
-        )
+    def no_answer(*, done: bool) -> Status:
+        code = chance.choice((502, 504, 524))
+        return Status(code, "<h1>No answer</h1>", content_type="text/html", after_doing=done)
 
     faults: list[tuple[str, Callable[[], object]]] = [
         ("free service: 429", lambda: at_make(Status(429, headers={"Retry-After": "1"}))),
         ("free service: 500", lambda: at_any(Status(500))),
-        ("free service: no answer from a proxy, not done", lambda: at_make(no_answer(False))),
-        ("free service: no answer from a proxy, done", lambda: at_make(no_answer(True))),
+        ("free service: no answer from a proxy, not done", lambda: at_make(no_answer(done=False))),
+        ("free service: no answer from a proxy, done", lambda: at_make(no_answer(done=True))),
         ("free service: reset, not done", lambda: at_any(Reset())),
         ("free service: reset, done", lambda: at_make(Reset(after_doing=True))),
         ("free service: half an answer", lambda: at_any(Half())),

@@ -374,12 +374,7 @@ def bot(size: Size, discord: Discord, services: StandIn, folder: Path, condition
     # By host name, so that each new connection includes a lookup.
     services.services.url = services.url.replace("127.0.0.1", "localhost")
     program = ("chaos.bot", str(conditions.path), "run")
-    made = BotProcess(
-        discord,
-        folder / "bot",
-        services.url,
-        more=settings(size) | engines.settings(size.free, services.url),
-        program=program,
-    )
+    more = settings(size) | engines.settings(size.free, services.url)
+    made = BotProcess(discord, folder / "bot", services.url, more=more, program=program)
     made.errors_expected = True
     return made

@@ -165,8 +165,19 @@ async def test_cancel_while_an_image_is_made(
     await costs_nothing(workshop, slow_stand_in)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-async def test_what_a_stopped_service_had_begun_is_never_shown_after_a_restart(
+def is_stopped(stand_in: StandIn) -> bool:
+    """Whether a service has been told to stop what it makes."""
+    prompt = stand_in.comfyui.running
+    return bool(
+        stand_in.a1111.interrupted
+        or (prompt is not None and prompt.interrupted)
+        or stand_in.comfyui.history
+        or any(request.cancelled for request in stand_in.horde.requests.values())
+    )
+
+
+@pytest.mark.parametrize("kind", [A1111, COMFYUI, HORDE], ids=str)
+async def test_a_half_made_image_is_never_shown_after_a_restart(
     kind: FreeKind, slow_stand_in: StandIn, open_workshop: OpenWorkshop
 ) -> None:
     """The bot dies just after the service was told to stop: a whole image is shown, or none."""
@@ -174,6 +185,9 @@ async def test_what_a_stopped_service_had_begun_is_never_shown_after_a_restart(
     job_id = await rendering(slow_stand_in, workshop, kind)
     begun = set(slow_stand_in.renderings.by_guid)
     assert await workshop.service.cancel(ADA, job_id) == STOPPING()
+    async with asyncio.timeout(30):
+        while not is_stopped(slow_stand_in):
+            await asyncio.sleep(0.001)
     await workshop.restart()
     await finished(slow_stand_in, workshop)
     view = await workshop.view(job_id)
