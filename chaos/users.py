@@ -42,6 +42,8 @@ EDIT = "aithriving/edit"
 FREE_ENGINES = frozenset(service.engine for service in FREE.values())
 EDITING, OF_RESULTS = 0.25, 0.5
 """The fraction of commands that are edits, and the fraction of those that start from an image of a result."""
+FREE_FRACTION = 0.45
+"""The fraction of commands for free services, if people use any."""
 FREE_CANCELLED = 0.3
 """Cancel is pressed for more of the free commands, because these services can stop."""
 LATEST = 40
@@ -135,11 +137,11 @@ class Crowd:
     def __init__(
         self, discord: Discord, chance: random.Random, phrases: Sequence[str] = (), free: Sequence[Free] = ()
     ) -> None:
-        """Some prompts contain one of the ``phrases``. People use the ``free`` services as often as the others."""
+        """Some prompts contain one of the ``phrases``. People use the ``free`` services almost as often as the others."""
         self._discord = discord
         self._chance = chance
         self._phrases = phrases
-        self._engines = (*ENGINES, *(FREE[kind].engine for kind in free))
+        self._free = tuple(FREE[kind].engine for kind in free)
         self.asks: list[Ask] = []
         self.guilds = [discord.guild(name) for name in ("Studio", "Attic")]
         self._places = [guild.channel(name) for guild in self.guilds for name in ("pictures", "drafts")]
@@ -174,7 +176,7 @@ class Crowd:
         if where is None:
             in_dm = person.user.dms_open and chance.random() < 0.1
             where = person.dm if in_dm else chance.choice(self._places)
-        engine = engine or chance.choice(self._engines)
+        engine = engine or self._engine()
         images = images or chance.choices((1, 2, 3), (6, 2, 1))[0]
         asks_first = choices and engine not in {AI_CLIENT, *FREE_ENGINES} and chance.random() < 0.25
         if attached is None:
@@ -188,6 +190,10 @@ class Crowd:
         asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first, attached=attached)
         self.asks.append(asked)
         return asked
+
+    def _engine(self) -> str:
+        free = self._free and self._chance.random() < FREE_FRACTION
+        return self._chance.choice(self._free if free else ENGINES)
 
     async def act(self) -> Ask:
         """Run /imagine or /edit."""
