@@ -36,7 +36,7 @@ live: $(VENV)/.dev ## the tests against a real image server, which is built firs
 chaos: $(VENV)/.dev ## kill the bot 200 times under load, and count what was lost or paid for twice; see CHAOS="--help"
 	@$(PY) -m chaos $(CHAOS)
 
-bench: $(VENV)/.dev ## measure everything: half an hour, on an otherwise idle machine; BENCH="--only start" for a part
+bench: $(VENV)/.dev ## measure everything: 45 minutes, on an otherwise idle machine; BENCH="--only start" for a part
 	@$(PY) -m benchmarks $(BENCH)
 
 check: lint types test ## what must be green before a commit

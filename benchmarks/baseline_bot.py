@@ -14,6 +14,7 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from benchmarks.answer_times import note_answers
 from benchmarks.loop_stalls import note_stalls
 from bot import config
 
@@ -55,8 +56,10 @@ async def run(stalls: Path, gateway: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.baseline_bot", description=__doc__)
     parser.add_argument("--stalls", type=Path, required=True)
+    parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--gateway", required=True)
     chosen = parser.parse_args()
+    note_answers(chosen.answers)
     asyncio.run(run(chosen.stalls, chosen.gateway))
 
 

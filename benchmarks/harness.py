@@ -27,15 +27,15 @@ from typing import Any, Self
 
 import aiohttp
 
+from benchmarks.kinds import ENGINES, POLLS, Kind, settings
 from benchmarks.services import Pictures
 from fakes.discord.bot_process import REPOSITORY, BotProcess
 from fakes.discord.faults import Faults, Moment
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
-from fakes.discord.model import Channel, Guild, Message, Upload
+from fakes.discord.model import Attachment, Channel, Guild, Message, Upload
 from fakes.discord.requests import Call, Reply
 
-ENGINE = "ai-client/stable-diffusion-xl-1024-v0-9"
 PATIENCE = 600.0
 WARM = 1_000_000
 """The id of a user who is not measured."""
@@ -45,7 +45,11 @@ _EDITS, _EDITS_SECONDS = 5, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds."""
+    """``seconds``: range of a job's duration. ``rate``: requests a second (None: unlimited). Latencies: seconds.
+
+    ``jobs`` is how many submissions may be rendered at once. ``servers`` is how many of this kind of service there are.
+    ``preview`` is the size of live previews in bytes.
+    """
 
     seconds: tuple[float, float] = (8.0, 13.0)
     rate: float | None = 10.0
@@ -53,6 +57,10 @@ class Conditions:
     discord_latency: float = 0.05
     pictures: Pictures = Pictures.SMALL
     seed: int = 1
+    kind: Kind = Kind.AI_CLIENT
+    servers: int = 1
+    preview: int = 0
+    jobs: int = 10_000
 
 
 @dataclass(slots=True)
@@ -61,6 +69,8 @@ class Trace:
 
     prompt: str
     asked: float
+    written: float = 0.0
+    """When its event was written to the gateway's connection."""
     acknowledged: float = 0.0
     answered: float = 0.0
     """When the deferred answer was filled in."""
@@ -73,10 +83,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The services' records: when each job was done, by prompt, and the times of the polls of each thread."""
+    """The services' records: when each job was done, by prompt, and the times of the polls of each submission.
+
+    ``busy`` are the begins and ends of the renderings of each server. All times are Unix seconds.
+    """
 
     done: dict[str, float]
     polls: dict[str, list[float]]
+    busy: list[list[tuple[float, float]]]
 
 
 class DiscordTiming(Faults):
@@ -143,20 +157,25 @@ class Harness:
         self._exits = AsyncExitStack()
         self._told = self.discord.world.tell
         self.discord.world.tell = self._notes
+        self.discord.gateway.written = self._note_written
 
     async def __aenter__(self) -> Self:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory(prefix="easel-bench-")))
         self.stalls = folder / "stalls.txt"
         self.stalls.touch()
+        self.answers = folder / "answers.txt"
+        self.answers.touch()
         await self._exits.enter_async_context(self.discord)
-        self.services = await self._serve()
+        self.urls = (await self._serve()).split()
+        self.services = self.urls[0]
         self.http = await self._exits.enter_async_context(aiohttp.ClientSession())
         rate = self.conditions.rate
         more = {
             "AI_CLIENT_RATE": str(1000 if rate is None else rate),
-            "AI_CLIENT_JOBS": "10000",
+            "AI_CLIENT_JOBS": str(self.conditions.jobs),
             "AITHRIVING_RATE": str(1000 if rate is None else rate),
             "JOBS_PER_USER": "1000",
+            **settings(self.conditions.kind, self.urls),
         }
         self.bot = BotProcess(self.discord, folder / "data", self.services, more=more, program=self._words())
         await self._exits.enter_async_context(self.bot)
@@ -169,10 +188,12 @@ class Harness:
         if self._program is Program.PLAIN:
             return (self._program, "run")
         if self._program is Program.BARE:
-            return (self._program, "--stalls", str(self.stalls), "--gateway", self.discord.world.gateway_url)
+            files = ("--stalls", str(self.stalls), "--answers", str(self.answers))
+            return (self._program, *files, "--gateway", self.discord.world.gateway_url)
         low, high = self.conditions.seconds
         told: dict[str, object] = {
             "stalls": self.stalls,
+            "answers": self.answers,
             "policy": self._policy,
             "latency": self.conditions.provider_latency,
         }
@@ -185,6 +206,7 @@ class Harness:
         low, high = self.conditions.seconds
         words = ["--seconds", str(low), str(high), "--latency", str(self.conditions.provider_latency)]
         words += ["--seed", str(self.conditions.seed), "--pictures", self.conditions.pictures]
+        words += ["--servers", str(self.conditions.servers), "--preview", str(self.conditions.preview)]
         if self.conditions.rate is not None:
             words += ["--rate", str(self.conditions.rate)]
         process = await asyncio.create_subprocess_exec(
@@ -214,9 +236,10 @@ class Harness:
         await self.bot.said("worker.resumed")
 
     async def imagine(
-        self, user: int, prompt: str, *, images: int = 1, engine: str = ENGINE, picture: Upload | None = None
+        self, user: int, prompt: str, *, images: int = 1, engine: str | None = None, picture: Upload | None = None
     ) -> Trace:
-        """Run /imagine as a user, who may attach a picture."""
+        """Run /imagine as a user, who may attach a picture. The engine is one of the measured kind of service."""
+        engine = engine or ENGINES[self.conditions.kind]
         person = self.discord.user(f"user{user}")
         more = {} if picture is None else {"picture": picture}
         handle = await person.slash(self.channel, "imagine", prompt=prompt, engine=engine, images=images, **more)
@@ -241,6 +264,10 @@ class Harness:
         """Wait until all of these are acknowledged."""
         await self.discord.until(lambda: all(trace.acknowledged for trace in traces), "all to be answered")
 
+    def _note_written(self, payload: dict[str, Any]) -> None:
+        if payload["t"] == "INTERACTION_CREATE" and (trace := self.traces.get(int(payload["d"]["id"]))) is not None:
+            trace.written = time.time()
+
     def _notes(self, event: str, channel: Channel | None, guild: Guild | None, message: Message | None) -> None:
         self._told(event, channel, guild, message)
         if message is None or message.interaction is None:
@@ -254,7 +281,7 @@ class Harness:
         elif event == "MESSAGE_UPDATE":
             trace.edits += 1
             trace.answered = trace.answered or now
-            if message.body.attachments and not trace.shown:
+            if not trace.shown and any(not _is_preview(each) for each in message.body.attachments):
                 trace.shown = now
                 self.shown += 1
                 trace.over.set()
@@ -263,16 +290,25 @@ class Harness:
 
     async def served(self) -> Served:
         """The services' records so far."""
-        async with self.http.get(f"{self.services}/_control") as answer:
-            told: Any = await answer.json()
-        polls: dict[str, list[float]] = {}
-        for call in told["calls"]:
-            if call["route"] == "ai-client.entries":
-                polls.setdefault(call["path"], []).append(call["at"] / 1000)
-        return Served({bill["prompt"]: bill["at"] / 1000 for bill in told["bills"]}, polls)
+        served = Served({}, {}, [])
+        for url in self.urls:
+            async with self.http.get(f"{url}/_control") as answer:
+                told: Any = await answer.json()
+            for call in told["calls"]:
+                if call["route"] in POLLS:
+                    served.polls.setdefault(call["path"], []).append(call["at"] / 1000)
+            over = [each for each in told["renderings"] if each["over"]]
+            served.done.update({each["prompt"]: each["ended_at"] / 1000 for each in over})
+            served.busy.append([(each["began_at"] / 1000, each["ended_at"] / 1000) for each in over])
+        return served
 
     async def calls(self) -> Counter[str]:
         """The number of calls to each route of the services so far."""
         async with self.http.get(f"{self.services}/_control") as answer:
             told: Any = await answer.json()
         return Counter(call["route"] for call in told["calls"])
+
+
+def _is_preview(attachment: Attachment) -> bool:
+    """Whether it is the unfinished image that a card shows while it waits."""
+    return attachment.filename.startswith("preview.")

@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+from benchmarks.answer_times import note_answers
 from benchmarks.loop_stalls import note_stalls
 from benchmarks.poll_policies import POLICIES, adopt
 from bot import config, logs
@@ -42,6 +43,7 @@ async def _follow(runtime: Runtime, profile: cProfile.Profile) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.measured_bot", description=__doc__)
     parser.add_argument("--stalls", type=Path, required=True)
+    parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--policy", choices=POLICIES, default="easel")
     parser.add_argument("--seconds", type=float, nargs=2, default=(8.0, 13.0), help="what jobs take, for the oracle")
     parser.add_argument("--latency", type=float, default=0.0, help="the provider's, for the oracle")
@@ -50,6 +52,7 @@ def main() -> None:
         "--profile", type=Path, metavar="FILE", help="write there what the event loop spent its time on"
     )
     chosen = parser.parse_args()
+    note_answers(chosen.answers)
     low, high = chosen.seconds
     adopt(chosen.policy, low=low, high=high, seed=chosen.seed, latency=chosen.latency)
     settings = config.load(env_file=None)

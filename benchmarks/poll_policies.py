@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.jobs import submission
 from bot.jobs.durations import DurationModel, Durations
-from bot.jobs.polling import PollSchedule
+from bot.jobs.poll_schedule import PollSchedule
 from bot.providers.base import ImageRequest
 
 POLICIES = ("easel", "every 5 s", "every 2 s", "oracle")

@@ -12,9 +12,9 @@ from random import Random
 from typing import Any, TypeAlias
 
 from bot.clock import Elapsed
-from bot.jobs import polling
+from bot.jobs import poll_schedule
 from bot.jobs.durations import DurationModel
-from bot.jobs.polling import PollSchedule
+from bot.jobs.poll_schedule import PollSchedule
 from bot.jobs.rate import Rate
 from bot.providers.ai_client import AiClient
 from bot.providers.base import Waiting
@@ -60,7 +60,7 @@ def priced(part: float) -> Watching:
     """The worker's schedule under load, with the price of a poll multiplied by ``part``."""
 
     def price(usual: float, _: float) -> float:
-        return part * polling.price(usual, polling.MANY)
+        return part * poll_schedule.price(usual, poll_schedule.MANY)
 
     return lambda _: partial(PollSchedule, price=price)
 

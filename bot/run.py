@@ -22,6 +22,7 @@ from bot.gc_tuning import settle
 from bot.health import beating
 from bot.malloc_tuning import return_large_blocks
 from bot.text import message
+from bot.thread_tuning import switch_soon
 from bot.ui.client import Easel, why_unreachable
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ async def serve(runtime: Runtime, stop: asyncio.Event) -> None:
     no longer valid or the intents are refused, and UserError for any other reason.
     """
     return_large_blocks()
+    switch_soon()
     async with AsyncExitStack() as stack:
         client = await _unless(stop, stack.enter_async_context(logged_in(runtime)))
         if client is None:

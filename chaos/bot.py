@@ -19,7 +19,6 @@ from typing import Any
 from unittest.mock import patch
 
 from bot.__main__ import main as bot
-from bot.providers.ai_horde_budget import CallBudget
 from chaos.conditions import Conditions
 
 _time_ns, _fsync, _getaddrinfo = time.time_ns, os.fsync, socket.getaddrinfo
@@ -52,8 +51,6 @@ def subject_to(conditions: Conditions) -> Iterator[None]:
         patches.enter_context(patch("socket.getaddrinfo", getaddrinfo))
         # Every author is notified when a job is done, as if each took long.
         patches.enter_context(patch("bot.jobs.notifications.LONG", 0))
-        # The run is shorter than the minute in which the AI Horde counts calls.
-        patches.enter_context(patch("bot.providers.ai_horde.CallBudget", lambda: CallBudget(10_000)))
         yield
 
 

@@ -354,7 +354,6 @@ def services(size: Size) -> StandIn:
     made = StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
     # The account may use it without a limit.
     made.horde.accounts[engines.HORDE_KEY] = engines.OFTEN
-    made.horde.status_limit = engines.OFTEN
     return made
 
 

@@ -137,7 +137,7 @@ class Crowd:
     def __init__(
         self, discord: Discord, chance: random.Random, phrases: Sequence[str] = (), free: Sequence[Free] = ()
     ) -> None:
-        """Some prompts contain one of the ``phrases``. People use the ``free`` services almost as often as the others."""
+        """Some prompts contain one of the ``phrases``. Almost half of the commands are for the ``free`` services."""
         self._discord = discord
         self._chance = chance
         self._phrases = phrases

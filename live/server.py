@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from live.build import FOLDER
-from live.weights import CLIP, FLUX, TAESD
+from live.weights import CLIP, FLUX, LORAS, TAESD
 
 START_SECONDS = 60.0
 _LOOK_EVERY = 0.1
@@ -46,6 +46,7 @@ class Server:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,
                 *models,
+                *("--lora-model-dir", str(self._weights / LORAS)),
                 *("--cfg-scale", "1", "--steps", "4", "-t", "2"),
                 *("-l", "127.0.0.1", "--listen-port", str(self._port)),
                 stdout=output,

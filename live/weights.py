@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FLUX, TAESD, CLIP = "tiny-flux.safetensors", "tiny-taesd.safetensors", "zero-clip-l.safetensors"
+LORAS, LORA = "loras", "tiny-style"
+"""The folder for LoRAs, and the name of the only one."""
 
 WIDTH, CHANNELS, CONTEXT = 128, 64, 4096
 """Flux's hidden width (of 3,072), the channels of an image patch, and the width of its text."""
@@ -40,8 +42,10 @@ class Tensor(NamedTuple):
 
 
 def make(folder: Path) -> None:
-    """Write the three files into ``folder``, unless they are there already."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the four files into ``folder``, unless they are there already."""
+    (folder / LORAS).mkdir(parents=True, exist_ok=True)
+    if not (lora := folder / LORAS / f"{LORA}.safetensors").exists():
+        _write(lora, list(_lora()))
     if not (folder / FLUX).exists():
         _write(folder / FLUX, list(_flux()))
     if not (folder / TAESD).exists():
@@ -73,6 +77,13 @@ def _flux() -> Iterator[Tensor]:
     yield from _linear(f"{single}modulation.lin", 3 * WIDTH, WIDTH)
     yield from _linear(f"{part}final_layer.linear", CHANNELS, WIDTH)
     yield from _linear(f"{part}final_layer.adaLN_modulation.1", 2 * WIDTH, WIDTH)
+
+
+def _lora() -> Iterator[Tensor]:
+    """A change to one layer of the model."""
+    layer, rank = "lora_unet_single_blocks_0_linear1", 4
+    yield Tensor(f"{layer}.lora_down.weight", (rank, WIDTH), 1.0)
+    yield Tensor(f"{layer}.lora_up.weight", (7 * WIDTH, rank), 1.0)
 
 
 def _linear(name: str, outputs: int, inputs: int) -> Iterator[Tensor]:

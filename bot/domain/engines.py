@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 
 from bot.domain.characters import typed
 from bot.domain.features import Feature, Option
@@ -69,6 +71,9 @@ LISTED_AT_MOST = 8
 _SIZES_LISTED = 12
 _SUGGESTED = 3
 _QUOTED = 60
+# In a longer list, only names with the same first letter or a word of the text are compared.
+_COMPARED_AT_MOST = 200
+_SHORT_WORD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def own_name(option: Option, text: str, engine: Engine) -> str | None:
     if not option.taken_by(engine):
         return None
     names = option.names(engine)
-    return {_plain(name): name for name in names}.get(_plain(text)) if names else text
+    return _by_plain_name(names).get(_plain(text)) if names else text
 
 
 def takes_shape(engine: Engine, text: str) -> bool:
@@ -327,8 +332,24 @@ def _wrong_size(shape: Size | Ratio, engine: Engine) -> Problem:
 
 def similar_name(option: Option, text: str, engine: Engine) -> str | None:
     """Return the engine's style or sampler that the person may have meant."""
-    plain = {_plain(name): name for name in option.names(engine)}
-    near = difflib.get_close_matches(_plain(text), plain, n=1)
+    return _similar(_plain(text), option.names(engine))
+
+
+# A refusal compares the same few names with the lists of many engines, and a server can have a thousand LoRAs.
+@lru_cache(maxsize=32)
+def _by_plain_name(names: tuple[str, ...]) -> Mapping[str, str]:
+    return {_plain(name): name for name in names}
+
+
+@lru_cache(maxsize=128)
+def _similar(wanted: str, names: tuple[str, ...]) -> str | None:
+    plain = _by_plain_name(names)
+    compared: Iterable[str] = plain
+    if len(plain) > _COMPARED_AT_MOST:
+        words = [word for word in wanted.split("-") if len(word) > _SHORT_WORD]
+        alike = (name for name in plain if name[:1] == wanted[:1] or any(word in name for word in words))
+        compared = islice(alike, _COMPARED_AT_MOST)
+    near = difflib.get_close_matches(wanted, compared, n=1)
     return plain[near[0]] if near else None
 
 

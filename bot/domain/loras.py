@@ -35,26 +35,38 @@ def _lora(entry: str) -> Lora:
 
 
 def completions(text: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the list that is being typed, completed by each name that matches its last one.
+    """Yield the list that is being typed with each name that its last one may become.
 
-    A list that is complete comes first. A completed one is no longer than a choice may be.
+    If its last name is complete, the list follows as it is, and with each further name. All are short enough for a
+    choice.
     """
-    before, comma, last = text.translate(_WIDE).rpartition(",")
-    start, wanted = before.strip() + (", " if comma else ""), last.strip().casefold()
-    try:
-        used = {lora.name.casefold() for lora in parse_loras(before).each} if before.strip() else set[str]()
-    except ValueError:
-        return  # A mistake before the last name is shown when the command is sent.
     every = list(names)
+    before, _, last = text.translate(_WIDE).rpartition(",")
+    earlier = _parsed(before) if before.strip() else ()
+    if earlier is None:
+        return  # A mistake before the last name is named when the command is sent.
+    lists = [(*earlier, Lora(name)) for name in _matching(last, every)]
+    whole = _parsed(text)
+    if last.strip() and whole is not None and whole[-1].name.casefold() in {name.casefold() for name in every}:
+        lists += [whole, *((*whole, Lora(name)) for name in every)]
+    for each in dict.fromkeys(lists):
+        written = str(Loras(each))
+        distinct = len({lora.name.casefold() for lora in each}) == len(each)
+        if distinct and len(each) <= LORAS_AT_MOST and len(written) <= NAME_AT_MOST:
+            yield written
+
+
+def _parsed(text: str) -> tuple[Lora, ...] | None:
+    """The LoRAs of a list, or None if it cannot be read."""
     try:
-        whole = parse_loras(text)
+        return parse_loras(text).each
     except ValueError:
-        pass
-    else:
-        known = {name.casefold() for name in every}
-        if ":" in last and all(lora.name.casefold() in known for lora in whole.each):
-            yield str(whole)
-    if len(used) < LORAS_AT_MOST:
-        found = [name for name in every if wanted in name.casefold() and name.casefold() not in used]
-        found.sort(key=lambda name: not name.casefold().startswith(wanted))
-        yield from (whole_text for name in found if len(whole_text := start + name) <= NAME_AT_MOST)
+        return None
+
+
+def _matching(text: str, names: Iterable[str]) -> list[str]:
+    """The names that contain the text. Those that begin with it come first."""
+    wanted = text.strip().casefold()
+    return sorted(
+        (name for name in names if wanted in name.casefold()), key=lambda name: not name.casefold().startswith(wanted)
+    )

@@ -229,7 +229,7 @@ OPTIONS: dict[str, Option] = {row.name: row for row in _ROWS}
 FLAGS: dict[str, Option] = {flag: row for row in _ROWS for flag in row.flags}
 """The option that each flag sets."""
 ENGINE, SIZE, IMAGES, NEGATIVE, STYLE = (OPTIONS[name] for name in ("engine", "size", "images", "negative", "style"))
-SEED, LORA, STRENGTH = OPTIONS["seed"], OPTIONS["lora"], OPTIONS["strength"]
+SEED, LORA, HIGH_RES, STRENGTH = (OPTIONS[name] for name in ("seed", "lora", "high_res", "strength"))
 
 
 def features() -> list[Feature]:

@@ -97,6 +97,7 @@ class WordList:
             lengths = self._lengths.setdefault(needle[:_FIRST], [])
             if len(needle) not in lengths:
                 lengths.append(len(needle))
+        self._starts = _starts(self._lengths)
         self._patterns: dict[str, re.Pattern[str]] = {}
 
     def found_in(self, texts: Iterable[str]) -> Found:
@@ -106,7 +107,7 @@ class WordList:
         text, whole = self._compared(texts)
         search = _Search(text, STEPS_AT_MOST)
         found: set[str] = set()
-        for needle in search.needles(self._needles, self._lengths):
+        for needle in search.needles(self._needles, self._lengths, self._starts):
             for entry, form in self._needles[needle]:
                 if entry not in found and (form is None or self._matches(form, search)):
                     found.add(entry)
@@ -179,13 +180,14 @@ class _Search:
         self._left -= steps
         return self._left >= 0
 
-    def needles(self, needles: Iterable[str], lengths: dict[str, list[int]]) -> Iterator[str]:
-        """The needles that occur, each once, while steps are left."""
+    def needles(self, needles: Iterable[str], lengths: dict[str, list[int]], starts: re.Pattern[str]) -> Iterator[str]:
+        """The needles that occur, each once, while steps are left. ``starts`` matches where one may begin."""
         text, seen, wanted = self._text, set[str](), frozenset(needles)
         for needle in wanted:
             if len(needle) < _FIRST and self.spend(len(text) // _AT_ONCE) and needle in text:
                 yield needle
-        for place in range(len(text)):
+        for start in starts.finditer(text):
+            place = start.start()
             for length in lengths.get(text[place : place + _FIRST], ()):
                 self._left -= 1
                 if self._left < 0:
@@ -198,6 +200,13 @@ class _Search:
     def matches(self, pattern: re.Pattern[str], cost: int) -> bool:
         """Return whether the pattern occurs. False if no steps are left."""
         return self.spend(len(self._text) * cost // _AT_ONCE) and pattern.search(self._text) is not None
+
+
+def _starts(firsts: Iterable[str]) -> re.Pattern[str]:
+    """Matches, without using it up, a text that may begin with one of these: a search in C for what is looked up."""
+    long = [first for first in firsts if len(first) == _FIRST]
+    places = ("".join(map(re.escape, sorted({first[place] for first in long}))) for place in range(_FIRST))
+    return re.compile("(?=" + "".join(f"[{signs}]" for signs in places) + ")" if long else r"(?!)")
 
 
 def _needle(form: str) -> tuple[str, str | None] | None:

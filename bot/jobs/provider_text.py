@@ -101,6 +101,11 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.no_worker",
         "Nobody at {label} offers this engine in this size right now. Try a smaller size or another engine.",
     ),
+    Reason.LORA_NOT_LOADED: message(
+        "provider.lora_not_loaded",
+        "{label} could not load the LoRA: it has none with this name, or it is for another kind of model. Check the "
+        "name, or use its number at CivitAI.",
+    ),
     Reason.TOO_DEMANDING: message(
         "provider.too_demanding",
         "{label} makes a picture this large only for accounts that have earned more there. Try a smaller picture, "

@@ -43,7 +43,10 @@ class Rate:
     order of arrival, polls by value. A pause applies to one of the two kinds.
     """
 
-    def __init__(self, per_second: float, clock: Clock) -> None:
+    def __init__(self, per_second: float, clock: Clock, *, polls_per_second: float | None = None) -> None:
+        """``polls_per_second`` is for a provider that counts polls separately."""
+        self.polls = self if polls_per_second is None else Rate(polls_per_second, clock)
+        """The limit of polls."""
         self.per_second = per_second
         self.watched = 0
         """The number of submissions that are open at the provider and are polled."""

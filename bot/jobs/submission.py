@@ -12,7 +12,8 @@ from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, remarks
-from bot.jobs.polling import Doubt, LostSubmit, PollSchedule, PollStatus, alarm, find_lost, waited_enough
+from bot.jobs.poll_schedule import PollSchedule
+from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import (
     INTERRUPTED,
     MISSING_IMAGES,
@@ -300,9 +301,12 @@ class SubmissionRun:
         polls = 0
         model = await self._jobs.durations.of(self._request)
         shortest, at_once = self._provider.shortest_poll, self._poll_at_once
+        rate, pushed = self._rate.polls, self._provider.pushed(handle)
         # If this is interrupted, the next run polls at once.
         self._poll_at_once = True
-        with PollSchedule(model, self._rate, self._clock, sent=sent, shortest=shortest, at_once=at_once) as schedule:
+        with PollSchedule(
+            model, rate, self._clock, sent=sent, shortest=shortest, at_once=at_once, pushed=pushed
+        ) as schedule:
             while not self.stopping:
                 await schedule.turn()
                 result = await self.polls.poll(schedule, handle, self._request)
@@ -399,11 +403,7 @@ class SubmissionRun:
             self._breaker.record_success(submission.id, submission.user_id)
             # The time for which its outcome was considered unknown says nothing about the engine.
             if seconds is not None and submission.reopened_at is None:
-                model.add(
-                    seconds,
-                    schedule.mark if schedule else None,
-                    blind=schedule is not None and schedule.never_seen_open,
-                )
+                (model.add if schedule is None else schedule.learn)(seconds)
             self._moved(SubmissionStatus.DONE)
 
     async def _tell_of_fetching(self) -> None:

@@ -5,15 +5,27 @@ They belong to the bot's operator and cost nothing. A request takes until its im
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
 
-from bot.providers.a1111_answers import MOST_MODELS, Made, read_made, refusal
-from bot.providers.a1111_requests import MOST_STEPS, NAME, SEED, STEPS, Wanted, engine_of
+from bot.providers.a1111_answers import MOST_MODELS, Made, read_improved, read_made, refusal
+from bot.providers.a1111_inventory import Inventory
+from bot.providers.a1111_requests import (
+    MOST_STEPS,
+    NAME,
+    SEED,
+    STEPS,
+    Improving,
+    Wanted,
+    engine_of,
+    restorer_of,
+    upscaler_of,
+)
 from bot.providers.a1111_servers import Server
 from bot.providers.addresses import as_written
 from bot.providers.answers import Answer, Unreadable
@@ -39,11 +51,17 @@ from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
-from bot.providers.operations import Pictures
+from bot.providers.image_headers import inspect
+from bot.providers.operations import Operation, Pictures
+from bot.providers.server_states import ServerState
 
 LABEL = "Stable Diffusion"
+ALL = "all"
+"""The value of the setting that allows every LoRA."""
 LARGEST_ANSWER = 256 << 20
 """The size limit of any response, in bytes."""
+PREVIEW_EVERY = 2.5
+"""The seconds between two requests for an unfinished image. Cards show one every three seconds."""
 _REPORT_BYTES = 1 << 20
 # A PNG of noise has three bytes for each pixel, and base64 makes four of them.
 _BYTES_PER_PIXEL = 4
@@ -51,15 +69,20 @@ _BYTES_PER_PIXEL = 4
 
 @dataclass(slots=True)
 class _Running:
-    """A submission on its way. ``interrupted``: the server was told to stop it."""
+    """A submission on its way. ``interrupted``: the server was told to stop it.
+
+    ``preview`` is its latest unfinished image, asked for at ``preview_at`` by the loop's clock.
+    """
 
     server: Server
     sent: bool = False
     interrupted: bool = False
+    preview: bytes | None = field(default=None, repr=False)
+    preview_at: float = -PREVIEW_EVERY
 
 
 class A1111(Provider):
-    """The provider. Each checkpoint of its servers is an engine, and a request goes to a server that has it."""
+    """The provider. Each checkpoint, upscaler and restorer of faces of its servers is an engine."""
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "A1111_URL"
@@ -78,11 +101,14 @@ class A1111(Provider):
         jobs: int = 1,
         steps: int = STEPS,
         patience: float = 600.0,
-        loras: tuple[str, ...] = (),
+        loras: tuple[str, ...] = (ALL,),
         restore: bool = False,
         largest: int = LARGEST_IMAGE,
     ) -> None:
-        """``jobs`` is for each server. ``largest`` is the maximum size of an image in bytes."""
+        """``jobs`` is for each server. ``loras`` are those that people may use, or ALL.
+
+        ``largest`` is the maximum size of an image in bytes.
+        """
         self.label = LABEL
         self.credit_value = Decimal(1)
         self.rate = rate
@@ -112,7 +138,8 @@ class A1111(Provider):
             jobs=int(settings.number("A1111_JOBS", 1, low=1, high=100)),
             steps=int(settings.number("A1111_STEPS", STEPS, low=1, high=MOST_STEPS)),
             patience=float(settings.number("A1111_PATIENCE", 600, low=10, high=86_400)),
-            loras=settings.names("A1111_LORAS"),
+            # Names can have spaces.
+            loras=tuple(" ".join(name.split()) for name in settings.text("A1111_LORAS", ALL).split(",")),
             restore=settings.flag("A1111_RESTORE"),
             largest=largest_image(settings),
         )
@@ -122,13 +149,9 @@ class A1111(Provider):
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask each server for its models. Raises the first server's error if none answers."""
-        problems = []
-        for server in self._servers:
-            try:
-                await server.learn()
-            except ProviderError as error:
-                problems.append(error)
-                server.rest()
+        # At the same time, because a server that is away may take long to be given up.
+        found = await asyncio.gather(*map(_learnt, self._servers))
+        problems = [problem for problem in found if problem is not None]
         if len(problems) == len(self._servers):
             raise problems[0]
         self.finds_lost_submits = any(server.tells_tasks for server in self._servers)
@@ -140,15 +163,23 @@ class A1111(Provider):
 
     def _known_engines(self) -> tuple[Engine, ...]:
         checkpoints = {name: each for server in self._servers for name, each in server.checkpoints.items()}
-        return tuple(
-            engine_of(checkpoint, self._samplers(name), self._steps, self._images(name))
+        models = [
+            engine_of(checkpoint, self._inventory(name), self._steps, self._images(name))
             for name, checkpoint in list(checkpoints.items())[:MOST_MODELS]
-        )
+        ]
+        lists = [server.inventory for server in self._servers]
+        upscalers = {part: upscaler_of(part, name) for has in lists for part, name in has.upscalers.items()}
+        restorers = {part: restorer_of(part, name) for has in lists for part, name in has.restorers.items()}
+        tools = upscalers | restorers
+        return (*models, *(engine for part, engine in tools.items() if part not in checkpoints))
 
-    def _samplers(self, model: str) -> tuple[str, ...]:
-        """The samplers of all servers with this model."""
-        first, *others = (server.samplers for server in self._servers if model in server.checkpoints)
-        return tuple(name for name in first if all(name in each for each in others))
+    def _inventory(self, model: str) -> Inventory:
+        """What all servers with this model have, with the LoRAs that people may use."""
+        first, *others = (server.inventory for server in self._servers if model in server.checkpoints)
+        shared = first.shared_with(others)
+        if ALL in self._loras:
+            return shared
+        return replace(shared, loras={name: path for name, path in shared.loras.items() if name in self._loras})
 
     def _images(self, model: str) -> int:
         """How many images all servers with this model can make for one request."""
@@ -165,9 +196,9 @@ class A1111(Provider):
         return {"task": f"easel-{secrets.token_hex(12)}", "seed": seed}
 
     def _having(self, request: ImageRequest) -> list[Server]:
-        """The servers with the model of this request, the best one first: idle, and with the model loaded."""
+        """The servers with the engine of this request, the best one first: idle, and with the model loaded."""
         model = request.engine.partition("/")[2]
-        having = [server for server in self._servers if model in server.checkpoints]
+        having = [server for server in self._servers if server.has(model)]
         return sorted(having, key=lambda server: (server.resting, server.running, server.loaded != model))
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
@@ -187,24 +218,17 @@ class A1111(Provider):
             try:
                 return await self._wait_and_send(server, task, seed, request, pictures)
             except (Unreachable, Busy) as error:
-                server.rest()
+                server.rest(error)
                 problem = error
+            except OutcomeUnknown as error:
+                server.rest(error)
+                raise
         raise problem
 
     async def _wait_and_send(
         self, server: Server, task: str, seed: int, request: ImageRequest, pictures: Pictures | None
     ) -> Finished:
-        model = request.engine.partition("/")[2]
-        wanted = Wanted(
-            request,
-            server.checkpoints[model],
-            task,
-            seed,
-            self._steps,
-            loras=self._loras,
-            restore=self._restore,
-            kind=server.kind,
-        )
+        wanted = self._wanted(server, task, seed, request)
         running = self._running[task] = _Running(server)
         server.running += 1
         try:
@@ -218,8 +242,27 @@ class A1111(Provider):
         # An interrupted server sends its half-finished image. Nobody wants that.
         self._check_stopped(task)
         made = await self._read(server, wanted, answer)
-        server.loaded = model
-        return Finished(await server.service.in_thread(_images, made), Cost(0, exact=True))
+        if isinstance(wanted, Wanted):
+            server.loaded = wanted.checkpoint.model
+        server.works()
+        return Finished(await server.service.in_thread(_images, made, request), Cost(0, exact=True))
+
+    def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
+        model = request.engine.partition("/")[2]
+        if request.operation is Operation.UPSCALE:
+            return Improving(request, server.inventory.upscalers[model])
+        if request.operation is Operation.RESTORE_FACES:
+            return Improving(request, server.inventory.restorers[model])
+        return Wanted(
+            request,
+            server.checkpoints[model],
+            task,
+            seed,
+            self._steps,
+            restore=self._restore,
+            kind=server.kind,
+            has=server.inventory,
+        )
 
     def _check_stopped(self, task: str) -> None:
         """Raise Refused if the task was cancelled, also when it would be sent again after a lost response."""
@@ -227,13 +270,17 @@ class A1111(Provider):
             self._stopped.discard(task)
             raise Refused(Reason.CANCELLED)
 
-    async def _sent(self, server: Server, wanted: Wanted, pictures: Pictures | None) -> Answer:
+    async def _sent(self, server: Server, wanted: Wanted | Improving, pictures: Pictures | None) -> Answer:
         try:
             body = await server.service.in_thread(wanted.body, pictures)
+        except Refused:
+            self.outdated = True
+            raise
         except OSError as error:
             raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
-        size, count = wanted.request.size, wanted.request.images
-        # A grid of all images may come first, so they count twice. Some servers also repeat the request.
+        size, count = wanted.request.result_size, wanted.request.images
+        # A grid of all images may come first, so they count twice. Some servers also repeat the request. The map of a
+        # ControlNet is much smaller than an image.
         sent = sum(each.bytes * 4 // 3 for each in (pictures.source, pictures.mask) if each) if pictures else 0
         expected = 2 * count * (size.pixels * _BYTES_PER_PIXEL + _REPORT_BYTES) + sent
         return await server.service.call(
@@ -245,18 +292,21 @@ class A1111(Provider):
             largest=min(LARGEST_ANSWER, _REPORT_BYTES + expected),
         )
 
-    async def _read(self, server: Server, wanted: Wanted, answer: Answer) -> Made:
+    async def _read(self, server: Server, wanted: Wanted | Improving, answer: Answer) -> Made:
         """The images of a response. Raises ProviderError."""
         try:
             value = await answer.json() if answer.ok else None
         except Unreadable:
             value = None
-        made = read_made(value, wanted.request.images, wanted.seed)
+        if isinstance(wanted, Wanted):
+            made = read_made(value, wanted.request.images, wanted.seed)
+        else:
+            made = read_improved(value)
         if made is None:
-            # The server may no longer have the model or the sampler.
+            # The server may no longer have the model, the sampler or the ControlNet.
             self.outdated = self.outdated or answer.status in {400, 404, 422}
             raise refusal(answer, server.service.judge.about(wanted.request))
-        if not wanted.checkpoint.is_called(made.model, made.digest):
+        if isinstance(wanted, Wanted) and not wanted.checkpoint.is_called(made.model, made.digest):
             # If these servers do not know a model, they use the loaded one, without an error.
             self.outdated = True
             raise Refused(Reason.RETIRED, detail=f"{answer.detail}, another model", operator=True)
@@ -269,10 +319,14 @@ class A1111(Provider):
         running = self._running.get(task)
         if running is None or not running.sent:
             return Waiting()
-        waiting, active = await running.server.progress(task, preview=True)
+        now = asyncio.get_running_loop().time()
+        fresh = now - running.preview_at >= PREVIEW_EVERY
+        running.preview_at = now if fresh else running.preview_at
+        waiting, active = await running.server.progress(task, preview=fresh)
+        running.preview = waiting.preview or running.preview
         if active and task in self._stopped:
             await self._interrupt(running)
-        return waiting
+        return replace(waiting, preview=running.preview)
 
     async def cancel(self, handle: Handle) -> bool:
         """Stop the task if it is running. If it is still queued, stop it as soon as it runs. Raises ProviderError.
@@ -310,8 +364,10 @@ class A1111(Provider):
             try:
                 at_work = await server.works_on(task)
             except ProviderError as error:
+                server.rest(error)
                 problems.append(error)
                 continue
+            server.works()
             if at_work:
                 raise Unreachable(Reason.BUSY, detail="still at work")
         if problems and len(problems) == len(telling):
@@ -336,9 +392,23 @@ class A1111(Provider):
             first = first or problem
         return first
 
+    def servers(self) -> tuple[ServerState, ...]:
+        sent = [running.server for running in self._running.values() if running.sent]
+        return tuple(server.state(self.name, sent.count(server)) for server in self._servers)
+
     async def close(self) -> None:
         for server in self._servers:
             await server.service.close()
+
+
+async def _learnt(server: Server) -> ProviderError | None:
+    """Let a server learn what it has. Returns the problem if it does not answer."""
+    try:
+        await server.learn()
+    except ProviderError as error:
+        server.rest(error)
+        return error
+    return None
 
 
 def _addresses(settings: SettingsReader) -> tuple[str, ...]:
@@ -361,9 +431,20 @@ def _ticket(handle: Handle) -> tuple[str, int]:
     return task, seed
 
 
-def _images(made: Made) -> tuple[GeneratedImage, ...]:
-    """Decode the images. Raises OutcomeUnknown if one is no base64."""
+def _images(made: Made, request: ImageRequest) -> tuple[GeneratedImage, ...]:
+    """Decode the images. Raises OutcomeUnknown if one is no image in base64."""
     try:
-        return tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
+        images = tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
+        if request.operation is Operation.UPSCALE:
+            _check_larger(images, request)
     except ValueError:
         raise OutcomeUnknown(Reason.IMAGE_BROKEN) from None
+    return images
+
+
+def _check_larger(images: Sequence[GeneratedImage], request: ImageRequest) -> None:
+    """Raise Refused if a picture came back as it was: some versions of Forge do that. Raises NotAnImage."""
+    for image in images:
+        # Servers may round the sides, but the scale is at least 2.
+        if inspect(image.data or b"").size.width * 4 < request.size.width * 3:
+            raise Refused(Reason.NOTHING_MADE, detail="a picture of the same size", fault=True)

@@ -22,9 +22,7 @@ from bot.providers.refusals import Judge, sentence
 
 MOST_MODELS = 200
 """The maximum number of checkpoints of one server that are offered."""
-_MOST_SAMPLERS = 200
 _LONGEST_NAME = 200
-_LONGEST_SAMPLER = 60
 _LONGEST_ID = 60
 _LONGEST_PREVIEW = 1 << 20
 
@@ -123,13 +121,6 @@ def _model(item: Json) -> Checkpoint | None:
     name = _TITLE_HASH.sub("", name)
     hashes = [text.lower() for text in (read.sha256, read.hash) if text is not None and _is_hash(text.lower())]
     return Checkpoint(name, title, _names(name, title, read.filename or ""), tuple(hashes))
-
-
-def read_samplers(value: Json) -> tuple[str, ...]:
-    """The names in a list of samplers. Those that are no name, or too long for a menu, are left out."""
-    items = value[:_MOST_SAMPLERS] if isinstance(value, list) else []
-    names = [item.get("name") for item in items if isinstance(item, dict)]
-    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and _fits(name, _LONGEST_SAMPLER)))
 
 
 def loaded_model(value: Json) -> str | None:
@@ -254,6 +245,12 @@ def read_made(value: Json, count: int, seed: int) -> Made | None:
     first = first if 0 <= first < len(every) else 0
     images = tuple(image for image in every[first : first + count] if isinstance(image, str) and image)
     return Made(images, _seeds(info.all_seeds, len(images), seed), info.sd_model_name, info.sd_model_hash)
+
+
+def read_improved(value: Json) -> Made | None:
+    """Read a response with a single image that was improved. None if it is something else."""
+    image = value.get("image") if isinstance(value, dict) else None
+    return Made((image,), (None,)) if isinstance(image, str) and image else None
 
 
 def _info(text: Json) -> _Info:

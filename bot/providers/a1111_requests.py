@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from bot.providers.a1111_answers import Checkpoint
+from bot.providers.a1111_inventory import LATENT, Control, Inventory
 from bot.providers.a1111_servers import MOST_IMAGES, Kind
 from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid, WeightedText
+from bot.providers.errors import Reason, Refused
+from bot.providers.loras import Loras
 from bot.providers.operations import Operation, PictureRules, Pictures, Size
 
 NAME = "a1111"
 STEPS = 25
 MOST_STEPS = 150
 SEED = Bounds(0, 2**32 - 1 - MOST_IMAGES)
-ALL_LORAS = "all"
-"""The value of the setting that allows every LoRA."""
 
 _GUIDANCE = Bounds(1, 30, default=7)
 _DISTILLED_GUIDANCE = Bounds(1, 30, default=3.5)
 _WEIGHTS = Bounds(-2, 2, default=1)
 _STRENGTH = Bounds(0, 100, default=75)
+_HIGH_RES = Bounds(1.25, 2)
+# Half the strength is the usual weight of a ControlNet: 1.
+_CONTROLLED = Bounds(0, 100, default=50)
 _REPAINTED = 80
 """How much of a marked part may change, in percent."""
+# How much of the image may change in the second pass. The latent mode leaves it blurred, so it needs more.
+_REDRAWN, _REDRAWN_FROM_LATENT = 0.4, 0.6
+_SCALES = (2, 3, 4)
 _GRID = SizeGrid(low=64, high=2048, step=8)
 _PROMPT_LIMIT = 4_000
 _LONGEST_LABEL = 60
@@ -37,9 +45,15 @@ _SMALL = tuple(Size(*sides) for sides in ((512, 512), (768, 512), (512, 768), (6
 _FORMATS = ("image/png", "image/jpeg")
 _TO_VARY = PictureRules(exact=True, ratio=None, formats=_FORMATS)
 _TO_REPAINT = PictureRules(most_pixels=1_572_864, ratio=4.0, formats=_FORMATS)
+_TO_IMPROVE = PictureRules(least_side=16, least_pixels=256, most_pixels=4_194_304, ratio=None, formats=_FORMATS)
+_CONTROLS: Mapping[Operation, tuple[Control, ...]] = {
+    Operation.SKETCH: (Control.SCRIBBLE,),
+    Operation.STRUCTURE: (Control.CANNY, Control.DEPTH),
+}
+"""The kinds of ControlNet for each operation, the best one first."""
 
 _BRACKETS = re.compile(r"([\\()\[\]])")
-_NETWORK = re.compile(r"<\s*(\w+)\s*:([^<>]*)>")
+_NETWORK = re.compile(r"<\s*\w+\s*:[^<>]*>")
 # The beginning of a tag, which another part of the prompt could complete. The second one is stable-diffusion.cpp's: it
 # sets any parameter, even one that names a file of the server.
 _TAG = re.compile(r"<(?=\s*\w+\s*:)|</?\s*sd_cpp_extra_args", re.IGNORECASE)
@@ -50,35 +64,65 @@ _OF_2022 = re.compile(r"(?<!\d)(1[._-]?[45]|sd[._ -]?1)(?!\d)", re.IGNORECASE)
 _NOT_OF_2022 = re.compile(r"xl|flux|pony|illustrious|noob|sd[._ -]?3", re.IGNORECASE)
 
 
-def engine_of(checkpoint: Checkpoint, samplers: tuple[str, ...], steps: int, images: int = MOST_IMAGES) -> Engine:
-    """The engine for a checkpoint: from words, and from a picture as a whole or in part. Makes ``images`` at a time."""
+def engine_of(checkpoint: Checkpoint, has: Inventory, steps: int, images: int = MOST_IMAGES) -> Engine:
+    """The engine for a checkpoint: from words, and from pictures in all ways that its servers have.
+
+    ``images`` is how many are made at a time.
+    """
     abilities = {Ability.NEGATIVE, Ability.WEIGHTS, Ability.STEPS, Ability.SEED, Ability.GUIDANCE}
+    listed = {Ability.SAMPLER: has.samplers, Ability.SCHEDULER: has.schedulers, Ability.LORA: has.loras}
     sizes = _SMALL if _is_of_2022(checkpoint.name) else _LARGE
-    first = Engine(
+    base = Engine(
         id=f"{NAME}/{checkpoint.model}",
         name=checkpoint.name[:_LONGEST_LABEL],
-        abilities=frozenset(abilities | ({Ability.SAMPLER} if samplers else set())),
+        abilities=frozenset(abilities | {ability for ability, names in listed.items() if names}),
         sizes=sizes,
         default_size=sizes[0],
         images_per_submission=images,
         prompt_limit=_PROMPT_LIMIT,
         grid=_GRID,
-        samplers=samplers,
+        samplers=has.samplers,
+        schedulers=has.schedulers,
+        loras=tuple(has.loras),
         steps=Bounds(1, MOST_STEPS, default=steps),
         guidance=_DISTILLED_GUIDANCE if is_flux(checkpoint) else _GUIDANCE,
         seed=SEED,
         weights=_WEIGHTS,
         price=FREE,
     )
-    varying = replace(
-        first,
-        operation=Operation.IMAGE_TO_IMAGE,
-        abilities=first.abilities | {Ability.STRENGTH},
-        strength=_STRENGTH,
-        picture=_TO_VARY,
+    strong = base.abilities | {Ability.STRENGTH}
+    varying = replace(base, operation=Operation.IMAGE_TO_IMAGE, abilities=strong, strength=_STRENGTH, picture=_TO_VARY)
+    repainting = replace(base, operation=Operation.INPAINT, sizes=(), grid=None, picture=_TO_REPAINT)
+    controlled = [
+        replace(repainting, operation=operation, abilities=strong, strength=_CONTROLLED)
+        for operation, kinds in _CONTROLS.items()
+        if has.control(checkpoint.name, *kinds) is not None
+    ]
+    first = base
+    if has.second_pass is not None:
+        first = replace(base, abilities=base.abilities | {Ability.HIGH_RES}, high_res=_HIGH_RES)
+    return replace(first, others=(varying, repainting, *controlled))
+
+
+def upscaler_of(part: str, name: str) -> Engine:
+    """The engine for an upscaler. ``part`` is its part of the id."""
+    return replace(restorer_of(part, name), operation=Operation.UPSCALE, scales=_SCALES)
+
+
+def restorer_of(part: str, name: str) -> Engine:
+    """The engine for a restorer of faces. ``part`` is its part of the id."""
+    return Engine(
+        id=f"{NAME}/{part}",
+        name=name,
+        abilities=frozenset(),
+        sizes=(),
+        default_size=Size(1024, 1024),
+        images_per_submission=1,
+        prompt_limit=_PROMPT_LIMIT,
+        price=FREE,
+        operation=Operation.RESTORE_FACES,
+        picture=_TO_IMPROVE,
     )
-    repainting = replace(first, operation=Operation.INPAINT, sizes=(), grid=None, picture=_TO_REPAINT)
-    return replace(first, others=(varying, repainting))
 
 
 def _is_of_2022(name: str) -> bool:
@@ -94,14 +138,15 @@ def is_flux(checkpoint: Checkpoint) -> bool:
 # --- prompts --------------------------------------------------------------------------------------------------------
 
 
-def prompts(request: ImageRequest, loras: Collection[str]) -> tuple[str, str]:
+def prompts(request: ImageRequest, *, tags: bool = True) -> tuple[str, str]:
     """The prompt and the negative prompt. Parts with a negative weight go into the latter.
 
-    The servers' own syntax in a person's text is made harmless, except for the LoRAs with these names.
+    The servers' own syntax in a person's text is made harmless. ``tags``: LoRAs are written into the prompt.
     """
     wanted = [part for part in request.prompts if part.weight >= 0]
     avoided = [replace(part, weight=-part.weight) for part in request.prompts if part.weight < 0]
-    networks = [tag for part in wanted for tag in _allowed(part.text, loras)]
+    loras = request.lora.each if request.lora is not None and tags else ()
+    networks = [f"<lora:{lora.name}:{lora.weight:g}>" for lora in loras]
     negative = [request.negative] if request.negative else []
     avoid = [*map(WeightedText, negative), *avoided]
     return " ".join((_joined(wanted), *networks)).strip(), _joined(avoid)
@@ -126,12 +171,6 @@ def _without_tags(text: str) -> str:
     return _TAG.sub(" ", _NETWORK.sub(" ", text))
 
 
-def _allowed(text: str, loras: Collection[str]) -> list[str]:
-    found = [(kind.lower(), rest.strip()) for kind, rest in _NETWORK.findall(text)]
-    every = ALL_LORAS in loras
-    return [f"<lora:{rest}>" for kind, rest in found if kind == "lora" and (every or rest.split(":")[0] in loras)]
-
-
 # --- bodies ---------------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +178,8 @@ def _allowed(text: str, loras: Collection[str]) -> list[str]:
 class Wanted:
     """A request for one server. ``task`` is its id there, and ``seed`` is the seed of its first image.
 
-    ``restore``: the server loads its owner's model again afterwards. ``kind`` is the program that the server runs.
+    ``restore``: the server loads its owner's model again afterwards. ``kind`` is the program that the server runs, and
+    ``has`` is what it has.
     """
 
     request: ImageRequest
@@ -147,19 +187,19 @@ class Wanted:
     task: str
     seed: int
     steps: int
-    loras: Collection[str] = ()
     restore: bool = False
     kind: Kind | None = None
+    has: Inventory = field(default_factory=Inventory)
 
     @property
     def path(self) -> str:
-        made_from = self.request.operation.has_source
-        return "/sdapi/v1/img2img" if made_from else "/sdapi/v1/txt2img"
+        painted_over = self.request.operation in {Operation.IMAGE_TO_IMAGE, Operation.INPAINT}
+        return "/sdapi/v1/img2img" if painted_over else "/sdapi/v1/txt2img"
 
     def body(self, pictures: Pictures | None = None) -> dict[str, Json]:
-        """The JSON of the request, with the pictures. Reads files. Raises OSError."""
+        """The JSON of the request, with the pictures. Reads files. Raises OSError, and Refused for what is gone."""
         request = self.request
-        prompt, negative = prompts(request, () if self.kind is Kind.SD_CPP else self.loras)
+        prompt, negative = prompts(request, tags=self.kind is not Kind.SD_CPP)
         body: dict[str, Json] = {
             "prompt": prompt,
             "negative_prompt": negative,
@@ -180,9 +220,57 @@ class Wanted:
         body |= self._guidance(prompt)
         if request.sampler is not None:
             body["sampler_name"] = request.sampler
-        if pictures is not None:
+        if request.scheduler is not None:
+            body["scheduler"] = request.scheduler
+        if request.lora is not None:
+            body |= self._loras(request.lora)
+        if request.high_res is not None:
+            body |= self._second_pass(request.high_res)
+        if pictures is not None and request.operation in _CONTROLS:
+            body |= self._controlled(pictures)
+        elif pictures is not None:
             body |= _pictures(request, pictures)
         return body
+
+    def _loras(self, loras: Loras) -> dict[str, Json]:
+        """The field for LoRAs, if the server does not read them in the prompt. Raises Refused if it lacks one.
+
+        Most servers ignore a LoRA that they do not have, without an error.
+        """
+        if not all(lora.name in self.has.loras for lora in loras.each):
+            raise Refused(Reason.RETIRED, detail="a LoRA that the server no longer has")
+        if self.kind is not Kind.SD_CPP:
+            return {}
+        return {"lora": [{"path": self.has.loras[lora.name], "multiplier": lora.weight} for lora in loras.each]}
+
+    def _second_pass(self, factor: float) -> dict[str, Json]:
+        upscaler = self.has.second_pass or LATENT
+        redrawn = _REDRAWN_FROM_LATENT if upscaler == LATENT else _REDRAWN
+        fields: dict[str, Json] = {
+            "enable_hr": True,
+            "hr_scale": factor,
+            "hr_upscaler": upscaler,
+            "denoising_strength": redrawn,
+        }
+        # Without this list, Forge fails after the first pass.
+        return fields | {"hr_additional_modules": ["Use same choices"]} if self.kind is Kind.FORGE else fields
+
+    def _controlled(self, pictures: Pictures) -> dict[str, Json]:
+        """The field for a ControlNet, which takes something from the picture. Raises Refused."""
+        control = self.has.control(self.checkpoint.name, *_CONTROLS[self.request.operation])
+        if control is None:
+            raise Refused(Reason.RETIRED, detail="a ControlNet that the server no longer has")
+        percent = self.request.strength
+        changed = _CONTROLLED.default if percent is None else percent
+        unit: dict[str, Json] = {
+            "enabled": True,
+            "module": control.module,
+            "model": control.model,
+            "image": pictures.source.base64(),
+            "weight": (100 - (changed or 0)) / 50,
+            "pixel_perfect": True,
+        }
+        return {"alwayson_scripts": {"controlnet": {"args": [unit]}}}
 
     def _guidance(self, prompt: str) -> dict[str, Json]:
         """The fields for the guidance. Flux has a separate one."""
@@ -210,3 +298,20 @@ def _pictures(request: ImageRequest, pictures: Pictures) -> dict[str, Json]:
         "inpaint_full_res": False,
         "inpainting_mask_invert": 0,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Improving:
+    """A request for one server to make a picture larger or to restore its faces. ``tool`` is the server's name."""
+
+    request: ImageRequest
+    tool: str
+    path: ClassVar[str] = "/sdapi/v1/extra-single-image"
+
+    def body(self, pictures: Pictures | None = None) -> dict[str, Json]:
+        """The JSON of the request, with the picture. Reads files. Raises OSError."""
+        body: dict[str, Json] = {"image": "" if pictures is None else pictures.source.base64(), "resize_mode": 0}
+        if self.request.operation is Operation.UPSCALE:
+            return body | {"upscaling_resize": self.request.scale or _SCALES[0], "upscaler_1": self.tool}
+        # The name of the field is that of the tool in small letters. With "None", the size stays.
+        return body | {"upscaling_resize": 1, "upscaler_1": "None", f"{self.tool.lower()}_visibility": 1}

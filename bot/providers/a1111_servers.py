@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
+
+import structlog
 
 from bot.providers.a1111_answers import (
     Checkpoint,
@@ -13,12 +15,23 @@ from bot.providers.a1111_answers import (
     read_global_progress,
     read_models,
     read_progress,
-    read_samplers,
+)
+from bot.providers.a1111_inventory import (
+    Inventory,
+    read_controls,
+    read_loras,
+    read_names,
+    read_restorers,
+    read_second_pass,
+    read_upscalers,
 )
 from bot.providers.answers import Answer
 from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
+from bot.providers.server_states import ServerState, Silence
+
+log = structlog.get_logger(__name__)
 
 MOST_IMAGES = 4
 """The maximum number of images in one request."""
@@ -26,6 +39,8 @@ RESTED_FOR = 30.0
 """Seconds for which a server that did not answer gets work only if no other server can take it."""
 _NOBODYS_TASK = "easel-nobody"
 _PROGRESS = "/internal/progress"
+# Some programs list LoRAs with all that is known of their training.
+_LARGEST_LIST = 32 << 20
 _GLOBAL_PROGRESS = "/sdapi/v1/progress?skip_current_image=true"
 
 
@@ -56,7 +71,7 @@ class Server:
         self.kind: Kind | None = None
         self.checkpoints: dict[str, Checkpoint] = {}
         """Its models by their names in engine ids."""
-        self.samplers: tuple[str, ...] = ()
+        self.inventory = Inventory()
         self.loaded: str | None = None
         """The name of the model in its memory, as far as it is known."""
         self.tells_tasks = False
@@ -66,6 +81,12 @@ class Server:
         self.slots = asyncio.Semaphore(slots)
         self._tells_progress = False
         self._away_until = 0.0
+        # Why it did not work, and the loop's time of the first such failure.
+        self._problem: tuple[Reason, float] | None = None
+
+    def has(self, model: str) -> bool:
+        """Return whether it has this model, or this upscaler or restorer of faces, by its part of an engine's id."""
+        return any(model in names for names in (self.checkpoints, self.inventory.upscalers, self.inventory.restorers))
 
     @property
     def most_images(self) -> int:
@@ -76,26 +97,69 @@ class Server:
     def resting(self) -> bool:
         return asyncio.get_running_loop().time() < self._away_until
 
-    def rest(self) -> None:
-        """Record that it did not answer."""
-        self._away_until = asyncio.get_running_loop().time() + RESTED_FOR
+    def rest(self, problem: ProviderError) -> None:
+        """Record that it did not work, and why."""
+        now = asyncio.get_running_loop().time()
+        self._away_until = now + RESTED_FOR
+        self._problem = problem.reason, now if self._problem is None else self._problem[1]
+
+    def works(self) -> None:
+        """Record that it answered as it should."""
+        self._away_until, self._problem = 0.0, None
+
+    def state(self, provider: str, running: int) -> ServerState:
+        """Its state. ``running`` is the number of jobs that it works on."""
+        silence = None
+        if self._problem is not None:
+            reason, since = self._problem
+            silence = Silence(reason, asyncio.get_running_loop().time() - since)
+        engine = None if self.loaded is None else f"{provider}/{self.loaded}"
+        return ServerState(silence, engine, running=running, waiting=self.running - running)
 
     async def learn(self) -> None:
-        """Ask for its models, its samplers and its kind. Raises ProviderError, and changes nothing then."""
+        """Ask for its models, its kind and all else that it has. Raises ProviderError, and changes nothing then."""
         models = read_models(await self._json("/sdapi/v1/sd-models"))
         if models is None:
             raise Unreachable(Reason.ODD_ANSWER)
-        samplers = read_samplers(await self._if_any("/sdapi/v1/samplers"))
+        checkpoints = {each.model: each for each in models}
         loaded = loaded_model(await self._if_any("/sdapi/v1/options"))
         kind = await self._kind()
+        inventory = await self._inventory(kind, checkpoints)
         tells_tasks = await self._status(_NOBODYS_TASK) is not None
         if not tells_tasks:
             self._tells_progress = isinstance(await self._if_any(_GLOBAL_PROGRESS), dict)
-        self.checkpoints = {each.model: each for each in models}
-        self.samplers, self.kind, self.tells_tasks = samplers, kind, tells_tasks
+        self.checkpoints, self.inventory, self.kind, self.tells_tasks = checkpoints, inventory, kind, tells_tasks
         if loaded is not None:
             self.loaded = next((each.model for each in models if each.is_called(loaded, None)), None)
-        self._away_until = 0.0
+        self.works()
+
+    async def _inventory(self, kind: Kind, checkpoints: Collection[str]) -> Inventory:
+        """Ask for the lists that a program of this kind may have."""
+        samplers = read_names(await self._list("/sdapi/v1/samplers"))
+        if kind is Kind.KOBOLD:
+            return Inventory(samplers)
+        upscalers = await self._list("/sdapi/v1/upscalers")
+        restorers = await self._list("/sdapi/v1/face-restorers")
+        models = await self._list("/controlnet/model_list")
+        return Inventory(
+            samplers,
+            schedulers=read_names(await self._list("/sdapi/v1/schedulers"), "label", "name"),
+            loras=read_loras(await self._list("/sdapi/v1/loras")),
+            # stable-diffusion.cpp has upscalers only for a second pass.
+            upscalers={} if kind is Kind.SD_CPP else read_upscalers(upscalers, checkpoints),
+            restorers=read_restorers(restorers, checkpoints),
+            second_pass=read_second_pass(await self._list("/sdapi/v1/latent-upscale-modes"), upscalers),
+            controls={} if models is None else read_controls(models, await self._list("/controlnet/module_list")),
+        )
+
+    async def _list(self, path: str) -> Json:
+        """The list at this path. None if there is none, or if the server takes too long: its models work without it."""
+        try:
+            answer = await self.service.call("GET", path, paid=False, largest=_LARGEST_LIST)
+        except Unreachable as error:
+            log.warning("a1111.list_missing", path=path, reason=error.reason.value, detail=error.detail)
+            return None
+        return await answer.json_if_any() if answer.ok else None
 
     async def _kind(self) -> Kind:
         for path, kind in _TELLING:

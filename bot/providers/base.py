@@ -6,6 +6,7 @@ are pixels, durations are seconds. This module does not depend on Discord, the d
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.loras import Loras
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
+from bot.providers.server_states import ServerState
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -170,7 +172,7 @@ class ImageRequest:
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
     the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
-    an upscaled picture becomes on each side.
+    an upscaled picture becomes on each side. ``adult``: the image is for a place that only adults see.
     """
 
     engine: str
@@ -195,6 +197,7 @@ class ImageRequest:
     margins: Margins | None = None
     fit: Fit | None = None
     scale: int | None = None
+    adult: bool = False
 
     @property
     def result_size(self) -> Size:
@@ -271,8 +274,7 @@ class Failed:
     """Failed at the provider. ``said`` is the provider's own explanation, if any, and is safe to show.
 
     ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
-    ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
-    confirm it. ``abuse`` is as in Refused.
+    ``sure`` is as in Finished, and ``abuse`` as in Refused.
     """
 
     reason: Reason
@@ -284,10 +286,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, because a service may just be restarting.
-
-    ``sure``: it counts at once, because the provider has proof.
-    """
+    """Unknown to the provider. Unless it has proof (``sure``), later polls must confirm it: it may be restarting."""
 
     sure: bool = False
 
@@ -307,10 +306,7 @@ class Takes(StrEnum):
 
 
 class WrongSetting(ValueError):
-    """An invalid setting that only the provider can check. Has its name and the valid values, never its value.
-
-    ``choices`` are the valid values if there are only a few.
-    """
+    """An invalid setting that only the provider can check: its name and, if they are few, the valid ``choices``."""
 
     def __init__(self, name: str, takes: Takes, choices: tuple[str, ...] = ()) -> None:
         super().__init__(f"{name}: {takes}")
@@ -360,7 +356,8 @@ class Provider(ABC):
     credit_value: Decimal
     """What one credit of this provider is worth in the bot's credits."""
     rate: float
-    """The maximum number of API requests per second."""
+    poll_rate: float | None = None
+    """The maximum numbers of API requests per second, and of polls if the service counts them separately."""
     jobs: int
     """The maximum number of concurrent submissions."""
     shortest_poll: float = 1.0
@@ -402,10 +399,7 @@ class Provider(ABC):
         """
 
     async def learn(self) -> tuple[Engine, ...]:
-        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError.
-
-        A provider that never learns always has the same engines.
-        """
+        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError."""
         return self.engines
 
     async def progress(self, handle: Handle) -> Waiting:
@@ -425,13 +419,16 @@ class Provider(ABC):
     async def find(self, handle: Handle) -> Handle | None:
         """Look for a submit whose response was lost. Returns its handle, or None if it certainly did not arrive.
 
-        After None the request is paid for again, so None needs proof. Raises Unreachable if the response proves
-        nothing.
+        After None it is paid for again, so None needs proof. Raises Unreachable if the response proves nothing.
         """
 
     @abstractmethod
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Get the status of a submission. The response may repeat the words of its ``request``."""
+
+    def pushed(self, handle: Handle) -> asyncio.Event | None:
+        """Return an event that is set when the service pushes that a submission may have ended. None if it does not."""
+        return None
 
     @abstractmethod
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
@@ -444,6 +441,10 @@ class Provider(ABC):
     @abstractmethod
     async def check(self) -> ProviderError | None:
         """Check with a free request whether the service is reachable. Returns the problem, or None."""
+
+    def servers(self) -> tuple[ServerState, ...]:
+        """Return what is known about the servers, without asking them. Empty if nothing is known."""
+        return ()
 
     @abstractmethod
     async def close(self) -> None:

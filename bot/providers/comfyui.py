@@ -62,12 +62,18 @@ from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, larges
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
+from bot.providers.server_states import ServerState
 from bot.providers.uploads import FilePart, Form
 
 log = structlog.get_logger(__name__)
 
-QUEUE_EVERY = 8.0
-"""Seconds between two looks at the queue for one submission. The response is long: it contains everybody's graphs."""
+QUEUE_EVERY, PENDING_EVERY = 8.0, 2.0
+"""Seconds between two looks at the queue for one submission. The response is long: it contains everybody's graphs.
+
+The second value is for a submission that waits there while no events tell when it starts.
+"""
+QUEUE_KNOWN = 60.0
+"""Seconds for which the length of the queue counts as known after a look at it."""
 SUBFOLDER = "easel"
 """The folder for uploads, inside the server's input folder."""
 _LARGEST_LIST = 32 << 20
@@ -99,6 +105,8 @@ class Comfyui(Provider):
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
     finds_lost_submits = True
+    # The response is short, and the server is the operator's.
+    shortest_poll = 0.25
 
     def __init__(
         self,
@@ -126,6 +134,8 @@ class Comfyui(Provider):
         self._catalogue = Catalogue(Lists())
         self._unfit: set[tuple[str, str]] = set()
         self._followed = Latest(_Followed)
+        # The length of the queue, and the loop's time of the look at it.
+        self._queued = (0, float("-inf"))
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -278,7 +288,8 @@ class Comfyui(Provider):
         if (ended := await self._ended(prompt_id, output)) is not None:
             return await self._result(prompt_id, ended, handle)
         followed, now = self._followed.of(prompt_id), asyncio.get_running_loop().time()
-        if followed.queue_at is None or now - followed.queue_at >= QUEUE_EVERY:
+        every = QUEUE_EVERY if followed.place is None or self._events.open else PENDING_EVERY
+        if followed.queue_at is None or now - followed.queue_at >= every:
             queue = await self._queue()
             if prompt_id not in queue:
                 # It may have ended between the two requests. Otherwise, the next poll looks at the queue again.
@@ -291,6 +302,10 @@ class Comfyui(Provider):
         if seen is None or not seen.started:
             return Waiting(place=followed.place)
         return Waiting(percent=seen.percent, preview=seen.preview)
+
+    def pushed(self, handle: Handle) -> asyncio.Event | None:
+        seen = self._events.seen(str(handle.get("id")))
+        return None if seen is None else seen.over
 
     async def _result(self, prompt_id: str, ended: Ended, handle: Handle) -> Finished | Failed:
         self._followed.forget(prompt_id)
@@ -369,6 +384,11 @@ class Comfyui(Provider):
             return self._service.judge.by_status(answer, paid=False)
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
+    def servers(self) -> tuple[ServerState, ...]:
+        length, seen = self._queued
+        known = asyncio.get_running_loop().time() - seen < QUEUE_KNOWN
+        return (ServerState(self._service.silence, queue=length if known else None),)
+
     async def close(self) -> None:
         await self._events.close()
         await self._service.close()
@@ -396,6 +416,7 @@ class Comfyui(Provider):
         queue = Queue.read(await self._get("/queue"))
         if queue is None:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail="GET /queue")
+        self._queued = len(queue.pending), asyncio.get_running_loop().time()
         return queue
 
     async def _ended(self, prompt_id: str, output: str) -> Ended | None:

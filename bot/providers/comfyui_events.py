@@ -38,10 +38,14 @@ _FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 @dataclass(slots=True)
 class Seen:
-    """What is known from the events of one prompt. ``asked`` is the loop's time of the last question about it."""
+    """What is known from the events of one prompt. ``asked`` is the loop's time of the last question about it.
+
+    ``over`` is set by each event after which the history may have it.
+    """
 
     asked: float
     started: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     percent: int | None = None
     preview: bytes | None = field(default=None, repr=False)
 
@@ -160,11 +164,14 @@ class Events:
         if seen is None or not isinstance(prompt_id, str):
             return
         kind = value.get("type")
-        if kind in ("execution_start", "executing", "progress", "progress_state"):
+        # The last event, without a node, comes when the history has it. The others may come a moment before.
+        last = kind == "executing" and data.get("node") is None
+        if last or kind in ("execution_success", "execution_error", "execution_interrupted"):
+            self._running = ""
+            seen.over.set()
+        elif kind in ("execution_start", "executing", "progress", "progress_state"):
             self._running = prompt_id
             seen.started = True
-        elif kind in ("execution_success", "execution_error", "execution_interrupted"):
-            self._running = ""
         if kind == "progress":
             self._progress(seen, data.get("value"), data.get("max"))
         elif kind == "progress_state":

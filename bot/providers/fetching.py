@@ -19,8 +19,8 @@ from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import NotAnImage, inspect_file
+from bot.providers.image_text import without_text
 from bot.providers.operations import Size
-from bot.providers.png_text import without_text
 
 MEBIBYTE = 1 << 20
 LARGEST_IMAGE = 32 * MEBIBYTE
@@ -54,7 +54,7 @@ async def keep(
 ) -> FetchedImage:
     """Write an image from a response into the file. Raises Refused if it is not a supported image.
 
-    ``strip``: remove the text from a PNG, because the service writes prompts and its settings into it.
+    ``strip``: remove its text, because the service writes prompts and its settings into it.
     """
     if len(data) > largest:
         detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"

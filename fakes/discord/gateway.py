@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -64,6 +65,7 @@ class Line:
     socket: web.WebSocketResponse
     request: web.Request
     squeeze: Squeeze | None
+    written: Callable[[Json], None]
     queue: asyncio.Queue[Json | None] = field(default_factory=asyncio.Queue)
     session: Session | None = None
 
@@ -78,6 +80,7 @@ class Line:
                     await self.socket.send_str(text)
                 else:
                     await self.socket.send_bytes(self.squeeze(text.encode()))
+            self.written(payload)
 
     def cut(self) -> None:
         """Drop the connection as a network failure does: no closing handshake."""
@@ -106,6 +109,8 @@ class Gateway:
         self.refused = 0
         self.heartbeats = 0
         self.last_identify: Json = {}
+        self.written: Callable[[Json], None] = lambda payload: None
+        """Called with each payload after it was written to a connection."""
 
     # Controls for tests
 
@@ -210,7 +215,7 @@ class Gateway:
             return web.Response(status=400, text=str(error))
         socket = web.WebSocketResponse(max_msg_size=4096, autoping=True)
         await socket.prepare(request)
-        line = Line(socket, request, squeeze)
+        line = Line(socket, request, squeeze, self.written)
         self.lines.add(line)
         writer = asyncio.create_task(line.write())
         try:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import json
 from base64 import b64decode, b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aiohttp import web
 
+from fakes.services import plain_files
+from fakes.services.a1111_inventory import Inventory
+from fakes.services.a1111_requests import (
+    Refusal,
+    check_lora_paths,
+    check_second_pass,
+    control_units,
+    number,
+    side,
+    upload,
+    whole,
+    wrong_fields,
+)
 from fakes.services.call_log import Call, Json
 from fakes.services.exchange import EXCHANGE, Services
 from fakes.services.pictures import Edit, Picture
 from fakes.services.rendering import Rendering
 from fakes.services.uploaded_pictures import UnusableUpload, opened
-from fakes.services.uploads import Upload
 
 PREFIX = "/a1111"
 REMEMBERED = 16
@@ -64,14 +75,19 @@ CHECKPOINTS = (
     Checkpoint("juggernautXL_v9", "c9e3e68f89b8e38689e1097d4be4573cf308de4e3fd044c64ca697bdb4aa8bca"),
     Checkpoint("My Model (v2)", None, "mine/My Model (v2).safetensors"),
 )
-SAMPLERS = ("DPM++ 2M", "DPM++ SDE", "Euler a", "Euler", "Heun", "DDIM")
-SCHEDULERS = ("automatic", "karras", "exponential")
-LORAS = ("add-detail-xl",)
-UPSCALERS = ("None", "Lanczos", "R-ESRGAN 4x+")
 
 _BOTH = frozenset({Kind.A1111, Kind.FORGE})
 _WITH_QUEUE = _BOTH | {Kind.SD_NEXT}
 _EVERY = frozenset(Kind)
+_WITH_LIST = {
+    "samplers": _EVERY,
+    "schedulers": _BOTH | {Kind.SD_CPP},
+    "restorers": _WITH_QUEUE,
+    "latent_modes": _BOTH | {Kind.SD_CPP},
+    "control_models": _BOTH,
+    "control_modules": _BOTH,
+}
+"""The programs that have a list. All but KoboldCpp have the others."""
 
 Answers = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -81,6 +97,7 @@ class A1111:
 
     ``api`` and ``webui``: it was started with ``--api``, and without ``--nowebui``. ``grid``: it is set to send a grid
     of several images first. ``info``: its images come with their parameters. ``loads`` are the models that it loaded.
+    ``has`` is what it has besides models.
     """
 
     def __init__(self, services: Services) -> None:
@@ -89,7 +106,7 @@ class A1111:
         self.api = self.webui = self.info = True
         self.grid = self.deaf = False
         self.checkpoints: tuple[Checkpoint, ...] = CHECKPOINTS
-        self.samplers: tuple[str, ...] = SAMPLERS
+        self.has = Inventory()
         self.loaded = CHECKPOINTS[0]
         self.loads: list[str] = []
         self.pending: list[str] = []
@@ -108,11 +125,8 @@ class A1111:
             ("POST", "/sdapi/v1/txt2img", "txt2img", _EVERY, self._txt2img),
             ("POST", "/sdapi/v1/img2img", "img2img", _EVERY, self._img2img),
             ("GET", "/sdapi/v1/sd-models", "models", _EVERY, self._models),
-            ("GET", "/sdapi/v1/samplers", "samplers", _EVERY, self._samplers),
             ("GET", "/sdapi/v1/options", "options", _EVERY, self._options),
-            ("GET", "/sdapi/v1/schedulers", "schedulers", _EVERY - {Kind.KOBOLD}, self._schedulers),
-            ("GET", "/sdapi/v1/loras", "loras", _EVERY - {Kind.KOBOLD}, self._loras),
-            ("GET", "/sdapi/v1/upscalers", "upscalers", _WITH_QUEUE, self._upscalers),
+            ("POST", "/sdapi/v1/extra-single-image", "extras", _WITH_QUEUE, self._improve),
             ("GET", "/sdapi/v1/progress", "progress", _WITH_QUEUE, self._global_progress),
             ("POST", "/sdapi/v1/interrupt", "interrupt", _WITH_QUEUE, self._interrupt),
             ("POST", "/internal/progress", "task", _BOTH, self._task),
@@ -123,6 +137,16 @@ class A1111:
             ("GET", "/api/extra/version", "extra", frozenset({Kind.KOBOLD}), _kobold),
         ):
             router.add_route(method, f"{PREFIX}{path}", self._offered(kinds, answer), name=f"a1111.{route}")
+        for path, route in self.has.lists():
+            kinds = _WITH_LIST.get(route, _EVERY - {Kind.KOBOLD})
+            router.add_get(f"{PREFIX}{path}", self._offered(kinds, self._listing(route)), name=f"a1111.{route}")
+
+    def _listing(self, route: str) -> Answers:
+        async def tell(request: web.Request) -> web.Response:
+            told = self.has.told(route)
+            return refuse(404, {"detail": "Not Found"}) if told is None else web.json_response(told)
+
+        return tell
 
     def _offered(self, kinds: frozenset[Kind], answer: Answers) -> Answers:
         async def handle(request: web.Request) -> web.Response:
@@ -164,18 +188,6 @@ class A1111:
             "filename": f"C:\\webui\\models\\Stable-diffusion\\{each.filename}",
             "config": None,
         }
-
-    async def _samplers(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": name, "aliases": [], "options": {}} for name in self.samplers])
-
-    async def _schedulers(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": name, "label": name.title()} for name in SCHEDULERS])
-
-    async def _loras(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": name, "alias": name, "path": f"/loras/{name}"} for name in LORAS])
-
-    async def _upscalers(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": name, "model_name": None, "scale": 4} for name in UPSCALERS])
 
     async def _options(self, request: web.Request) -> web.Response:
         told = self._told(self.loaded)
@@ -238,8 +250,8 @@ class A1111:
         if not isinstance(sources, list) or not sources:
             return self._error(404, "HTTPException", "Init image not found")
         try:
-            source = _upload(sources[0])
-            mask = _upload(fields["mask"]) if fields.get("mask") else None
+            source = upload(sources[0])
+            mask = upload(fields["mask"]) if fields.get("mask") else None
         except (ValueError, UnusableUpload):
             return self._error(500, "HTTPException", "Invalid encoded image")
         default = 0.5 if self.kind is Kind.SD_NEXT else 0.75
@@ -250,14 +262,19 @@ class A1111:
     async def _make(self, request: web.Request, edit: Edit | None) -> web.Response:
         exchange = request[EXCHANGE]
         body = exchange.call.body
-        wrong = _wrong_fields(body)
+        wrong = wrong_fields(body)
         if not isinstance(body, dict) or wrong:
             return refuse(422, {"detail": [{"loc": ["body", each], "msg": "wrong", "type": "type"} for each in wrong]})
         sampler = body.get("sampler_name") or "Euler"
-        if sampler not in self.samplers and self.kind in _WITH_QUEUE:
+        if sampler not in self.has.samplers and self.kind in _WITH_QUEUE:
             return self._error(404 if self.kind is Kind.SD_NEXT else 400, "HTTPException", "Sampler not found")
         if self.kind is Kind.SD_CPP and not body.get("prompt"):
             return self._error(400, "HTTPException", "prompt required")
+        try:
+            units = self._checked(body)
+            edit = edit or _controlling(units)
+        except Refusal as error:
+            return self._error(error.status, "Exception" if error.status >= 500 else "HTTPException", error.text)
         pictures = self._pictures(body, edit)
         guid = self._services.renderings.new_guid()
         task = str(body.get("force_task_id") or f"task({guid})")
@@ -283,16 +300,56 @@ class A1111:
         if rendering.error is not None:
             return self._error(500, rendering.error.partition(":")[0], rendering.error)
         images = [await self._services.gallery.paint(plate) for plate in rendering.plates]
-        return self._images(images, [picture.seed for picture in pictures], used, body)
+        maps = [b64encode(_map(unit)).decode() for unit in units]
+        return self._images(images, maps, [picture.seed for picture in pictures], used, body)
+
+    def _checked(self, body: Mapping[str, Json]) -> Sequence[Mapping[str, Json]]:
+        """The units for ControlNet in a request. Raises Refusal for what this server does not have."""
+        if self.kind is Kind.KOBOLD:
+            return ()
+        if self.kind is Kind.SD_CPP:
+            check_lora_paths(body, self.has)
+        check_second_pass(body, self.has)
+        if (
+            self.kind is Kind.FORGE
+            and body.get("enable_hr")
+            and not isinstance(body.get("hr_additional_modules"), list)
+        ):
+            raise Refusal(500, "TypeError: argument of type 'NoneType' is not iterable")
+        return control_units(body, self.has) if self.kind in _BOTH else ()
+
+    async def _improve(self, request: web.Request) -> web.Response:
+        """Make one picture larger, or restore its faces. It has no task and no progress."""
+        exchange = request[EXCHANGE]
+        body = exchange.call.body if isinstance(exchange.call.body, dict) else {}
+        name = str(body.get("upscaler_1", "None"))
+        if name not in self.has.upscalers:
+            return self._error(500, "AssertionError", f"could not find upscaler named {name}")
+        try:
+            source = upload(body.get("image"))
+        except (ValueError, UnusableUpload):
+            return self._error(500, "HTTPException", "Invalid encoded image")
+        restoring = number(body, "gfpgan_visibility", 0) > 0 or number(body, "codeformer_visibility", 0) > 0
+        operation = "restore_faces" if restoring else "upscale"
+        with opened(source.data) as image:
+            width, height = (round(length * number(body, "upscaling_resize", 2)) for length in image.size)
+        picture = Picture("", "", "", 0, width, height, Edit(operation, source))
+        rendering = self._services.renderings.start("a1111", name, (picture,), 0, exchange.fate)
+        await self._services.renderings.ended(rendering)
+        if rendering.error is not None:
+            return self._error(500, rendering.error.partition(":")[0], rendering.error)
+        larger = await self._services.gallery.paint(rendering.plates[0])
+        return web.json_response({"html_info": "", "image": b64encode(larger).decode()})
 
     def _images(
-        self, images: list[bytes], seeds: list[int], used: Checkpoint, body: Mapping[str, Json]
+        self, images: list[bytes], maps: list[str], seeds: list[int], used: Checkpoint, body: Mapping[str, Json]
     ) -> web.Response:
         encoded = [b64encode(image).decode() for image in images]
         first = 0
         if self.grid and len(encoded) > 1:
             encoded.insert(0, encoded[0])
             first = 1
+        encoded += maps
         info: dict[str, Json] = {
             "prompt": body.get("prompt"),
             "all_seeds": [*seeds],
@@ -319,9 +376,9 @@ class A1111:
             self.loads.append(model.name)
 
     def _pictures(self, body: Mapping[str, Json], edit: Edit | None) -> tuple[Picture, ...]:
-        seed = _whole(body, "seed", -1)
+        seed = whole(body, "seed", -1)
         seed = self._services.renderings.new_seed() if seed < 0 else seed
-        in_parallel, in_turn = _whole(body, "batch_size", 1), _whole(body, "n_iter", 1)
+        in_parallel, in_turn = whole(body, "batch_size", 1), whole(body, "n_iter", 1)
         # These two know fewer of the fields.
         count = {Kind.SD_CPP: in_parallel, Kind.KOBOLD: 1}.get(self.kind, in_parallel * in_turn)
         return tuple(
@@ -330,8 +387,8 @@ class A1111:
                 negative=str(body.get("negative_prompt") or ""),
                 style="",
                 seed=seed + i,
-                width=_whole(body, "width", 512) // 8 * 8,
-                height=_whole(body, "height", 512) // 8 * 8,
+                width=side(body, "width"),
+                height=side(body, "height"),
                 edit=edit,
             )
             for i in range(count)
@@ -366,34 +423,18 @@ def refuse(status: int, body: Json, headers: Mapping[str, str] | None = None) ->
     return web.json_response(body, status=status, headers=headers)
 
 
-_WHOLE = ("seed", "steps", "width", "height", "batch_size", "n_iter")
-
-
-def _wrong_fields(body: Json) -> list[str]:
-    """The fields of a wrong type, which the server refuses unread."""
-    if not isinstance(body, dict):
-        return ["body"]
-    wrong = [name for name in _WHOLE if name in body and (isinstance(body[name], bool) or not _is_whole(body[name]))]
-    return wrong + [name for name in ("prompt", "negative_prompt") if not isinstance(body.get(name, ""), str)]
-
-
-def _is_whole(value: Json) -> bool:
-    return isinstance(value, int)
-
-
-def _whole(body: Mapping[str, Json], name: str, default: int) -> int:
-    value = body.get(name, default)
-    return value if isinstance(value, int) else default
-
-
-def _upload(text: Json) -> Upload:
-    """Decode a picture in a request. Raises ValueError or UnusableUpload."""
-    encoded = str(text)
-    if encoded.startswith("data:"):
-        encoded = encoded.partition(",")[2]
+def _controlling(units: Sequence[Mapping[str, Json]]) -> Edit | None:
+    """What the first unit does with its picture. Raises Refusal if it has none."""
+    if not units:
+        return None
     try:
-        data = b64decode(encoded, validate=True)
-    except binascii.Error as error:
-        raise ValueError("no base64") from error
-    opened(data).close()
-    return Upload.of(data)
+        source = upload(units[0].get("image"))
+    except (ValueError, UnusableUpload):
+        raise Refusal(500, "ValueError: controlnet is enabled but no input image is given") from None
+    operation = "sketch" if "scribble" in str(units[0].get("module")) else "structure"
+    return Edit(operation, source, change=max(0.0, 1 - number(units[0], "weight", 1) / 2))
+
+
+def _map(unit: Mapping[str, Json]) -> bytes:
+    """The map that was drawn from a unit's picture, which the server sends after the images."""
+    return plain_files.png(64, 64, (255, 255, 255), text=f"map of {unit.get('module')}")

@@ -310,6 +310,7 @@ class Comfyui:
         if prompt.id:
             self.history[prompt.id] = {"prompt": prompt.entry, "outputs": images, "status": status, "meta": {}}
         await self.push.send(prompt.client, event, prompt.id)
+        await self.push.send(prompt.client, "executing", prompt.id, node=None)
         self._tell()
 
 

@@ -65,7 +65,15 @@ class Control:
             raise web.HTTPBadRequest(text="since must be the number of a call")
         stand_in = self._stand_in
         renderings: list[Json] = [
-            {"guid": rendering.guid, "provider": rendering.provider, "engine": rendering.engine, "over": rendering.over}
+            {
+                "guid": rendering.guid,
+                "provider": rendering.provider,
+                "engine": rendering.engine,
+                "over": rendering.over,
+                "prompt": rendering.prompt,
+                "began_at": int(rendering.began_at * 1000),
+                "ended_at": int(rendering.ended_at * 1000),
+            }
             for rendering in stand_in.renderings.by_guid.values()
         ]
         calls: list[Json] = [call.to_json() for call in stand_in.calls if call.number > int(since)]

@@ -40,7 +40,7 @@ class Rendering:
     """One accepted request for pictures.
 
     ``price`` is in millicredits per image; ``started`` is the loop's time; ``lengths`` are the sizes of the images in
-    bytes.
+    bytes. ``began_at`` and ``ended_at`` are Unix seconds.
     """
 
     guid: str
@@ -55,6 +55,7 @@ class Rendering:
     due: asyncio.Event = field(default_factory=asyncio.Event)
     lengths: tuple[int, ...] = ()
     over: bool = False
+    began_at: float = field(default_factory=time.time)
     ended_at: float = 0.0
     operation: str = "text_to_image"
 
@@ -64,7 +65,7 @@ class Rendering:
         return state | {"started": asyncio.get_running_loop().time() - self.started}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        self.operation = "text_to_image"
+        self.operation, self.began_at = "text_to_image", 0.0
         for name, value in state.items():
             setattr(self, name, value)
         self.started = asyncio.get_running_loop().time() - self.started

@@ -43,7 +43,7 @@ def test_the_same_holds_with_more_jobs_and_with_the_cheap_polls_of_an_idle_rate(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("says", [polling.percent])
+@pytest.mark.parametrize("says", [polling.percent, polling.time_left])
 def test_a_providers_progress_halves_the_lateness_if_durations_are_unpredictable(says: Says) -> None:
     heavy = next(each for each in SCENARIOS if each.name == "heavy tail")
     assert polling.compare(heavy, [1], says=says).ratio <= 0.5

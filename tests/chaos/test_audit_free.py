@@ -10,6 +10,7 @@ import pytest
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from chaos.engines import FREE, Free, of_engine
 from fakes.services import Bill, Call
+from fakes.services.call_log import Json
 from tests.chaos.test_audit import Story, prompt, wrong
 
 A1111, COMFYUI = FREE[Free.A1111], FREE[Free.COMFYUI]
@@ -31,7 +32,7 @@ class FreeStory(Story):
     def send(self, number: int) -> Call:
         service = of_engine(self.asks[number - 1].engine)
         assert service is not None
-        body = {"prompt": prompt(number)}
+        body: Json = {"prompt": prompt(number)}
         self.calls.append(Call(len(self.calls), service.make, "POST", "/", body, {}, accepted=True, status=200))
         return self.calls[-1]
 

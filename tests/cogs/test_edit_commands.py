@@ -77,6 +77,7 @@ async def options_of(studio: Studio, job_id: int) -> ImagineOptions:
 def parsed(line: str) -> tuple[str, dict[str, Any]]:
     """A command line as Discord reads it when it is pasted: the name, and the options with their types."""
     names = "image|prompt|find|by|area|fit|scale|engine|size|images|negative|style|steps|seed|guidance|sampler|strength"
+    names += "|scheduler|lora|high_res"
     parts = re.split(rf" (?=(?:{names}|private|spoiler):)", line.removeprefix("/"))
     options: dict[str, Any] = dict(part.split(":", 1) for part in parts[1:])
     for name, value in options.items():

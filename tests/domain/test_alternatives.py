@@ -15,7 +15,7 @@ from bot.domain.requests import Plan, plan, read_command
 from bot.errors import UserError
 from bot.providers.base import Engine
 from bot.providers.operations import Size
-from tests.doubles.engines import BASIC, CORE, ENGINES, XL
+from tests.doubles.engines import BASIC, CORE, ENGINES, PAINTER, XL
 
 STYLE, STEPS, GUIDANCE = OPTIONS["style"], OPTIONS["steps"], OPTIONS["guidance"]
 
@@ -41,9 +41,12 @@ def candidates(
     )
 
 
+MORE = {**ENGINES, PAINTER.id: PAINTER}
+
+
 def planned(alternative: Alternative, default: Engine = XL) -> Plan | None:
     try:
-        return plan(read_command(alternative.options), ENGINES, default.id)
+        return plan(read_command(alternative.options), MORE, default.id)
     except UserError:
         return None
 
@@ -241,19 +244,20 @@ typed_options = st.builds(
     seed=st.none() | st.integers(-1, 2**40),
     guidance=st.none() | st.floats(),
     sampler=st.sampled_from([None, "DDIM", "x"]),
+    scheduler=st.sampled_from([None, "karras", "x"]),
+    lora=st.sampled_from([None, "ink:0.5", "inc, x", "ink:9", ","]),
+    high_res=st.none() | st.floats(),
     added=st.sampled_from([None, "in oil"]),
     new_seed=st.sampled_from([None, 5]),
     engines=st.sampled_from([None, None, (), tuple(ENGINES), ("core", "x", "xl")]),
 )
 
 
-@given(typed_options, st.sampled_from(list(ENGINES.values())), st.integers(1, 10))
+@given(typed_options, st.sampled_from(list(MORE.values())), st.integers(1, 10))
 def test_any_command_has_alternatives_that_are_within_the_limit_and_can_be_read(
     options: ImagineOptions, default: Engine, most: int
 ) -> None:
-    found = alternatives(
-        options, engines=ENGINES, default_engine=default.id, offered=tuple(ENGINES.values()), most=most
-    )
+    found = alternatives(options, engines=MORE, default_engine=default.id, offered=tuple(MORE.values()), most=most)
     for alternative in found:
         changed = alternative.options
         assert read_command(changed).error is None

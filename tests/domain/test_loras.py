@@ -10,7 +10,7 @@ import pytest
 
 from bot.domain.alternatives import alternatives
 from bot.domain.command_line import command_line
-from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, UNKNOWN_NAME, ImageSpec, fitted
+from bot.domain.engines import NAME_MISSPELT, NOT_TAKEN, OUT_OF_RANGE, UNKNOWN_NAME, ImageSpec, fitted, similar_name
 from bot.domain.form_data import draft_of
 from bot.domain.loras import completions, parse_loras
 from bot.domain.options import LORA, UNREADABLE, ImagineOptions
@@ -123,6 +123,13 @@ def test_the_refusal_names_what_is_unknown_and_what_is_near() -> None:
     assert (problem.values["text"], problem.values["near"]) == ("ad detail", "Add Detail")
 
 
+def test_a_near_name_is_found_in_a_long_list() -> None:
+    many = replace(PAINTER, loras=(*(f"style-{number}" for number in range(900)), "Film Grain", "Add Detail"))
+    assert similar_name(LORA, "filmgrain", many) == "Film Grain"
+    assert similar_name(LORA, "a detail", many) == "Add Detail"
+    assert similar_name(LORA, "qqqqqq", many) is None
+
+
 def test_a_misspelt_lora_has_an_alternative() -> None:
     options = ImagineOptions("a cat", lora="inc:0.5, ink, qqqqqqq")
     found = alternatives(options, engines=HERE, default_engine=PAINTER.id, offered=(PAINTER,), most=4)
@@ -179,8 +186,18 @@ def test_the_result_of_a_second_pass_is_larger(size: Size, factor: float | None,
         ("DETAIL", ["Add Detail"]),
         ("ink, ", ["ink, Add Detail", "ink, neon_v2", "ink, neon_v3"]),
         ("ink:0.5,neon", ["ink:0.5, neon_v2", "ink:0.5, neon_v3"]),
-        ("ink:0.5, neon_v2:0.8", ["ink:0.5, neon_v2:0.8"]),
-        ("ink:0.", ["ink:0"]),
+        ("ink", ["ink", "ink, Add Detail", "ink, neon_v2", "ink, neon_v3"]),
+        (
+            "ink:0.5, neon_v2:0.8",
+            [
+                "ink:0.5, neon_v2:0.8",
+                "ink:0.5, neon_v2:0.8, Add Detail",
+                "ink:0.5, neon_v2:0.8, neon_v3",
+            ],
+        ),
+        ("ink, neon_v2, neon_v3, Add Detail", ["ink, neon_v2, neon_v3, Add Detail"]),
+        ("neon_v2:", []),
+        ("other:1", []),
         ("ink:9, ", []),
         ("a,b,c,d,", []),
         ("nothing", []),

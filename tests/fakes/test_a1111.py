@@ -14,6 +14,7 @@ from PIL import Image
 
 from fakes.services import StandIn, flat
 from fakes.services.a1111 import Kind
+from fakes.services.a1111_inventory import CONTROLNETS
 from tests.fakes.service_calls import picture
 
 
@@ -164,3 +165,66 @@ async def test_one_job_at_a_time_and_the_rest_in_order(http: aiohttp.ClientSessi
             await job
         assert slow.a1111.current is None
     assert slow.renderings.most_at_once == {"a1111": 1}
+
+
+async def test_a_second_pass_makes_larger_images(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+    asked = {"width": 520, "height": 392, "enable_hr": True, "hr_scale": 1.3, "hr_upscaler": "Latent"}
+    _, answer = await post(http, stand_in, "/sdapi/v1/txt2img", **asked)
+    assert [decoded(image).size for image in answer["images"]] == [(672, 504)]
+    status, _ = await post(http, stand_in, "/sdapi/v1/txt2img", **(asked | {"hr_upscaler": "gone"}))
+    assert status == 500
+
+
+async def test_controlnet_draws_its_map_after_the_images(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+    unit = {"module": "canny", "model": CONTROLNETS[0], "image": b64encode(picture()).decode()}
+    scripts = {"controlnet": {"args": [unit]}}
+    _, answer = await post(http, stand_in, "/sdapi/v1/txt2img", n_iter=2, seed=5, alwayson_scripts=scripts)
+    assert len(answer["images"]) == 3
+    assert json.loads(answer["info"])["all_seeds"] == [5, 6]
+    assert decoded(answer["images"][2]).size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scripts", "status"),
+    [
+        (Kind.A1111, {"other": {"args": []}}, 422),
+        (Kind.FORGE, {"controlnet": {"args": [{"module": "gone", "model": CONTROLNETS[0]}]}}, 500),
+        (Kind.FORGE, {"controlnet": {"args": [{"module": "canny", "model": "gone"}]}}, 500),
+        (Kind.FORGE, {"controlnet": {"args": [{"module": "canny", "model": CONTROLNETS[0]}]}}, 500),
+        (Kind.FORGE, {"controlnet": {"args": [{"enabled": False}]}}, 200),
+        (Kind.SD_CPP, {"other": {}}, 200),
+    ],
+)
+async def test_scripts_that_a_server_does_not_have(
+    stand_in: StandIn, http: aiohttp.ClientSession, kind: Kind, scripts: Any, status: int
+) -> None:
+    stand_in.a1111.kind = kind
+    found, _ = await post(http, stand_in, "/sdapi/v1/txt2img", prompt="x", alwayson_scripts=scripts)
+    assert found == status
+
+
+async def test_one_program_checks_the_paths_of_loras(stand_in: StandIn, http: aiohttp.ClientSession) -> None:
+    for kind, status in ((Kind.SD_CPP, 400), (Kind.FORGE, 200)):
+        stand_in.a1111.kind = kind
+        found, _ = await post(http, stand_in, "/sdapi/v1/txt2img", prompt="x", lora=[{"path": "gone"}])
+        assert found == status
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({"upscaler_1": "4x-UltraSharp", "upscaling_resize": 3}, (192, 144)),
+        ({"upscaler_1": "4x-UltraSharp"}, (128, 96)),
+        ({"gfpgan_visibility": 1, "upscaling_resize": 1}, (64, 48)),
+        ({"upscaler_1": "gone"}, None),
+        ({"upscaler_1": "4x-UltraSharp", "image": "?"}, None),
+    ],
+)
+async def test_a_picture_is_improved(
+    stand_in: StandIn, http: aiohttp.ClientSession, fields: dict[str, Any], size: tuple[int, int] | None
+) -> None:
+    sent = {"image": b64encode(picture(64, 48)).decode(), **fields}
+    status, answer = await post(http, stand_in, "/sdapi/v1/extra-single-image", **sent)
+    assert (status == 200) == (size is not None)
+    if size is not None:
+        assert decoded(answer["image"]).size == size

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bot.jobs.durations import DurationDistribution
-from bot.jobs.polling import CHEAP, FEW, MANY, price
+from bot.jobs.poll_schedule import CHEAP, FEW, MANY, price
 
 ages = st.floats(0, 3600)
 costs = st.floats(0.0001, 5)

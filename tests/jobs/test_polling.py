@@ -3,67 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
 
-from bot.clock import Elapsed
-from bot.jobs.durations import DurationModel
 from bot.jobs.limits import Limits
-from bot.jobs.polling import DOUBTED_FOR, NOT_HEARD, PAUSE, TIMED_OUT, Doubt, PollSchedule, PollStatus
+from bot.jobs.polling import DOUBTED_FOR, NOT_HEARD, PAUSE, TIMED_OUT, Doubt, PollStatus
 from bot.jobs.provider_text import TEXTS
 from bot.jobs.rate import Rate
 from bot.providers.base import Handle, ImageRequest, PollResult, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Refused, Unreachable
-from fakes.clock import VirtualClock
 from tests.doubles.clock import SkippingClock
 from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import MakeWorkshop, Workshop
-
-Says = Callable[[float], Waiting | None]
-
-
-@dataclass
-class Post:
-    """One submission, sent at second 1000, and the ages at which it was polled."""
-
-    durations: list[float] = field(default_factory=lambda: [8 + 0.25 * (number % 20) for number in range(100)])
-    per_second: float = 10
-    shortest: float = 0.25
-
-    def __post_init__(self) -> None:
-        self.clock = VirtualClock()
-        self.clock.seconds = 1000
-        self.rate = Rate(self.per_second, self.clock)
-        self.model = DurationModel()
-        for seconds in self.durations:
-            self.model.add(seconds)
-        self.ages: list[float] = []
-
-    def schedule(self, *, sent_ago: float = 0, at_once: bool = False) -> PollSchedule:
-        sent = Elapsed(self.clock, before=sent_ago)
-        return PollSchedule(self.model, self.rate, self.clock, sent=sent, shortest=self.shortest, at_once=at_once)
-
-    async def _follow(self, schedule: PollSchedule, until: float, says: Says) -> None:
-        with schedule:
-            while True:
-                await schedule.turn()
-                self.ages.append(round(schedule.age, 3))
-                if schedule.age >= until:
-                    return
-                answer = says(schedule.age)
-                if answer is None:
-                    schedule.failed()
-                else:
-                    schedule.still_waiting(answer)
-
-    async def follow(self, schedule: PollSchedule, *, until: float, says: Says = lambda _: Waiting()) -> list[float]:
-        """The ages at which it is polled until it has ended. ``says`` gives the earlier answers; None: no response."""
-        await self.clock.run(self._follow(schedule, until, says))
-        return self.ages
+from tests.jobs.poll_ages import Post
 
 
 async def test_polls_are_dense_when_such_jobs_end_and_sparse_when_overdue() -> None:
@@ -102,7 +56,7 @@ async def test_a_slow_job_after_many_quick_ones_takes_few_polls() -> None:
 async def test_three_hanging_jobs_leave_the_rate_to_others() -> None:
     post = Post(durations=QUICK)
     schedules = [post.schedule() for _ in range(3)]
-    await post.clock.run(*(post._follow(schedule, 60, lambda _: Waiting()) for schedule in schedules))
+    await post.clock.run(*(post.follow_until(schedule, 60, lambda _: Waiting()) for schedule in schedules))
     assert len(post.ages) < 0.2 * 60 * post.per_second
 
 

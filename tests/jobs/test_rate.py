@@ -178,3 +178,21 @@ def test_the_crowd_is_the_open_jobs_per_request_a_second() -> None:
     desk = Desk(4)
     desk.rate.watched = 10
     assert desk.rate.crowd == 2.5
+
+
+async def test_polls_that_are_counted_separately_do_not_wait_for_other_calls() -> None:
+    desk = Desk(1)
+    desk.rate = Rate(1, desk.clock, polls_per_second=10)
+
+    async def poll() -> None:
+        await desk.rate.polls.turn(lambda: 1.0)
+        desk.turns.append((round(desk.clock.seconds, 6), "poll"))
+
+    await desk.clock.run(*(desk.ask("call") for _ in range(3)), *(poll() for _ in range(3)))
+    assert [at for at, name in desk.turns if name == "poll"] == [0, 0.1, 0.2]
+    assert [at for at, name in desk.turns if name == "call"] == [0, 1, 2]
+
+
+async def test_without_a_rate_of_their_own_polls_share_the_rate() -> None:
+    rate = Rate(1, VirtualClock())
+    assert rate.polls is rate

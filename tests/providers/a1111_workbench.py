@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.providers.a1111 import A1111
-from bot.providers.base import Finished, Handle, ImageRequest, Json
+from bot.providers.base import Engine, Finished, Handle, ImageRequest, Json
 from bot.providers.errors import ProviderError
 from bot.providers.http import Service
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
@@ -36,6 +36,11 @@ async def a1111_at(*stand_ins: StandIn | str, **options: Any) -> AsyncIterator[A
         yield provider
     finally:
         await provider.close()
+
+
+def checkpoints_of(provider: A1111) -> list[Engine]:
+    """The engines that are models, without the upscalers."""
+    return [engine for engine in provider.engines if engine.operation is Operation.TEXT_TO_IMAGE]
 
 
 async def made(provider: A1111, request: ImageRequest | None = None, pictures: Pictures | None = None) -> Finished:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bot.providers.a1111 import A1111
+from bot.providers.a1111 import A1111, PREVIEW_EVERY
 from bot.providers.base import Ability, Cost, Gone, Json, Quote, Waiting, WeightedText
 from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.image_headers import inspect
@@ -22,6 +23,7 @@ from tests.providers.a1111_workbench import (
     TXT2IMG,
     XL,
     a1111_at,
+    checkpoints_of,
     fails,
     made,
     make_a1111,
@@ -53,7 +55,7 @@ EVERY_KIND = pytest.mark.parametrize("kind", list(Kind))
 async def test_images_from_the_call_to_the_files(stand_in: StandIn, tmp_path: Path, kind: Kind) -> None:
     stand_in.a1111.kind = kind
     async with a1111_at(stand_in) as provider:
-        count = provider.engines[0].images_per_submission
+        count = checkpoints_of(provider)[0].images_per_submission
         assert count == (1 if kind is Kind.KOBOLD else 4)
         result = await made(provider, asked(DREAM, size=Size(768, 512), seed=41, images=count))
         assert result.cost == Cost(0, exact=True)
@@ -163,19 +165,19 @@ async def test_there_is_nothing_to_pay_and_nothing_to_poll(stand_in: StandIn) ->
 
 async def test_each_checkpoint_is_an_engine(stand_in: StandIn) -> None:
     async with a1111_at(stand_in) as provider:
-        dream, xl, mine = provider.engines
+        dream, xl, mine = checkpoints_of(provider)
     assert (dream.id, xl.id) == (DREAM, XL)
     assert (mine.name, mine.provider) == ("My Model (v2)", "a1111")
     assert mine.model.startswith("My-Model-v2-")
-    assert dream.operations == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
+    assert dream.operations[:3] == (Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE, Operation.INPAINT)
     assert dream.default_size in dream.sizes
     for engine in (dream, *dream.others):
-        assert engine.samplers == stand_in.a1111.samplers
+        assert engine.samplers == stand_in.a1111.has.samplers
         assert {Ability.NEGATIVE, Ability.SEED, Ability.STEPS, Ability.GUIDANCE, Ability.SAMPLER} <= engine.abilities
     assert dream.takes_size(Size(1000, 2048))
     assert not dream.takes_size(Size(1001, 512))
     assert not dream.takes_size(Size(56, 512))
-    varying, repainting = dream.others
+    varying, repainting, *_ = dream.others
     assert Ability.STRENGTH in varying.abilities
     assert varying.picture is not None
     assert "image/webp" not in varying.picture.formats
@@ -184,9 +186,9 @@ async def test_each_checkpoint_is_an_engine(stand_in: StandIn) -> None:
 
 async def test_engines_are_learnt_when_a_request_needs_them(stand_in: StandIn) -> None:
     provider = make_a1111(stand_in)
-    assert not provider.engines
+    assert not checkpoints_of(provider)
     assert (await made(provider)).images
-    assert provider.engines
+    assert checkpoints_of(provider)
     unknown = await refusal(provider.prepare(asked("a1111/another")))
     assert (type(unknown), unknown.reason) == (Refused, Reason.RETIRED)
     await provider.close()
@@ -222,16 +224,16 @@ async def test_the_program_is_recognised(stand_in: StandIn, kind: Kind, label: s
 async def test_odd_lists_of_models_are_bounded(stand_in: StandIn, models: list[Json]) -> None:
     stand_in.misbehave(Fault("a1111.models", Rewrite(lambda _: models)))
     async with a1111_at(stand_in) as provider:
-        assert len(provider.engines) <= 200
-        assert len({engine.id for engine in provider.engines}) == len(provider.engines)
-        assert len(provider.engines) == {0: 0, 8: 0, 1000: 200, 3: 1}[len(models)]
+        assert len(checkpoints_of(provider)) <= 200
+        assert len({engine.id for engine in checkpoints_of(provider)}) == len(checkpoints_of(provider))
+        assert len(checkpoints_of(provider)) == {0: 0, 8: 0, 1000: 200, 3: 1}[len(models)]
 
 
 async def test_names_that_look_the_same_in_an_id_are_two_engines(stand_in: StandIn) -> None:
     names = ("a b", "a-b", "a(b)", "漢字", "x" * 90, "x" * 91)
     stand_in.a1111.checkpoints = tuple(Checkpoint(name, None) for name in names)
     async with a1111_at(stand_in) as provider:
-        ids = [engine.model for engine in provider.engines]
+        ids = [engine.model for engine in checkpoints_of(provider)]
     assert len(set(ids)) == len(names)
     assert "a-b" in ids
     assert all(len(each) <= 60 and each.isascii() for each in ids)
@@ -242,7 +244,7 @@ async def test_a_list_of_models_that_is_none_keeps_the_engines(stand_in: StandIn
     async with a1111_at(stand_in) as provider:
         stand_in.misbehave(Fault("a1111.models", Rewrite(lambda _: answer)))
         assert isinstance(await refusal(provider.learn()), Unreachable)
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
 
 
 # --- the progress and Cancel ------------------------------------------------------------------------------------------
@@ -264,20 +266,37 @@ async def test_the_progress_is_that_of_the_own_task(slow_stand_in: StandIn) -> N
         assert await provider.progress(first) == Waiting()
 
 
-async def test_the_unfinished_image_is_shown_if_it_is_one(slow_stand_in: StandIn) -> None:
+async def test_the_unfinished_image_is_shown_if_it_is_one(
+    slow_stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
     slow = slow_stand_in
     async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, submit):
         preview = (await provider.progress(handle)).preview
         odd: list[Json] = [None, 5, "*", "eA==", "data:text/html;base64,PGh0bWw+", "A" * (2 << 20)]
         slow.misbehave(*(Fault(TASK, told(0.5, live_preview=each)) for each in odd))
         for _ in odd:
-            assert await provider.progress(handle) == Waiting(percent=50, seconds_left=12.5)
+            pass_time(PREVIEW_EVERY)
+            assert await provider.progress(handle) == Waiting(percent=50, seconds_left=12.5, preview=preview)
         await provider.cancel(handle)
         assert (await refusal(submit)).reason is Reason.CANCELLED
     assert preview is not None
     assert inspect(preview).size == Size(1024, 1024)
     asked_for = [call.body["live_preview"] for call in slow.calls_to(TASK) if isinstance(call.body, dict)]
     assert asked_for == [False, *[True] * 7, False]
+
+
+async def test_an_unfinished_image_is_asked_for_as_seldom_as_it_is_shown(
+    slow_stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    slow = slow_stand_in
+    async with a1111_at(slow) as provider, on_its_way(provider, slow) as (handle, _):
+        first = (await provider.progress(handle)).preview
+        assert (await provider.progress(handle)).preview == first
+        pass_time(PREVIEW_EVERY)
+        await provider.progress(handle)
+    asked_for = [call.body["live_preview"] for call in slow.calls_to(TASK) if isinstance(call.body, dict)]
+    assert asked_for == [False, True, False, True]
+    assert first is not None
 
 
 @pytest.mark.parametrize("kind", [Kind.A1111, Kind.SD_NEXT])

@@ -15,7 +15,18 @@ from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.a1111 import Kind
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
-from tests.providers.a1111_workbench import DREAM, TASK, TXT2IMG, XL, a1111_at, fails, made, make_a1111, on_its_way
+from tests.providers.a1111_workbench import (
+    DREAM,
+    TASK,
+    TXT2IMG,
+    XL,
+    a1111_at,
+    checkpoints_of,
+    fails,
+    made,
+    make_a1111,
+    on_its_way,
+)
 from tests.providers.workbench import asked, refusal
 
 OUT_OF_MEMORY = "OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB"
@@ -63,7 +74,7 @@ async def test_a_model_that_was_removed_is_noticed_and_no_longer_offered(stand_i
         stand_in.a1111.checkpoints = stand_in.a1111.checkpoints[:1]
         assert (await fails(provider, asked(XL))).reason is Reason.RETIRED
         await provider.learn()
-        assert [engine.id for engine in provider.engines] == [DREAM]
+        assert [engine.id for engine in checkpoints_of(provider)] == [DREAM]
 
 
 @pytest.mark.parametrize("info", ["", None, "no json", "[]", "5", {}, '{"all_seeds": "x", "index_of_first_image": []}'])
@@ -205,7 +216,7 @@ async def test_a_server_that_is_off_was_sent_nothing(stand_in: StandIn) -> None:
         await stand_in.stop()
         assert isinstance(await fails(provider), Unreachable)
         assert isinstance(await refusal(provider.learn()), Unreachable)
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
 
 
 # --- a lost response --------------------------------------------------------------------------------------------------

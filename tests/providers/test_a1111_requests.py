@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 
 from bot.providers.a1111_answers import Checkpoint, read_models
+from bot.providers.a1111_inventory import Control, ControlUnit, Inventory
 from bot.providers.a1111_requests import Wanted, engine_of, escaped, prompts
 from bot.providers.a1111_servers import Kind
 from bot.providers.base import ImageRequest, Json, WeightedText
+from bot.providers.errors import Refused
+from bot.providers.loras import Lora, Loras
+from bot.providers.model_families import Family
 from bot.providers.operations import Size
 from tests.providers.workbench import asked
+
+NOTHING = Inventory()
 
 
 def request_for(*parts: str | tuple[str, float], **changes: object) -> ImageRequest:
@@ -23,9 +29,11 @@ def checkpoint(title: str, name: str | None = None, digest: str | None = None) -
     return found[0]
 
 
-def body_for(name: str, *, kind: Kind = Kind.FORGE, restore: bool = False, **changes: object) -> dict[str, Json]:
+def body_for(
+    name: str, *, kind: Kind = Kind.FORGE, restore: bool = False, has: Inventory = NOTHING, **changes: object
+) -> dict[str, Json]:
     request = request_for("x", **changes)
-    wanted = Wanted(request, checkpoint(name), "easel-1", 1, 25, restore=restore, kind=kind)
+    wanted = Wanted(request, checkpoint(name), "easel-1", 1, 25, restore=restore, kind=kind, has=has)
     return wanted.body()
 
 
@@ -56,7 +64,7 @@ def test_syntax_in_a_persons_text_has_no_meaning(text: str, sent: str) -> None:
 
 
 def test_a_tag_cannot_be_put_together_from_two_parts() -> None:
-    assert prompts(request_for("<lora:x", "y:1>"), ("all",))[0] == "lora:x, y:1>"
+    assert prompts(request_for("<lora:x", "y:1>"))[0] == "lora:x, y:1>"
 
 
 def test_only_one_program_makes_several_images_as_a_batch() -> None:
@@ -65,38 +73,62 @@ def test_only_one_program_makes_several_images_as_a_batch() -> None:
         assert (body["batch_size"], body["n_iter"]) == ((3, 1) if kind is Kind.SD_CPP else (1, 3))
 
 
-def test_one_program_takes_no_loras_in_the_prompt() -> None:
-    request = request_for("x <lora:ink:1>")
-    for kind, sent in ((Kind.A1111, "x <lora:ink:1>"), (Kind.SD_CPP, "x")):
-        assert Wanted(request, checkpoint("m"), "t", 1, 25, loras=("ink",), kind=kind).body()["prompt"] == sent
+LORAS = Loras((Lora("ink", 0.8), Lora("Film Grain", -1.25), Lora("x")))
+HAS = Inventory(
+    loras={"ink": "a/ink.gguf", "Film Grain": "grain.safetensors", "x": "x"},
+    controls={
+        (Family.SD1, Control.DEPTH): ControlUnit("depth_midas", "sd15_depth"),
+        (Family.SD1, Control.SCRIBBLE): ControlUnit("scribble_xdog", "sd15_scribble"),
+        (Family.XL, Control.CANNY): ControlUnit("canny", "xl_canny"),
+    },
+)
+
+
+def test_loras_are_written_into_the_prompt() -> None:
+    sent = body_for("m", lora=LORAS, has=HAS)
+    assert sent["prompt"] == "x <lora:ink:0.8> <lora:Film Grain:-1.25> <lora:x:1>"
+    assert "lora" not in sent
+
+
+def test_one_program_takes_loras_in_a_field() -> None:
+    sent = body_for("m", kind=Kind.SD_CPP, lora=LORAS, has=HAS)
+    assert sent["prompt"] == "x"
+    assert sent["lora"] == [
+        {"path": "a/ink.gguf", "multiplier": 0.8},
+        {"path": "grain.safetensors", "multiplier": -1.25},
+        {"path": "x", "multiplier": 1},
+    ]
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_lora_that_the_server_no_longer_has_is_refused(kind: Kind) -> None:
+    with pytest.raises(Refused):
+        body_for("m", kind=kind, lora=Loras((Lora("ink"), Lora("gone"))), has=HAS)
+
+
+def test_a_second_pass_from_latent_needs_more_strength() -> None:
+    sent = body_for("m", high_res=1.5, has=Inventory(second_pass="4x-UltraSharp"))
+    assert (sent["enable_hr"], sent["hr_scale"], sent["hr_upscaler"]) == (True, 1.5, "4x-UltraSharp")
+    latent = body_for("m", high_res=1.5, has=Inventory(second_pass="Latent"))
+    assert (latent["hr_upscaler"], sent["denoising_strength"]) == ("Latent", 0.4)
+    assert latent["denoising_strength"] == 0.6
 
 
 def test_weights_are_written_as_these_servers_read_them() -> None:
     request = request_for(
         "a tower", ("fog (thin)", 1.2), ("rain", 0.5), ("people", -1), ("cars", -1.5), negative="text"
     )
-    assert prompts(request, ()) == (r"a tower, (fog \(thin\):1.2), (rain:0.5)", "text, people, (cars:1.5)")
+    assert prompts(request) == (r"a tower, (fog \(thin\):1.2), (rain:0.5)", "text, people, (cars:1.5)")
 
 
 def test_a_negative_prompt_is_escaped_and_cannot_name_loras() -> None:
-    assert prompts(request_for("x", negative="(blur) <lora:a:1>"), ("all",))[1] == r"\(blur\)"
+    assert prompts(request_for("x", negative="(blur) <lora:a:1>"))[1] == r"\(blur\)"
 
 
-@pytest.mark.parametrize(
-    ("allowed", "sent"),
-    [
-        ((), "a tower"),
-        (("ink",), "a tower <lora:ink:0.8>"),
-        (("all",), "a tower <lora:ink:0.8> <lora:other (2)>"),
-    ],
-)
-def test_only_allowed_loras_are_sent(allowed: tuple[str, ...], sent: str) -> None:
-    request = request_for("a <LoRA:ink:0.8> tower <lora:other (2)> <hypernet:ink:1>")
-    assert prompts(request, allowed)[0] == sent
-
-
-def test_a_prompt_of_loras_alone_is_sent() -> None:
-    assert prompts(request_for("<lora:ink:1>"), ("ink",)) == ("<lora:ink:1>", "")
+def test_a_lora_in_a_persons_text_is_none_even_if_the_same_one_was_chosen() -> None:
+    request = request_for("x <lora:ink:2>", lora=Loras((Lora("ink", 0.5),)))
+    assert prompts(request)[0] == "x <lora:ink:0.5>"
+    assert prompts(request, tags=False)[0] == "x"
 
 
 # --- bodies -----------------------------------------------------------------------------------------------------------
@@ -138,7 +170,7 @@ def test_sides_are_multiples_of_eight() -> None:
     ],
 )
 def test_sizes_are_those_that_the_model_was_probably_trained_for(name: str, side: int) -> None:
-    assert engine_of(checkpoint(name), (), 25).default_size == Size(side, side)
+    assert engine_of(checkpoint(name), NOTHING, 25).default_size == Size(side, side)
 
 
 # --- the names of models ----------------------------------------------------------------------------------------------

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
 from bot.providers.a1111 import A1111
 from bot.providers.base import Takes, WrongSetting
-from bot.providers.errors import Busy, Reason, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
+from bot.providers.operations import Operation, Size
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
-from fakes.services.faults import Reset, Status
-from tests.providers.a1111_workbench import DREAM, TASK, TXT2IMG, XL, a1111_at, fails, made, make_a1111, on_its_way
+from fakes.services.faults import Hang, Reset, Status
+from tests.providers.a1111_workbench import (
+    DREAM,
+    TASK,
+    TXT2IMG,
+    XL,
+    a1111_at,
+    checkpoints_of,
+    fails,
+    made,
+    make_a1111,
+    on_its_way,
+    pictures,
+    varied,
+)
 from tests.providers.workbench import asked, reader, refusal
 
 
@@ -42,6 +57,17 @@ async def test_the_server_with_the_model_loaded_comes_first(stand_in: StandIn, s
     assert counts(stand_in, second) == [2, 2]
     assert not stand_in.a1111.loads
     assert not second.a1111.loads
+
+
+async def test_the_servers_are_asked_for_their_models_at_the_same_time(stand_in: StandIn, second: StandIn) -> None:
+    stand_in.misbehave(Fault("a1111.models", Hang()))
+    provider = make_a1111(stand_in, second)
+    learning = asyncio.create_task(provider.learn())
+    await second.called("a1111.models")
+    assert not learning.done()
+    stand_in.release()
+    assert await learning
+    await provider.close()
 
 
 async def test_a_server_keeps_the_model_of_its_last_job(stand_in: StandIn, second: StandIn) -> None:
@@ -80,13 +106,34 @@ async def test_a_server_gets_no_more_jobs_than_it_should(slow_stand_in: StandIn,
 
 async def test_only_servers_with_the_model_get_the_job(stand_in: StandIn, second: StandIn) -> None:
     stand_in.a1111.checkpoints = CHECKPOINTS[:1]
-    second.a1111.samplers = ("Euler", "Euler a", "LCM")
+    second.a1111.has.samplers = ("Euler", "Euler a", "LCM")
     async with a1111_at(stand_in, second) as provider:
-        samplers = {engine.id: engine.samplers for engine in provider.engines}
+        samplers = {engine.id: engine.samplers for engine in checkpoints_of(provider)}
         assert samplers[DREAM] == ("Euler a", "Euler")
-        assert samplers[XL] == second.a1111.samplers
+        assert samplers[XL] == second.a1111.has.samplers
         await made(provider, asked(XL))
     assert counts(stand_in, second) == [0, 1]
+
+
+async def test_an_engine_has_what_all_its_servers_have(stand_in: StandIn, second: StandIn) -> None:
+    second.a1111.checkpoints = CHECKPOINTS[:1]
+    has = second.a1111.has
+    has.loras, has.schedulers, has.latent_modes, has.controlnets = ("ink",), ("karras",), (), None
+    async with a1111_at(stand_in, second) as provider:
+        dream, xl, _ = checkpoints_of(provider)
+        assert (dream.loras, dream.schedulers, dream.high_res) == (("ink",), ("Karras",), None)
+        assert (xl.loras, xl.schedulers) == (stand_in.a1111.has.loras, ("Automatic", "Karras", "Exponential"))
+        assert xl.high_res is not None
+        assert Operation.SKETCH not in dream.operations
+        assert Operation.STRUCTURE in xl.operations
+
+
+async def test_a_server_with_the_upscaler_gets_the_picture(stand_in: StandIn, second: StandIn, tmp_path: Path) -> None:
+    stand_in.a1111.has.upscalers = ("None",)
+    request = varied("a1111/4x-UltraSharp", operation=Operation.UPSCALE, size=Size(1024, 1024), scale=2)
+    async with a1111_at(stand_in, second) as provider:
+        assert (await made(provider, request, pictures(tmp_path))).images
+    assert [len(each.calls_to("a1111.extras")) for each in (stand_in, second)] == [0, 1]
 
 
 async def test_programs_of_several_kinds_have_a_common_name(stand_in: StandIn, second: StandIn) -> None:
@@ -140,13 +187,13 @@ async def test_a_job_whose_response_was_lost_goes_to_no_other_server(stand_in: S
 async def test_servers_that_are_away_when_the_bot_starts(stand_in: StandIn, second: StandIn) -> None:
     await second.stop()
     async with a1111_at(stand_in, second) as provider:
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
         assert await provider.check() is None
         assert (await made(provider)).images
         await stand_in.stop()
         assert isinstance(await provider.check(), Unreachable)
         assert isinstance(await refusal(provider.learn()), Unreachable)
-        assert len(provider.engines) == 3
+        assert len(checkpoints_of(provider)) == 3
 
 
 async def test_the_search_asks_every_server(slow_stand_in: StandIn, slow_second: StandIn) -> None:
@@ -171,7 +218,7 @@ def test_an_invalid_address_is_named_without_its_value(value: str) -> None:
 async def test_a_path_may_precede_the_api(stand_in: StandIn) -> None:
     provider = make_a1111(f"{stand_in.url}/a1111/")
     await provider.learn()
-    assert provider.engines
+    assert checkpoints_of(provider)
     await provider.close()
 
 
@@ -190,3 +237,51 @@ async def test_a_server_that_is_away_after_a_restart_is_tried_again_later(stand_
     await stand_in.stop()
     assert isinstance(await refusal(after.submit(handle, asked(DREAM))), Unreachable)
     await after.close()
+
+
+async def test_each_server_tells_what_it_works_on(slow_stand_in: StandIn, slow_second: StandIn) -> None:
+    first, other = slow_stand_in, slow_second
+    async with a1111_at(first, other) as provider:
+        assert [state.engine for state in provider.servers()] == [DREAM, DREAM]
+        async with on_its_way(provider, first), on_its_way(provider, other):
+            waiting = asyncio.create_task(provider.submit(await provider.prepare(asked(DREAM)), asked(DREAM)))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert [(state.running, state.waiting) for state in provider.servers()] == [(1, 1), (1, 0)]
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert [(state.running, state.waiting) for state in provider.servers()] == [(0, 0), (0, 0)]
+
+
+async def test_a_server_that_lost_a_request_is_silent_until_it_answers(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        handle = await provider.prepare(asked(DREAM))
+        stand_in.misbehave(Fault(TXT2IMG, Reset()), Fault(TASK, Reset()))
+        assert isinstance(await refusal(provider.submit(handle, asked(DREAM))), OutcomeUnknown)
+        pass_time(20)
+        await provider.find(handle)
+        lost, good = provider.servers()
+        assert lost.silence is not None
+        assert round(lost.silence.seconds, -1) == 20
+        assert good.silence is None
+        await provider.find(handle)
+        assert provider.servers()[0].silence is None
+
+
+async def test_a_server_is_silent_since_its_first_failure(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Status(429), times=2))
+        await made(provider)
+        pass_time(45)
+        await made(provider)
+        pass_time(45)
+        silent, good = provider.servers()
+        assert silent.silence is not None
+        assert (silent.silence.reason, round(silent.silence.seconds, -1)) == (Reason.BUSY, 90)
+        assert good.silence is None
+        await made(provider)
+        assert [state.silence for state in provider.servers()] == [None, None]

@@ -131,6 +131,32 @@ async def test_a_prompt_that_nobody_asks_about_is_forgotten(
             await push.changed()
 
 
+async def test_the_end_of_a_prompt_is_pushed(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
+    await connected(slow_stand_in)
+    over, other = slow_comfyui.pushed(first), slow_comfyui.pushed(second)
+    assert over is not None
+    assert other is not None
+    await slow_stand_in.comfyui.started(first["id"])
+    assert not over.is_set()
+    slow_stand_in.finish_all()
+    async with asyncio.timeout(10):
+        await over.wait()
+    assert isinstance(await slow_comfyui.poll(first), Finished)
+    assert slow_comfyui.pushed(first) is None
+
+
+async def test_the_event_without_a_node_means_the_end(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:
+    handle = await queued(slow_comfyui)
+    client, push = await connected(slow_stand_in), slow_stand_in.comfyui.push
+    over = slow_comfyui.pushed(handle)
+    assert over is not None
+    await push.send(client, "executing", str(handle["id"]), node="sampler")
+    await push.send(client, "executing", str(handle["id"]), node=None)
+    async with asyncio.timeout(10):
+        await over.wait()
+
+
 async def test_without_a_socket_everything_else_works(stand_in: StandIn) -> None:
     async with comfyui_at(stand_in) as provider:
         stand_in.comfyui.push.refuse = True

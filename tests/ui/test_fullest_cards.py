@@ -14,6 +14,7 @@ from bot.jobs.made_from import MadeFrom
 from bot.jobs.new_jobs import LISTED, TooManyJobs
 from bot.jobs.results import JobDetails
 from bot.jobs.view import JobView, Progress
+from bot.providers.loras import Lora, Loras
 from bot.providers.operations import Margins, Operation, Size
 from bot.ui.cards.details import details_card
 from bot.ui.cards.event_log import log_card
@@ -49,6 +50,9 @@ def many(prompt: str, sentence: str) -> JobView:
                 guidance=7.25,
                 steps=50,
                 sampler="K_DPMPP_2S_ANCESTRAL",
+                scheduler=sentence[:100] or None,
+                lora=Loras(tuple(Lora(f"{sentence}{place}"[-100:], 0.25) for place in range(4))),
+                high_res=1.25,
                 size=Size(1536 - number, 1536),
             ),
             images=[image(number, submission_id=number, seed=2**32 - number, filtered=True)],

@@ -273,6 +273,9 @@ def test_the_size_is_that_of_the_first_pass_which_readers_multiply() -> None:
         "Steps: 30, Sampler: DDIM, Schedule type: Karras, CFG scale: 7, Seed: 1, Size: 512x512, Model: painter, "
         'LoRA: "ink, Add Detail:0.5", Hires upscale: 1.5, Version: Easel'
     )
+    smaller = parameters(asked, image(1), PAINTER)
+    assert "Size: 512x512" in smaller
+    assert "Hires upscale" not in smaller
 
 
 def test_missing_settings_are_the_engines_defaults_if_known() -> None:

@@ -28,6 +28,9 @@ _EXCERPT_AFTER = 32
 _MARK = "👉"
 _NUMBER_STARTS = "+-−–."
 _ESCAPED = "\\{}," + DASHES
+# Words without anything that needs a closer look, with one space between them. Most prompts have no others.
+_PLAIN = rf"[^\s:\\{{}}{re.escape(DASHES)}]++(?!\S)"
+_PLAIN_WORDS = re.compile(f"{_PLAIN}(?: {_PLAIN})*")
 _DASH_RUN = re.compile(f"[{DASHES}]+")
 _NAME_END = re.compile(r"[=＝\s]|$")
 # A known name whose value, which begins with a digit, follows it without a space.
@@ -76,7 +79,7 @@ class PromptError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Text without a space in it, its escapes undone."""
+    """Text without a space in it, its escapes undone. Before the first flag, it may be several plain words."""
 
     position: int
     text: str
@@ -107,17 +110,20 @@ def scan(text: str, faults: list[Fault]) -> Iterator[Token]:
 
     Invisible words are skipped.
     """
-    position = 0
+    position, flags = 0, False
     while position < len(text):
         if text[position].isspace():
             position += 1
+        elif not flags and (plain := _PLAIN_WORDS.match(text, position)) is not None and plain[0].isascii():
+            yield Word(position, plain[0])
+            position = plain.end()
         elif text.startswith("::", position):
             end = _number_end(text, position + 2)
             yield Weight(position, text[position + 2 : end])
             position = end
         elif _word_starts(text, position) and (flag := flag_at(text, position)) is not None:
             yield flag
-            position = flag.end
+            position, flags = flag.end, True
         else:
             word, end = _scan_word(text, position, faults)
             if (name := _flag_apart(text, position, end)) is not None:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import structlog
 
-from bot.domain.options import OPTIONS, SIZE
+from bot.domain.options import HIGH_RES, OPTIONS, SIZE
 from bot.domain.pictures import SourceKind
 from bot.domain.values import value_text
 from bot.jobs.made_from import MadeFrom
@@ -98,15 +98,18 @@ def _part(part: WeightedText) -> str:
 
 def _settings(request: ImageRequest, image: StoredImage, engine: Engine | None) -> Iterator[tuple[str, str]]:
     """The name and the value of each setting."""
+    size = Size(image.width, image.height)
+    again = request.high_res is not None and size == request.result_size
     # Readers multiply the size of the first pass.
-    size = Size(image.width, image.height) if request.high_res is None else request.size
-    values: dict[str, str] = {SIZE.name: str(size)}
+    values: dict[str, str] = {SIZE.name: str(request.size if again else size)}
     for option in OPTIONS.values():
         value = getattr(request, option.name)
         if value is None and engine is not None and (bounds := option.bounds(engine)) is not None:
             value = bounds.default
         if value is not None and option.png_name:
             values.setdefault(option.name, value_text(value))
+    if not again:
+        values.pop(HIGH_RES.name, None)  # The service made no second pass, or one of another size.
     if image.seed is not None:
         values["seed"] = str(image.seed)
     values["sampler"] = _SAMPLERS.get(values.get("sampler", ""), values.get("sampler", UNKNOWN))
