@@ -362,13 +362,7 @@ class Comfyui(Provider):
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
         if not answer.ok:
             raise self._service.judge.by_status(answer, paid=False)
-        try:
-            return await keep(self._service, answer.body, path, largest=self._largest, strip=True)
-        except Refused as error:
-            if error.reason is Reason.IMAGE_CUT_SHORT:
-                # The server still has the file, so only the download has failed.
-                raise Unreachable(error.reason, detail=error.detail) from None
-            raise
+        return await keep(self._service, answer.body, path, largest=self._largest, strip=True, downloaded=True)
 
     async def check(self) -> ProviderError | None:
         """Check that a ComfyUI server answers."""

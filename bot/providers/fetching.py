@@ -53,11 +53,18 @@ def largest_image(settings: SettingsReader) -> int:
 
 
 async def keep(
-    service: Service, data: bytes, path: Path, *, largest: int = LARGEST_IMAGE, strip: bool = False
+    service: Service,
+    data: bytes,
+    path: Path,
+    *,
+    largest: int = LARGEST_IMAGE,
+    strip: bool = False,
+    downloaded: bool = False,
 ) -> FetchedImage:
     """Write an image from a response into the file. Raises Refused if it is not a supported image.
 
-    ``strip``: remove its text, because the service writes prompts and its settings into it.
+    ``strip``: remove its text, because the service writes prompts and its settings into it. ``downloaded``: the service
+    still has it, so if it was cut short, this raises Unreachable: a later download may be whole.
     """
     if len(data) > largest:
         detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
@@ -66,7 +73,8 @@ async def keep(
         return await service.in_thread(_finish, path, "wb", data, strip=strip)
     except NotAnImage as error:
         await service.in_thread(_remove, path)
-        raise Refused(error.reason, detail=f"{error}, {len(data)} bytes", values=error.values) from None
+        kind = Unreachable if downloaded and error.reason is Reason.IMAGE_CUT_SHORT else Refused
+        raise kind(error.reason, detail=f"{error}, {len(data)} bytes", values=error.values) from None
 
 
 def _worth_another_try(error: BaseException) -> bool:
