@@ -182,6 +182,8 @@ class Crowd:
         if attached is None:
             attached = engine in VARYING and chance.random() < ATTACHING
         options = {"picture": self._photo(number)} if attached else {}
+        if engine == FREE[Free.HORDE].engine:
+            words = words or "paper"  # After three filtered prompts, it blocks the bot's address for minutes.
         prompt = self.prompt(number, words, "{red, blue} " if asks_first else "")
         each, images = (1, 2) if asks_first else (images, images)
         handle = await person.slash(

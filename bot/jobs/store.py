@@ -88,6 +88,8 @@ class JobStore:
 
     def engines_doing(self, operation: Operation) -> dict[str, Engine]:
         """Return the engines that have this operation and are not retired, for this operation, by id."""
+        for provider in self.providers.values():
+            self.add_engines(provider.engines)  # A provider may also ask its service before a request.
         every = (
             (provider, engine.doing(operation)) for provider in self.providers.values() for engine in provider.engines
         )

@@ -232,13 +232,15 @@ class A1111(Provider):
         try:
             async with server.slots:
                 self._check_stopped(task)
-                running.sent = True
+                running.sent, interrupts = True, server.interrupts
                 answer = await self._sent(server, wanted, pictures)
         finally:
             server.running -= 1
             del self._running[task]
-        # An interrupted server sends its half-finished image. Nobody wants that.
+        # An interrupted server sends its half-finished image. A late interrupt may have stopped the next task.
         self._check_stopped(task)
+        if server.interrupts != interrupts:
+            raise OutcomeUnknown(Reason.CONTRADICTION, detail=f"{answer.detail}, near an interrupt")
         made = await self._read(server, wanted, answer)
         if isinstance(wanted, Wanted):
             server.loaded = wanted.checkpoint.model

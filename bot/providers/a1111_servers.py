@@ -79,6 +79,8 @@ class Server:
         self.running = 0
         """The number of jobs that it works on or that wait for it."""
         self.slots = asyncio.Semaphore(slots)
+        self.interrupts = 0
+        """Grows when an interrupt is sent, and when it is answered. In between, any task may be stopped."""
         self._tells_progress = False
         self._away_until = 0.0
         # Why it did not work, and the loop's time of the first such failure.
@@ -187,7 +189,11 @@ class Server:
 
     async def interrupt(self) -> None:
         """Stop the server's running task, even if it is somebody else's. Raises ProviderError."""
-        answer = await self.service.call("POST", "/sdapi/v1/interrupt", paid=False, json={})
+        self.interrupts += 1
+        try:
+            answer = await self.service.call("POST", "/sdapi/v1/interrupt", paid=False, json={})
+        finally:
+            self.interrupts += 1
         if not answer.ok:
             raise self.problem(answer)
 

@@ -220,6 +220,11 @@ class A1111:
         return web.json_response(told)
 
     @property
+    def busy(self) -> bool:
+        """Whether images are being made."""
+        return self._rendering is not None
+
+    @property
     def _share(self) -> float:
         rendering = self._rendering
         return 0.0 if rendering is None else rendering.percent(self._services.now()) / 100

@@ -258,6 +258,18 @@ async def test_engines_are_learnt_at_the_start_hourly_and_when_one_is_missing(ma
     running.cancel()
 
 
+async def test_an_engine_that_was_learnt_before_a_request_can_be_used_at_once(make_workshop: MakeWorkshop) -> None:
+    """A provider whose service was away at the start asks it by itself when a request of an earlier life is due."""
+    provider = LearningProvider()
+    workshop = await make_workshop(provider)
+    pen = replace(provider.engines[0], id="scripted/pen")
+    provider.enqueue("learn", (pen,))
+    await provider.learn()
+    job_id = await workshop.imagine(engine=pen.id)
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+
+
 async def test_engines_of_a_service_that_is_away_are_learnt_later(make_workshop: MakeWorkshop) -> None:
     provider = LearningProvider()
     workshop = await make_workshop(provider)

@@ -1,4 +1,4 @@
-"""Several A1111-compatible servers: which one gets a job, and what happens when one is away."""
+"""Several A1111-compatible servers, or several jobs at one: which server gets a job, and what happens to the others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from bot.providers.a1111 import A1111
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
@@ -14,9 +15,11 @@ from bot.providers.operations import Operation, Size
 from bot.providers.settings import Takes, WrongSetting
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
+from fakes.services.exchange import Exchange
 from fakes.services.faults import Hang, Reset, Status
 from tests.providers.a1111_workbench import (
     DREAM,
+    INTERRUPT,
     TASK,
     TXT2IMG,
     XL,
@@ -285,3 +288,30 @@ async def test_a_server_is_silent_since_its_first_failure(
         assert good.silence is None
         await made(provider)
         assert [state.silence for state in provider.servers()] == [None, None]
+
+
+async def test_a_job_that_a_late_interrupt_may_have_stopped_is_no_result(slow_stand_in: StandIn) -> None:
+    """The interrupt reaches the server when the next job has begun, and stops that one."""
+    slow = slow_stand_in
+    async with (
+        a1111_at(slow, jobs=2) as provider,
+        on_its_way(provider, slow) as (first, _),
+        on_its_way(provider, slow) as (second, submit),
+    ):
+
+        async def late(exchange: Exchange) -> web.StreamResponse:
+            slow.finish_all()
+            await started(slow, str(second["task"]))
+            return await exchange.proceed()
+
+        slow.misbehave(Fault(INTERRUPT, late))
+        await provider.cancel(first)
+        assert slow.a1111.interrupted == [second["task"]]
+        assert isinstance(await refusal(submit), OutcomeUnknown)
+
+
+async def started(stand_in: StandIn, task: str) -> None:
+    """Wait until the server makes the images of this task."""
+    async with asyncio.timeout(30):
+        while stand_in.a1111.current != task or not stand_in.a1111.busy:
+            await asyncio.sleep(0)
