@@ -92,8 +92,8 @@ class Books:
     open: list[str] = field(default_factory=list)
 
 
-AITHRIVING = "aithriving/"
-"""The prefix of its engines."""
+AITHRIVING = "aithriving."
+"""The prefix of its routes. The bot may also choose a free service for an edit."""
 BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
 
 
@@ -195,7 +195,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     )
     table.must(
         "aithriving calls above one a submission",
-        [_told(ask) for ask in asks if ask.engine.startswith(AITHRIVING) and called[ask.number].total() > ask.images],
+        [_told(ask) for ask in asks if sum(_to(AITHRIVING, called[ask.number])) > ask.images],
     )
     table.must(
         "ai-client requests above two a submission",
@@ -266,6 +266,11 @@ def _to_its_author(ask: Ask, its: Traces) -> list[Seen]:
 def _unsent(fates: Mapping[Ask, Fate], called: Mapping[int, Counter[str]]) -> list[Ask]:
     """Commands that failed by themselves without any paid request: no run is long enough to believe a 404."""
     return [ask for ask, one in fates.items() if one is Fate.FAILED and not called[ask.number] and not ask.cancelled]
+
+
+def _to(provider: str, called: Counter[str]) -> Iterator[int]:
+    """The numbers of calls to the routes with this prefix."""
+    return (times for route, times in called.items() if route.startswith(provider))
 
 
 def _compare(table: Table, asks: list[Ask], books: dict[int, Booked], charged: dict[int, list[int]]) -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from bot.jobs.submission import MOST_FREE_SENDINGS
-from chaos.engines import FREE, Free, of_engine
-from chaos.outcomes import Fate, number_in
+from chaos.engines import FREE, of_engine
+from chaos.outcomes import ASKING, Fate, number_in
 from chaos.users import Ask
 from fakes.services import Call
 
@@ -18,8 +18,17 @@ def free_asks(asks: Sequence[Ask]) -> list[Ask]:
 
 
 def sent_too_often(asks: Sequence[Ask], called: Mapping[int, Counter[str]]) -> list[Ask]:
-    """Commands whose requests were sent more often than the bot's limit for each submission."""
-    return [ask for ask in free_asks(asks) if called[ask.number].total() > MOST_FREE_SENDINGS * _submissions(ask)]
+    """Commands whose requests were sent more often than the bot's limit for each submission.
+
+    The bot may have chosen a free service for an edit, so every command counts.
+    """
+    return [
+        ask
+        for ask in asks
+        for service in FREE.values()
+        if sum(called[ask.number][route] for route in service.making)
+        > MOST_FREE_SENDINGS * (ask.images if service.each else 1)
+    ]
 
 
 def charged(asks: Sequence[Ask], booked: Mapping[int, int], bills: Mapping[int, Sequence[int]]) -> list[Ask]:
@@ -32,14 +41,11 @@ def unfinished(fates: Mapping[Ask, Fate], calls: Sequence[Call], interrupted: Co
 
     ``interrupted`` are the numbers of the calls at which it was stopped.
     """
-    route = FREE[Free.A1111].make
-    whole = {number_in(str(call.body)) for call in calls if call.route == route and call.number not in interrupted}
+    asking = [(number_in(str(call.body)), call.number) for call in calls if call.route in ASKING]
+    stopped = {number for number, call in asking if call in interrupted}
+    whole = {number for number, call in asking if call not in interrupted}
     shown = (Fate.DELIVERED, Fate.UNDELIVERED)
-    return [
-        ask
-        for ask, fate in fates.items()
-        if of_engine(ask.engine) is FREE[Free.A1111] and fate in shown and ask.number not in whole
-    ]
+    return [ask for ask, fate in fates.items() if fate in shown and ask.number in stopped - whole]
 
 
 def ends(fates: Mapping[Ask, Fate]) -> Counter[str]:
@@ -52,8 +58,3 @@ def ends(fates: Mapping[Ask, Fate]) -> Counter[str]:
             found[f"{name}: Cancel pressed"] += ask.cancelled
             found[f"{name}: all"] += 1
     return found
-
-
-def _submissions(ask: Ask) -> int:
-    service = of_engine(ask.engine)
-    return ask.images if service is not None and service.each else 1

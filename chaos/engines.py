@@ -23,7 +23,8 @@ class Service:
     """A free service. Routes are the stand-in's.
 
     ``make`` is the request for images. ``free`` are the calls that may fail without any effect on the images. ``files``
-    are downloads. ``each``: every image is requested by itself.
+    are downloads. ``each``: every image is requested by itself. ``edit`` are requests for images from a picture, if they
+    have routes of their own: the bot may choose this service for an edit.
     """
 
     engine: str
@@ -31,10 +32,16 @@ class Service:
     free: tuple[str, ...]
     files: tuple[str, ...] = ()
     each: bool = False
+    edit: tuple[str, ...] = ()
+
+    @property
+    def making(self) -> tuple[str, ...]:
+        """The routes of all requests for images."""
+        return (self.make, *self.edit)
 
 
 FREE: Mapping[Free, Service] = {
-    Free.A1111: Service("a1111/dreamshaper_8", "a1111.txt2img", ("a1111.task",)),
+    Free.A1111: Service("a1111/dreamshaper_8", "a1111.txt2img", ("a1111.task",), edit=("a1111.img2img",)),
     Free.COMFYUI: Service(
         "comfyui/sd_xl_base_1.0",
         "comfyui.prompt",
@@ -44,7 +51,7 @@ FREE: Mapping[Free, Service] = {
     ),
     Free.HORDE: Service("ai-horde/Deliberate", "horde.submit", ("horde.check", "horde.status"), ("horde.image",)),
 }
-MAKING = frozenset(service.make for service in FREE.values())
+MAKING = frozenset(route for service in FREE.values() for route in service.making)
 """The routes of the requests for images."""
 HORDE_KEY = "horde-key-for-tests"
 OFTEN = 100_000

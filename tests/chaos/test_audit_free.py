@@ -107,3 +107,11 @@ def test_what_was_stopped_once_may_be_made_again() -> None:
     half_made(story)
     story.send(4)
     assert wrong(story.told()) == []
+
+
+def test_a_free_service_may_make_an_edit_and_be_asked_for_it_again() -> None:
+    story = FreeStory()
+    body: Json = {"prompt": prompt(3)}
+    for _ in range(2):
+        story.calls.append(Call(len(story.calls), COMFYUI.make, "POST", "/", body, {}, accepted=True, status=200))
+    assert wrong(story.told()) == []
