@@ -23,8 +23,8 @@ class Service:
     """A free service. Routes are the stand-in's.
 
     ``make`` is the request for images. ``free`` are the calls that may fail without any effect on the images. ``files``
-    are downloads. ``each``: every image is requested by itself. ``edit`` are requests for images from a picture, if they
-    have routes of their own: the bot may choose this service for an edit.
+    are downloads. ``each``: every image is requested by itself. ``edit`` are requests for images from a picture, if
+    these have routes of their own: the bot may choose this service for an edit.
     """
 
     engine: str
