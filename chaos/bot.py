@@ -21,6 +21,9 @@ from unittest.mock import patch
 from bot.__main__ import main as bot
 from chaos.conditions import Conditions
 
+LOOKED_FOR = 5.0
+"""Seconds for which ComfyUI is asked for a lost request. Its own minute would outlast a run."""
+
 _time_ns, _fsync, _getaddrinfo = time.time_ns, os.fsync, socket.getaddrinfo
 
 
@@ -51,6 +54,7 @@ def subject_to(conditions: Conditions) -> Iterator[None]:
         patches.enter_context(patch("socket.getaddrinfo", getaddrinfo))
         # Every author is notified when a job is done, as if each took long.
         patches.enter_context(patch("bot.jobs.notifications.LONG", 0))
+        patches.enter_context(patch("bot.providers.comfyui.Comfyui.lost_after", LOOKED_FOR))
         yield
 
 
