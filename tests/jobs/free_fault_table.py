@@ -171,7 +171,9 @@ FREE_ROWS = (
     FreeRow("a file whose connection is cut", Reset(), polled(FINE), IMAGE, 2),
     # --- polls, or for A1111 the progress, which must not matter
     FreeRow("polls: 401 for good", Status(401), {A1111: FINE, HORDE: unknown(NOT_HEARD)}, POLL, EVER),
-    FreeRow("polls: 404 for a while", Status(404), polled(FINE), POLL, 5),
+    FreeRow("polls: 404 for a moment", Status(404), polled(FINE), POLL),
+    # The AI Horde says that it does not know the request. A service that is free is believed after some seconds.
+    FreeRow("polls: 404 for a while", Status(404), polled(AGAIN, comfyui=FINE), POLL, 5),
     FreeRow("polls: 404 for good", Status(404), {A1111: FINE, HORDE: GIVEN_UP}, POLL, EVER),
     FreeRow("polls: 429", Status(429), polled(FINE), POLL, 3),
     FreeRow("polls: 500 for a while", Status(500), polled(FINE), POLL, 4),
