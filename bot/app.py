@@ -59,7 +59,7 @@ from bot.people.user_settings import UserSettingsStore
 from bot.pictures.grids import grid_base
 from bot.provider_settings import configured
 from bot.providers.answers import http_date
-from bot.providers.base import Provider
+from bot.providers.base import FREE, Provider
 from bot.providers.operations import Operation
 from bot.retention import Ages, run_retention
 from bot.servers.access import AccessCheck
@@ -192,7 +192,7 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
             server_monthly=settings.server_monthly_credits,
             bot_daily=settings.bot_daily_credits,
             jobs_per_user=settings.jobs_per_user,
-            free_images=settings.free_images_per_user if any(not each.charges for each in providers.values()) else None,
+            free_images=settings.free_images_per_user if any(map(_has_free_engines, providers.values())) else None,
         )
         reference = ReferenceClock(clock)
         client = _client(settings, reference)
@@ -276,6 +276,11 @@ async def assembled(settings: Settings, *, clock: Clock | None = None, alone: bo
         yield runtime
 
 
+def _has_free_engines(provider: Provider) -> bool:
+    """Whether it may have engines that cost nothing."""
+    return not provider.charges or any(engine.price == FREE for engine in provider.engines)
+
+
 def _client(settings: Settings, reference: ReferenceClock) -> Easel:
     # The library would warn that voice is unavailable. This bot does not use voice.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -285,7 +290,8 @@ def _client(settings: Settings, reference: ReferenceClock) -> Easel:
 
 
 def _start_problems(parts: Runtime) -> StartProblems:
-    return StartProblems(parts.servers, parts.service, demo=parts.settings.demo_provider)
+    only_demo = parts.settings.demo_provider and all(each.charges for each in parts.providers.values())
+    return StartProblems(parts.servers, parts.service, demo=only_demo)
 
 
 async def _attached(cards: JobCards, client: Easel) -> None:

@@ -17,7 +17,7 @@ from bot.findings import Finding, Level, spending_problem
 from bot.jobs.provider_text import provider_text
 from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
-from bot.providers.errors import ProviderError, Reason
+from bot.providers.errors import ProviderError, Reason, Unreachable
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
 from bot.workflow_findings import workflow_findings
@@ -59,6 +59,9 @@ DATABASE_NOT_MADE = message(
     "doctor.database_not_made", "{path} cannot be made: {folder} is not writable. Set DATABASE_URL to another path."
 )
 DATABASE_MISSING = message("doctor.database_missing", "{path} will be made at the first start.")
+DEMO_IS_ON = message(
+    "doctor.demo_is_on", "DEMO_PROVIDER is on: no service that charges is used. Images are painted here instead."
+)
 DEMO_NOT_INSTALLED = message(
     "doctor.demo_not_installed",
     "DEMO_PROVIDER needs the playground, which is not installed here (the Docker image leaves it out). "
@@ -318,11 +321,12 @@ async def services(
     if settings.demo_provider and not all(map(find_spec, _DEMO_NEEDS)):
         yield Finding("image services", DEMO_NOT_INSTALLED(), Level.TO_DO)
     elif settings.demo_provider:
-        yield Finding("image services", t("DEMO_PROVIDER is on: all images are painted here, and no service is used."))
+        yield Finding("image services", DEMO_IS_ON())
     elif not providers and not invalid:
         yield Finding("image services", NO_PROVIDER(), Level.TO_DO)
-    else:
-        for provider in providers.values():
+    used = [each for each in providers.values() if not (settings.demo_provider and each.charges)]
+    if used or (invalid and not settings.demo_provider):
+        for provider in used:
             error = await provider.check() or await _learnt(provider)
             if error is not None:
                 yield Finding(provider.label, _advice(provider, error), Level.TO_DO)
@@ -330,11 +334,21 @@ async def services(
                 yield Finding(provider.label, NO_ENGINES(), Level.TO_DO)
             else:
                 yield Finding(provider.label, SERVICE_FINE(engines=[engine.id for engine in provider.engines]))
+                for finding in _silent_servers(provider):
+                    yield finding
         if folder := settings.reader.text("COMFYUI_WORKFLOWS"):
             for finding in await apart(workflow_findings, folder):
                 yield finding
         if providers and not invalid:
             yield image_sources(settings.reader.names("IMAGE_HOSTS"))
+
+
+def _silent_servers(provider: Provider) -> Iterator[Finding]:
+    """A note for each of several servers that did not answer. They have numbers, in the order of the settings."""
+    for number, server in enumerate(provider.servers(), 1):
+        if server.silence is not None:
+            name = f"{provider.label} {number}"
+            yield Finding(name, provider_text(name, Unreachable(server.silence.reason)), Level.NOTE)
 
 
 async def _learnt(provider: Provider) -> ProviderError | None:

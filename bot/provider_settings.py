@@ -7,14 +7,21 @@ from dataclasses import dataclass, replace
 from bot.config import Reader, Settings
 from bot.errors import SettingsError
 from bot.jobs.provider_text import wrong_setting_text
-from bot.providers.base import Provider, WrongSetting
+from bot.providers.base import (
+    Engine,
+    Provider,
+)
 from bot.providers.operations import Operation
 from bot.providers.registry import PROVIDERS, configure
+from bot.providers.settings import WrongSetting
 from bot.text import Text, message
 
 NO_SUCH_DEFAULT_ENGINE = message(
     "settings.no_such_default_engine", "DEFAULT_ENGINE is set to an unknown engine. Set one of {engines:or}."
 )
+
+DEMO = " (demo)"
+"""The end of the names of what the demo paints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class ConfiguredProviders:
 
 
 def read_providers(settings: Settings) -> ConfiguredProviders:
-    """Configure each provider that has a key. With DEMO_PROVIDER, providers are labelled "(demo)"."""
+    """Configure each provider that has a key. With DEMO_PROVIDER, those that charge are labelled "(demo)"."""
     providers: dict[str, Provider] = {}
     invalid: dict[str, Provider] = {}
     problems: dict[Text, None] = {}
@@ -46,7 +53,9 @@ def read_providers(settings: Settings) -> ConfiguredProviders:
         found, wrong = _configured(kind, settings.reader)
         problems |= dict.fromkeys(wrong)
         if found is not None:
-            (invalid if wrong else providers)[kind.name] = _demo(found) if settings.demo_provider else found
+            # The demo takes the place of services that charge. The operator's own servers are used as they are.
+            painted = settings.demo_provider and found.charges
+            (invalid if wrong else providers)[kind.name] = _demo(found) if painted else found
         elif wrong:
             wrong_keys.add(kind.name)
     engines = [
@@ -95,6 +104,26 @@ def _configured(kind: type[Provider], reader: Reader) -> tuple[Provider | None, 
 
 
 def _demo(provider: Provider) -> Provider:
-    provider.label = f"{provider.label} (demo)"
-    provider.engines = tuple(replace(engine, name=f"{engine.name} (demo)") for engine in provider.engines)
+    """Label the provider and its engines, also those that it learns later."""
+    learn = provider.learn
+
+    async def learn_and_label() -> tuple[Engine, ...]:
+        await learn()
+        return _labelled(provider)
+
+    provider.learn = learn_and_label  # type: ignore[method-assign]  # the provider itself calls it too
+    _labelled(provider)
     return provider
+
+
+def _labelled(provider: Provider) -> tuple[Engine, ...]:
+    provider.label = _in_demo(provider.label)
+    provider.engines = tuple(
+        replace(each, name=_in_demo(each.name), others=tuple(replace(o, name=_in_demo(o.name)) for o in each.others))
+        for each in provider.engines
+    )
+    return provider.engines
+
+
+def _in_demo(name: str) -> str:
+    return f"{name.removesuffix(DEMO)}{DEMO}"

@@ -16,8 +16,9 @@ from pathlib import Path
 from chaos import run as runs
 from chaos.audit import Table, booked, count
 from chaos.conditions import Conditions
+from chaos.engines import Free
 from chaos.fault_mix import Kind
-from chaos.killer import LOOKING, POINTS
+from chaos.killer import LOOKING, POINTS, free_points
 from chaos.outcomes import unsettled
 from chaos.run import Ending, Run, Size
 from chaos.users import Ask, Crowd
@@ -39,17 +40,32 @@ def arguments(words: Sequence[str] | None = None) -> tuple[Size, Path | None, Pa
         help=f"what happens beside the kills, with commas between: {', '.join(Kind)} (all of it)",
     )
     parser.add_argument(
+        "--engines",
+        type=engines,
+        default=frozenset(Free),
+        metavar="KINDS",
+        help=f"the free services that people use beside the paid ones, with commas between: {', '.join(Free)}; "
+        "or paid, for none of them, or all (all)",
+    )
+    parser.add_argument(
         "--log", type=Path, metavar="FILE", help="write there all that the bot logged, in all its lives"
     )
     parser.add_argument("--openapi", type=Path, metavar="FILE", help="check requests against Discord's OpenAPI file")
     chosen = parser.parse_args(words)
     seed = secrets.randbelow(1_000_000) if chosen.seed is None else chosen.seed
-    return Size(chosen.jobs, chosen.kills, seed, chosen.faults), chosen.log, chosen.openapi
+    return Size(chosen.jobs, chosen.kills, seed, chosen.faults, chosen.engines), chosen.log, chosen.openapi
 
 
 def kinds(text: str) -> frozenset[Kind]:
     """The kinds of faults with these names. Raises ValueError."""
     return frozenset(Kind(name) for name in text.split(",") if name)
+
+
+def engines(text: str) -> frozenset[Free]:
+    """The free services with these names. Raises ValueError."""
+    if text in {"all", "paid"}:
+        return frozenset(Free if text == "all" else ())
+    return frozenset(Free(name) for name in text.split(",") if name)
 
 
 async def history(crowd: Crowd, asks: Sequence[Ask]) -> set[int]:
@@ -92,7 +108,8 @@ def tell(run: Run, table: Table, ending: Ending, bot: BotProcess, seconds: float
         log.write_text("\n".join(bot.lines) + "\n", encoding="utf-8")
     print(f"\nseed {run.size.seed}, {seconds:.0f} s, {bot.starts} lives\n")
     print("\n".join(table.lines()))
-    print(f"\nkilled at {len(run.killer.where)} of {len(POINTS) + len(LOOKING.sides) + 1} places:")
+    places = len(POINTS) + len(free_points(run.size.free)) + len(LOOKING.sides) + 1
+    print(f"\nkilled at {len(run.killer.where)} of {places} places:")
     print("\n".join(f"  {times:>4} {where}" for where, times in sorted(run.killer.where.items())))
     print("\nfaults placed:")
     print("\n".join(f"  {times:>4} {name}" for name, times in sorted(run.fault_mix.faults.items())))

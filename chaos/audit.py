@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from chaos import audit_free
 from chaos.outcomes import (
+    ASKING,
     OVER,
-    PAID,
     Fate,
     Traces,
     accepted_entries,
@@ -16,7 +17,7 @@ from chaos.outcomes import (
     is_public,
     notifications,
     number_in,
-    paid_calls,
+    requests,
     too_large,
     traces,
 )
@@ -91,6 +92,8 @@ class Books:
     open: list[str] = field(default_factory=list)
 
 
+AITHRIVING = "aithriving/"
+"""The prefix of its engines."""
 BRIEF = frozenset({SubmissionStatus.DONE, SubmissionStatus.UNKNOWN})
 
 
@@ -146,7 +149,7 @@ def bills(services: StandIn) -> dict[int, list[int]]:
 def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -> Table:
     """Check everything and return the table."""
     asks, table = run.crowd.asks, Table()
-    every, called, charged = traces(run.discord), paid_calls(run.services), bills(run.services)
+    every, called, charged = traces(run.discord), requests(run.services), bills(run.services)
     fates = {
         ask: fate(ask, every[ask.number], called=ask.number in called, in_history=ask.number in in_history)
         for ask in asks
@@ -160,10 +163,10 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     answered = taken + by_fate[Fate.REFUSED]
     table.must("answered less than was to be", [str(answered)] if answered < run.size.jobs else [])
     early = [ask for ask in asks if ask.asks_first and not ask.presses and called[ask.number]]
-    table.must("paid requests before a confirmation", [_told(ask) for ask in early])
+    table.must("requests before a confirmation", [_told(ask) for ask in early])
     known = {ask.number for ask in asks}
-    strays = [call for call in run.services.calls if call.route in PAID and number_in(str(call.body)) not in known]
-    table.must("paid requests that nobody asked for", [repr(call.body) for call in strays])
+    strays = [call for call in run.services.calls if call.route in ASKING and number_in(str(call.body)) not in known]
+    table.must("requests that nobody asked for", [repr(call.body) for call in strays])
     lost = [ask for ask, one in fates.items() if one is Fate.OPEN]
     table.must("lost", [_lost(ask, every[ask.number], books.of[ask.number]) for ask in lost])
     results = {ask: _to_its_author(ask, every[ask.number]) for ask in asks}
@@ -192,12 +195,22 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     )
     table.must(
         "aithriving calls above one a submission",
-        [_told(ask) for ask in asks if ask.engine != AI_CLIENT and called[ask.number].total() > ask.images],
+        [_told(ask) for ask in asks if ask.engine.startswith(AITHRIVING) and called[ask.number].total() > ask.images],
     )
     table.must(
         "ai-client requests above two a submission",
         [_told(ask) for ask in asks if ask.engine == AI_CLIENT and called[ask.number].total() > 2],
     )
+    table.rows += [Row(words, number) for words, number in sorted(audit_free.ends(fates).items())]
+    table.must(
+        "free requests above the limit a submission", [_told(ask) for ask in audit_free.sent_too_often(asks, called)]
+    )
+    booked_at_all = {number: its.captured + its.raw + its.beyond for number, its in books.of.items()}
+    table.must(
+        "free requests that were charged", [_told(ask) for ask in audit_free.charged(asks, booked_at_all, charged)]
+    )
+    halves = audit_free.unfinished(fates, run.services.calls, run.services.a1111.unfinished)
+    table.must("images of a stopped server that were shown", [_told(ask) for ask in halves])
     # If the bot died during a request, it may not have been sent; without a key, none can be sent. A picture that is
     # still too large after it was made smaller is given up.
     refused = too_large(run.services)

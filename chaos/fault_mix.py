@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
+from chaos.engines import FREE, Free
 from chaos.machine_faults import Machine
 from chaos.service_faults import BODIES, ECHOED, LATE, NOISE, REFUSALS, Late, echoes
 from fakes.discord.loopback import Discord
@@ -62,11 +63,56 @@ class Kind(StrEnum):
     """The bot starts without a provider's key while that provider renders its jobs."""
 
 
+def free_faults(
+    services: StandIn, chance: random.Random, kinds: Collection[Free]
+) -> list[tuple[str, Callable[[], object]]]:
+    """What can happen to a call of these free services."""
+    chosen = [FREE[kind] for kind in sorted(kinds)]
+    if not chosen:
+        return []
+
+    def at_make(act: Act | Fate) -> None:
+        services.misbehave(Fault(chance.choice(chosen).make, act))
+
+    def at_any(act: Act) -> None:
+        service = chance.choice(chosen)
+        services.misbehave(Fault(chance.choice((service.make, *service.free, *service.files)), act))
+
+    def no_answer(*, done: bool) -> Status:
+        code = chance.choice((502, 504, 524))
+        return Status(code, "<h1>No answer</h1>", content_type="text/html", after_doing=done)
+
+    faults: list[tuple[str, Callable[[], object]]] = [
+        ("free service: 429", lambda: at_make(Status(429, headers={"Retry-After": "1"}))),
+        ("free service: 500", lambda: at_any(Status(500))),
+        ("free service: no answer from a proxy, not done", lambda: at_make(no_answer(done=False))),
+        ("free service: no answer from a proxy, done", lambda: at_make(no_answer(done=True))),
+        ("free service: reset, not done", lambda: at_any(Reset())),
+        ("free service: reset, done", lambda: at_make(Reset(after_doing=True))),
+        ("free service: half an answer", lambda: at_any(Half())),
+        ("free service: an odd answer, done", lambda: at_make(Body(chance.choice(("null", "{}", "[1]", ""))))),
+        ("free service: out of memory", lambda: at_make(Fate(error="CUDA out of memory"))),
+        ("free service: no images", lambda: at_make(Fate(images=0))),
+        ("free service: it takes long", lambda: at_make(Fate(seconds=3.0))),
+    ]
+    if Free.COMFYUI in kinds:
+        faults.append(("free service: ComfyUI restarts", services.comfyui.restart))
+    if Free.HORDE in kinds:
+        faults.append(("free service: the AI Horde forgets", services.horde.requests.clear))
+    return faults
+
+
 class FaultMix:
     """Places a few random faults of these ``kinds`` at a time, each for a few requests or a moment."""
 
     def __init__(
-        self, discord: Discord, services: StandIn, machine: Machine, kinds: Collection[Kind], chance: random.Random
+        self,
+        discord: Discord,
+        services: StandIn,
+        machine: Machine,
+        kinds: Collection[Kind],
+        chance: random.Random,
+        free: Collection[Free] = (),
     ) -> None:
         self._discord = discord
         self._services = services
@@ -117,6 +163,7 @@ class FaultMix:
         self._places = [(name, place) for kind, name, place in more if kind in self.kinds]
         if Kind.COMMON in self.kinds:
             self._places += common
+            self._places += free_faults(services, chance, free)
         self._begin()
 
     def phrases(self) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aiohttp import web
 
+from chaos.engines import FREE, Free
 from fakes.discord.bot_process import BotProcess
 from fakes.discord.constants import Kind
 from fakes.discord.faults import Cut
@@ -93,6 +94,12 @@ PLACES = (
 LOOKING = Place("Discord: looking for a lost message", "GET", "/channels/*/messages")
 """A rare call, so its trap stays set for many lives."""
 POINTS = tuple((place, side) for place in PLACES for side in place.sides)
+
+
+def free_points(kinds: Collection[Free]) -> list[tuple[Place, Side]]:
+    """The calls of these free services, each with its moments."""
+    routes = [route for kind in sorted(kinds) for route in (FREE[kind].make, FREE[kind].free[0], *FREE[kind].files)]
+    return [(place, side) for route in routes for place in (Place(route, "", route),) for side in place.sides]
 
 
 @dataclass(slots=True)

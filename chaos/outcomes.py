@@ -11,6 +11,7 @@ from enum import StrEnum
 from bot.ui.cards.delivery_text import IN_HISTORY, NO_LONGER_STORED
 from bot.ui.delivery.notifier import NOT_MADE, NOT_MADE_PRIVATELY, READY, READY_PRIVATELY
 from chaos.editors import is_panel
+from chaos.engines import MAKING
 from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
@@ -24,6 +25,8 @@ OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, 
 """The statuses of jobs that are not being worked on."""
 PAID = frozenset({"ai-client.entry", *(endpoint.route for endpoint in ENDPOINTS)})
 """The routes of the services whose calls cost something."""
+ASKING = PAID | MAKING
+"""The routes by which a service is asked for images."""
 
 
 def number_in(words: str) -> int | None:
@@ -96,12 +99,12 @@ def is_public(seen: Seen) -> bool:
     return not seen.private and seen.message.channel.guild is not None
 
 
-def paid_calls(services: StandIn) -> dict[int, Counter[str]]:
-    """For each number, the calls to each paid route that may have been accepted."""
+def requests(services: StandIn) -> dict[int, Counter[str]]:
+    """For each number, the calls to each route for images that may have been accepted."""
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
         turned_away = call.status == 429 or (call.status in {404, 405, 410, 413} and not call.accepted)
-        if call.route in PAID and not turned_away and (number := number_in(str(call.body))) is not None:
+        if call.route in ASKING and not turned_away and (number := number_in(str(call.body))) is not None:
             found[number][call.route] += 1
     return found
 
@@ -142,5 +145,5 @@ def fate(ask: Ask, its: Traces, *, called: bool, in_history: bool = False) -> Fa
 
 def unsettled(asks: Iterable[Ask], discord: Discord, services: StandIn) -> list[Ask]:
     """The commands that were accepted and have not ended."""
-    every, called = traces(discord), paid_calls(services)
+    every, called = traces(discord), requests(services)
     return [ask for ask in asks if fate(ask, every[ask.number], called=ask.number in called) is Fate.OPEN]

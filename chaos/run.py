@@ -19,10 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos import engines
 from chaos.conditions import Conditions
 from chaos.editors import Editors
+from chaos.engines import Free
 from chaos.fault_mix import FaultMix, Kind
-from chaos.killer import LOOKING, POINTS, SHARED, Killer, Place, Side
+from chaos.killer import LOOKING, POINTS, SHARED, Killer, Place, Side, free_points
 from chaos.last_life import LastLife, Noted
 from chaos.machine_faults import MINUTE, YEARS, Machine
 from chaos.outcomes import OVER
@@ -65,12 +67,13 @@ QUIET = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """``kinds`` are the kinds of faults in addition to kills."""
+    """``kinds`` are the kinds of faults in addition to kills; ``free`` are the free services that people use too."""
 
     jobs: int
     kills: int
     seed: int
     kinds: frozenset[Kind] = frozenset(Kind)
+    free: frozenset[Free] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,8 @@ class Run:
         chance = random.Random(size.seed)
         crowding, killing, weathering, breaking = (random.Random(chance.random()) for _ in range(4))
         self.machine = Machine(conditions, bot.environment["DATABASE_URL"], breaking)
-        self.fault_mix = FaultMix(discord, services, self.machine, size.kinds, weathering)
-        self.crowd = Crowd(discord, crowding, self.fault_mix.phrases())
+        self.fault_mix = FaultMix(discord, services, self.machine, size.kinds, weathering, size.free)
+        self.crowd = Crowd(discord, crowding, self.fault_mix.phrases(), sorted(size.free))
         self.crowd.guilds[-1].file_limit = SMALL_FILES
         self.editors = Editors(self.crowd, random.Random(chance.random()))
         self._places: list[str] = []
@@ -234,7 +237,7 @@ class Run:
 
     def _next_point(self) -> tuple[Place, Side]:
         if not self._points:
-            self._points = list(POINTS)
+            self._points = [*POINTS, *free_points(self.size.free)]
             self._chance.shuffle(self._points)
         return self._points.pop()
 
@@ -348,7 +351,10 @@ def settings(size: Size) -> dict[str, str]:
 
 def services(size: Size) -> StandIn:
     """The image services: quick, with images that are mostly of one colour."""
-    return StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
+    made = StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
+    # The account may use it without a limit.
+    made.horde.accounts[engines.HORDE_KEY] = engines.OFTEN
+    return made
 
 
 def discord(openapi: Path | None) -> Discord:
@@ -367,6 +373,7 @@ def bot(size: Size, discord: Discord, services: StandIn, folder: Path, condition
     # By host name, so that each new connection includes a lookup.
     services.services.url = services.url.replace("127.0.0.1", "localhost")
     program = ("chaos.bot", str(conditions.path), "run")
-    made = BotProcess(discord, folder / "bot", services.url, more=settings(size), program=program)
+    more = settings(size) | engines.settings(size.free, services.url)
+    made = BotProcess(discord, folder / "bot", services.url, more=more, program=program)
     made.errors_expected = True
     return made

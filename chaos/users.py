@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.ui.cards.layout import RESULT
+from chaos.engines import FREE, Free, of_engine
 from chaos.photos import photo
 from fakes.discord.handle import Handle
 from fakes.discord.loopback import Discord
@@ -38,8 +39,13 @@ EDITS: Mapping[str, Mapping[str, str]] = {
 """The subcommands of /edit, with what each needs besides a prompt. Erase has none, so nobody could tell it apart."""
 EDIT = "aithriving/edit"
 """An engine of edits. Only its provider matters."""
+FREE_ENGINES = frozenset(service.engine for service in FREE.values())
 EDITING, OF_RESULTS = 0.25, 0.5
 """The fraction of commands that are edits, and the fraction of those that start from an image of a result."""
+FREE_FRACTION = 0.45
+"""The fraction of commands for free services, if people use any."""
+FREE_CANCELLED = 0.3
+"""Cancel is pressed for more of the free commands, because these services can stop."""
 LATEST = 40
 """Only this many of the latest commands are edited."""
 ATTACHING, LARGE_PHOTOS = 0.5, 0.15
@@ -128,11 +134,14 @@ def is_result(seen: Seen) -> bool:
 class Crowd:
     """Runs commands and behaves as people do. ``chance`` makes all choices."""
 
-    def __init__(self, discord: Discord, chance: random.Random, phrases: Sequence[str] = ()) -> None:
-        """Some prompts contain one of the ``phrases``."""
+    def __init__(
+        self, discord: Discord, chance: random.Random, phrases: Sequence[str] = (), free: Sequence[Free] = ()
+    ) -> None:
+        """Some prompts contain one of the ``phrases``. Almost half of the commands are for the ``free`` services."""
         self._discord = discord
         self._chance = chance
         self._phrases = phrases
+        self._free = tuple(FREE[kind].engine for kind in free)
         self.asks: list[Ask] = []
         self.guilds = [discord.guild(name) for name in ("Studio", "Attic")]
         self._places = [guild.channel(name) for guild in self.guilds for name in ("pictures", "drafts")]
@@ -167,9 +176,9 @@ class Crowd:
         if where is None:
             in_dm = person.user.dms_open and chance.random() < 0.1
             where = person.dm if in_dm else chance.choice(self._places)
-        engine = engine or chance.choice(ENGINES)
+        engine = engine or self._engine()
         images = images or chance.choices((1, 2, 3), (6, 2, 1))[0]
-        asks_first = choices and engine != AI_CLIENT and chance.random() < 0.25
+        asks_first = choices and engine not in {AI_CLIENT, *FREE_ENGINES} and chance.random() < 0.25
         if attached is None:
             attached = engine in VARYING and chance.random() < ATTACHING
         options = {"picture": self._photo(number)} if attached else {}
@@ -181,6 +190,10 @@ class Crowd:
         asked = Ask(number, person, where, engine, images, private, handle, asks_first=asks_first, attached=attached)
         self.asks.append(asked)
         return asked
+
+    def _engine(self) -> str:
+        free = self._free and self._chance.random() < FREE_FRACTION
+        return self._chance.choice(self._free if free else ENGINES)
 
     async def act(self) -> Ask:
         """Run /imagine or /edit."""
@@ -261,7 +274,7 @@ class Crowd:
                 self._discord.delete(card)
             elif fate < 0.10:
                 ask.handle.expire()
-            elif fate < 0.16 and "Cancel" in card.labels:
+            elif fate < (0.16 if of_engine(ask.engine) is None else FREE_CANCELLED) and "Cancel" in card.labels:
                 ask.cancelled |= await pressed(ask.person, card, "Cancel") is not None
 
     def shareable(self) -> Iterator[Ask]:

@@ -11,7 +11,14 @@ from bot.domain.money import millicredits
 from bot.domain.options import IMAGES_PER_JOB
 from bot.domain.periods import Period
 from bot.errors import UserError
-from bot.servers.settings import CREDITS_AT_MOST, JOBS_AT_MOST, NOTE_AT_MOST, Servers, require_manager
+from bot.servers.settings import (
+    CREDITS_AT_MOST,
+    FREE_IMAGES_AT_MOST,
+    JOBS_AT_MOST,
+    NOTE_AT_MOST,
+    Servers,
+    require_manager,
+)
 from bot.ui.admin import (
     GRANTED,
     LIMIT_REMOVED,
@@ -60,7 +67,9 @@ class QuotaCog(
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
 
-    @app_commands.command(name="set", description=locale_str("Limit credits, images a job, or unfinished jobs"))
+    @app_commands.command(
+        name="set", description=locale_str("Limit credits, free images, images a job, or unfinished jobs")
+    )
     @app_commands.rename(whom="for")
     @app_commands.choices(whom=WHOM, period=EVERY)
     @app_commands.describe(
@@ -70,7 +79,8 @@ class QuotaCog(
         credits=locale_str("Credits a period"),
         images=locale_str("Images in one job"),
         jobs=locale_str("Unfinished jobs at a time"),
-        period=locale_str("How often credits reset; with for, only those limits"),
+        free_images=locale_str("Images a period with engines that cost nothing"),
+        period=locale_str("How often credits and free images reset; with for, only those limits"),
     )
     async def change(
         self,
@@ -81,11 +91,12 @@ class QuotaCog(
         credits: Range[float, 0, MOST] | None = None,  # noqa: A002 - the name that people type
         images: Range[int, 1, IMAGES_PER_JOB] | None = None,
         jobs: Range[int, 1, JOBS_AT_MOST] | None = None,
+        free_images: Range[int, 0, FREE_IMAGES_AT_MOST] | None = None,
         period: str | None = None,
     ) -> None:
         origin = origin_of(interaction)
         server_id = require_manager(origin)
-        limited = credits is not None or images is not None or jobs is not None
+        limited = any(limit is not None for limit in (credits, images, jobs, free_images))
         subject, subject_id = self._subject(server_id, whom, role, user)
         if not limited and period is None:
             raise UserError(NO_LIMIT_NAMED)
@@ -106,7 +117,9 @@ class QuotaCog(
             said.append(done(period=PERIODS[chosen]))
         if limited:
             amount = None if credits is None else millicredits(credits)
-            quota = await servers.set_quota(origin, subject, subject_id, credits=amount, images=images, jobs=jobs)
+            quota = await servers.set_quota(
+                origin, subject, subject_id, credits=amount, images=images, jobs=jobs, free_images=free_images
+            )
             limits = limits_text(quota, period_of(quota, servers.rules(server_id)))
             said.append(LIMIT_SET(who=subject_text(quota), limits=limits))
         await self._announce(interaction, *said)

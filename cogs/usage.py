@@ -12,7 +12,8 @@ from bot.ui.admin import EXPORTED, ReportPages, asker_of
 from bot.ui.attached_files import Sheet, answer_later, fill
 from bot.ui.autocomplete import calmly, period_choices
 from bot.ui.cards.layout import Card, text
-from bot.ui.cards.usage import person_card, running_card
+from bot.ui.cards.running import running_card
+from bot.ui.cards.usage import person_card
 from bot.ui.client import Interaction
 from bot.ui.interactions import promise, tell
 from storage.reports import By

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, in
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.ledger import EntryKind
 from storage.records import (
     UNFINISHED,
     UNLISTED,
@@ -60,15 +61,24 @@ _UPDATE_JOB = update(tables.jobs).where(_JOBS.id == bindparam("of"))
 _RUNNING = and_(_JOBS.user_id == bindparam("user"), _JOBS.status == JobStatus.WORKING.value)
 _THERE = _JOBS.server_id == bindparam("server")
 _COUNT_RUNNING = select(func.count()).where(_RUNNING)
-# What was cancelled or failed without images does not count.
-_IMAGES_ASKED = select(
-    func.coalesce(func.sum(func.json_extract(tables.submissions.c.request, "$.images").cast(Integer)), 0)
-).where(
-    tables.submissions.c.user_id == bindparam("user"),
-    tables.submissions.c.created_at >= bindparam("since"),
-    tables.submissions.c.provider.in_(bindparam("providers", expanding=True)),
-    tables.submissions.c.status.not_in([SubmissionStatus.FAILED.value, SubmissionStatus.CANCELLED.value]),
+# The hold of a free request is 0. What was cancelled or failed without images does not count.
+_FREE_IMAGES = (
+    select(func.coalesce(func.sum(func.json_extract(tables.submissions.c.request, "$.images").cast(Integer)), 0))
+    .select_from(tables.ledger.join(tables.submissions, tables.ledger.c.submission_id == tables.submissions.c.id))
+    .where(
+        tables.ledger.c.counted_at >= bindparam("since"),
+        tables.ledger.c.kind == EntryKind.HOLD.value,
+        tables.ledger.c.amount == 0,
+        tables.submissions.c.status.not_in([SubmissionStatus.FAILED.value, SubmissionStatus.CANCELLED.value]),
+    )
 )
+_OF_USER = tables.ledger.c.user_id == bindparam("user")
+_IN_SERVER = tables.ledger.c.server_id == bindparam("server")
+_FREE_IMAGES_BY = {
+    (True, False): _FREE_IMAGES.where(_OF_USER),
+    (False, True): _FREE_IMAGES.where(_IN_SERVER),
+    (True, True): _FREE_IMAGES.where(_OF_USER, _IN_SERVER),
+}
 _COUNT_RUNNING_THERE = _COUNT_RUNNING.where(_THERE)
 _LIST_RUNNING = select(tables.jobs).where(_RUNNING).order_by(_JOBS.id).limit(bindparam("most"))
 _LIST_RUNNING_THERE = _LIST_RUNNING.where(_THERE)
@@ -219,10 +229,20 @@ async def count_running(conn: AsyncConnection, user_id: int, *, server_id: int |
     return int((await conn.execute(statement, {"user": user_id, "server": server_id})).scalar_one())
 
 
-async def images_asked(conn: AsyncConnection, user_id: int, *, since: int, providers: Collection[str]) -> int:
-    """Return the number of images that the person asked these providers for, without failed and cancelled requests."""
-    asked = await conn.execute(_IMAGES_ASKED, {"user": user_id, "since": since, "providers": list(providers)})
-    return int(asked.scalar_one())
+async def free_images(
+    conn: AsyncConnection,
+    *,
+    since: int,
+    user_id: int | None = None,
+    server_id: int | None = None,
+) -> int:
+    """Return the number of free images that were asked for, without failed and cancelled requests.
+
+    At least one of ``user_id`` and ``server_id`` must be given: who asked, and where.
+    """
+    statement = _FREE_IMAGES_BY[user_id is not None, server_id is not None]
+    values = {"user": user_id, "server": server_id, "since": since}
+    return int((await conn.execute(statement, values)).scalar_one())
 
 
 async def running_jobs(conn: AsyncConnection, user_id: int, *, server_id: int | None = None, limit: int) -> list[Job]:

@@ -99,18 +99,22 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The limits of one subject: credits per period, images per job, unfinished jobs. None: no limit."""
+    """The limits of one subject: credits per period, images per job, unfinished jobs. None: no limit.
+
+    ``free_images`` is the number of images per period with engines that do not charge.
+    """
 
     subject: Subject
     subject_id: int = 0
     credits: int | None = None
     images: int | None = None
     jobs: int | None = None
+    free_images: int | None = None
 
     @property
     def empty(self) -> bool:
         """Whether it has no limits."""
-        return self.credits is None and self.images is None and self.jobs is None
+        return all(limit is None for limit in (self.credits, self.images, self.jobs, self.free_images))
 
 
 # Built once: building a statement takes longer than running it.
@@ -147,12 +151,19 @@ async def set_quota(tx: AsyncConnection, server_id: int, quota: Quota, *, at: in
     if quota.empty:
         await tx.execute(delete(tables.quotas).where(*(_QUOTAS[name] == value for name, value in key.items())))
         return
-    limits = {"credits": quota.credits, "images": quota.images, "jobs": quota.jobs}
+    limits = {
+        "credits": quota.credits,
+        "images": quota.images,
+        "jobs": quota.jobs,
+        "free_images": quota.free_images,
+    }
     await upsert(tx, tables.quotas, key, {**limits, "updated_at": at})
 
 
 def _quota(row: Mapping[Any, Any]) -> Quota:
-    return Quota(Subject(row["subject"]), row["subject_id"], row["credits"], row["images"], row["jobs"])
+    return Quota(
+        Subject(row["subject"]), row["subject_id"], row["credits"], row["images"], row["jobs"], row["free_images"]
+    )
 
 
 # --- changes by admins --------------------------------------------------------------------------------------------

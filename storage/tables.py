@@ -385,6 +385,7 @@ quotas = Table(
     Column("credits", Int64),
     Column("images", Integer),
     Column("jobs", Integer),
+    Column("free_images", Integer),
     Column("updated_at", Int64, nullable=False),
     **STRICT,
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.config import BAD_LINE, INVALID, NUMBER, TOKEN, UNQUOTED, UNREADABLE, Reader, load
 from bot.config import read as read_all
 from bot.errors import SettingsError
-from bot.providers.base import SettingsReader
+from bot.providers.settings import SettingsReader
 from bot.text import Message
 from storage.database import Database, InstanceLock, database_path, migrate
 from tests.doubles.texts import codes

@@ -13,6 +13,7 @@ from bot.config import Settings, load, read
 from bot.doctor import (
     DATABASE_MISSING,
     DATABASE_NOT_MADE,
+    DEMO_IS_ON,
     DEMO_NOT_INSTALLED,
     DISK_NEARLY_FULL,
     FOLDER_FINE,
@@ -41,11 +42,13 @@ from bot.jobs.provider_text import TEXTS
 from bot.provider_settings import configured, read_providers
 from bot.providers.base import Provider
 from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
+from bot.providers.server_states import ServerState, Silence
 from bot.text import Text
 from fakes.services import StandIn, flat
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
+from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider
 from tests.storage.rows import NOW, add_job, add_submission
 
@@ -307,6 +310,20 @@ async def test_an_unwritable_folder_is_reported_once(tmp_path: Path) -> None:
     )
     (about,) = [finding for finding in elsewhere if finding.subject == "database"]
     assert found(about) == (Level.TO_DO, DATABASE_NOT_MADE.code)
+
+
+async def test_a_silent_server_among_several_is_noted(settings: Settings) -> None:
+    provider = FreeProvider()
+    provider.states = (ServerState(), ServerState(Silence(Reason.UNREACHABLE, 0.0)))
+    _, silent, _ = [finding async for finding in services(settings, {"scripted": provider})]
+    assert silent == Finding("Scripted 2", TEXTS[Reason.UNREACHABLE](label="Scripted 2"), Level.NOTE)
+
+
+async def test_with_the_demo_own_servers_are_checked(settings: Settings) -> None:
+    providers = {"paid": ScriptedProvider(name="paid"), "free": FreeProvider()}
+    found = [finding async for finding in services(replace(settings, demo_provider=True), providers)]
+    assert [finding.text for finding in found[:2]] == [DEMO_IS_ON(), SERVICE_FINE(engines=["scripted/brush"])]
+    assert SERVICE_FINE.code not in [finding.text.code for finding in found[2:]]
 
 
 async def test_the_demo_without_the_playground_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,6 @@ from bot.config import INVALID, MISSPELT, UNQUOTED, load
 from bot.doctor import NEXT_FIX, NEXT_RUN, READABLE_BY_OTHERS
 from bot.errors import SettingsError
 from bot.health import HEARTBEAT
-from bot.provider_settings import configured
 from storage.database import InstanceLock, database_url
 from storage.errors import Fault, StorageError
 from tests.doubles.texts import shows
@@ -272,14 +271,6 @@ def test_unknown_arguments_exit_with_2(easel: Callable[..., Ended], words: tuple
     with pytest.raises(SystemExit) as caught:
         easel(*words)
     assert caught.value.code == 2
-
-
-async def test_demo_images_are_labelled(tmp_path: Path) -> None:
-    keys = {"AI_CLIENT_TOKEN": "demo", "AITHRIVING_KEY": "demo"}
-    for demo in ("0", "1"):
-        for provider in configured(load({**keys, "DEMO_PROVIDER": demo}, None)).values():
-            marks = {"(demo)" in name for name in (provider.label, *(engine.name for engine in provider.engines))}
-            assert marks == {demo == "1"}
 
 
 async def test_a_bot_without_an_image_service_is_not_assembled(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -31,11 +32,19 @@ def engines_named(text: str | None) -> tuple[str, ...]:
 def engines_to_compare(engines: Iterable[Engine], price: Callable[[Engine], int]) -> tuple[str, ...]:
     """The ids of the engines of a comparison that names none, the cheapest first.
 
-    At most ``COMPARED_AT_MOST``, one of each family, and with no more images than one job can hold.
+    At most ``COMPARED_AT_MOST``, one of each family, and with no more images than one job can hold. If engines cost
+    the same, the services take turns.
     """
     chosen: dict[str, Engine] = {}
     images = 0
-    for engine in sorted(engines, key=price):
+    earlier: Counter[tuple[int, str]] = Counter()
+    turns: dict[str, tuple[int, int]] = {}
+    every = list(engines)
+    for engine in every:
+        cost = price(engine)
+        turns[engine.id] = cost, earlier[cost, engine.provider]
+        earlier[cost, engine.provider] += 1
+    for engine in sorted(every, key=lambda engine: turns[engine.id]):
         family = engine.family or engine.id
         if family not in chosen and images + engine.batch <= IMAGES_PER_JOB and len(chosen) < COMPARED_AT_MOST:
             chosen[family] = engine

@@ -16,12 +16,16 @@ def suited(
 ) -> ImagineOptions | None:
     """Return the command's options with the cheapest of the offered engines that accepts everything that was typed.
 
-    Of equally cheap engines, the first is chosen. Returns None if the ``usual`` engine has all features, and if no
-    other engine accepts everything.
+    Of equally cheap engines, the first is chosen. Returns None if the ``usual`` engine has all features and the scale,
+    and if no other engine accepts everything.
     """
     specs = specs_of(command.options, command.prompts or command.readable, [])
+    scale = command.options.scale
     missing = {each.feature.name: None for spec in specs for each in misfits(spec, usual) if each.value is None}
-    able = [engine for engine in offered if all(accepts(spec, engine) for spec in specs)] if missing else []
+    if not missing and (scale is None or scale in usual.scales):
+        return None
+    scaling = (engine for engine in offered if scale is None or scale in engine.scales)
+    able = [engine for engine in scaling if all(accepts(spec, engine) for spec in specs)]
     if not able:
         return None
 
@@ -30,4 +34,5 @@ def suited(
         return price([request for draft in drafts for request in split(draft, engine)])
 
     chosen = able[0] if len(able) == 1 else min(able, key=costs)
-    return replace(command.options, engine=chosen.id, chosen=ChosenEngine(usual.name, tuple(missing)))
+    because = ChosenEngine(usual.name, tuple(missing)) if missing else None
+    return replace(command.options, engine=chosen.id, chosen=because)

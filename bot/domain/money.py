@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from bot.text import Text, message
 
+FREE = message("price.free", "free")
 EXACTLY = message("price.exactly", "{price:credits}")
 ABOUT = message("price.about", "about {price:credits}")
 BETWEEN = message("price.between", "{low:amount} to {high:amount} credits")
@@ -34,6 +35,8 @@ class Price:
     @property
     def text(self) -> Text:
         """Format the price for people."""
+        if not self.high:
+            return FREE()
         if self.low == self.high:
             return (EXACTLY if self.exact else ABOUT)(price=self.low)
         return BETWEEN(low=self.low, high=self.high)

@@ -27,6 +27,11 @@ class Origin:
     """The parent channel, if the channel is a Discord thread."""
 
     @property
+    def for_adults(self) -> bool:
+        """Whether only adults see what is shown here: the channel is age-restricted, and the bot is a member."""
+        return self.age_restricted and self.bot_present and self.server_id is not None
+
+    @property
     def place_id(self) -> int:
         """The server's id, or 0 for direct messages. Each of the person's threads belongs to one place."""
         return self.server_id or 0

@@ -27,6 +27,7 @@ from bot.domain.options import (
     ImagineOptions,
     decoded,
 )
+from bot.domain.place import Origin
 from bot.domain.prompt.parser import ParsedPrompt, read_faulty_prompt, read_prompt
 from bot.domain.prompt.tokens import PromptError
 from bot.domain.values import Value, Values
@@ -112,6 +113,15 @@ class Plan:
     def engines(self) -> tuple[str, ...]:
         """The ids of the engines it uses, each once, in order."""
         return tuple(dict.fromkeys(request.engine for request in self.requests))
+
+    def shown_in(self, origin: Origin) -> Plan:
+        """The same plan for images that are shown in this place."""
+        return replace(self, requests=for_place(self.requests, origin))
+
+
+def for_place(requests: Iterable[ImageRequest], origin: Origin) -> tuple[ImageRequest, ...]:
+    """The same requests for images that are shown in this place."""
+    return tuple(replace(request, adult=origin.for_adults) for request in requests)
 
 
 Suited: TypeAlias = Callable[[Command, Engine], ImagineOptions | None]

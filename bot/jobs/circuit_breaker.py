@@ -149,7 +149,7 @@ class _Circuit:
 class CircuitBreaker:
     """Decides whether anything may be sent to one provider. It calls ``closed`` when sending is allowed again."""
 
-    def __init__(self, provider: str, label: str, clock: Clock, closed: Callable[[], None]) -> None:
+    def __init__(self, provider: str, label: Callable[[], str], clock: Clock, closed: Callable[[], None]) -> None:
         self._provider = provider
         self._label = label
         self._clock = clock
@@ -237,7 +237,7 @@ class CircuitBreaker:
         if not circuit.left:
             return None
         return Outage(
-            self._provider, self._label, circuit.left, circuit.until, circuit.failures, circuit.reason, personal
+            self._provider, self._label(), circuit.left, circuit.until, circuit.failures, circuit.reason, personal
         )
 
 

@@ -1,4 +1,4 @@
-"""Every limit on credits, jobs and images: which limits apply to a person, their use, and the check.
+"""Every limit on credits, free images and jobs: which limits apply to a person, their use, and the check.
 
 The operator's limits apply everywhere. The limits that a server's admins set apply in addition. Amounts are
 millicredits, periods follow the UTC calendar. The check runs in the transaction that writes the hold.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from bot.domain.periods import Period, current, milliseconds
 from bot.domain.place import Origin
@@ -42,20 +43,12 @@ TOO_MANY_JOBS_HERE = message(
     "cancel one. Server managers can change this with /quota.",
 )
 
-TOO_MANY_FREE_IMAGES = message(
-    "limits.free_images",
-    "You can make {count} image a day with free engines; {left} are left. This resets {resets:relative}. The bot's "
-    "operator sets it.",
-    "You can make {count} images a day with free engines; {left} are left. This resets {resets:relative}. The bot's "
-    "operator sets it.",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The operator's limits, in millicredits; None: no limit. They apply in servers, DMs and user installs alike.
 
-    ``free_images`` is the number of images that one person may make a day with engines that do not charge.
+    ``free_images`` is the number of images that one person may make a day with engines that cost nothing.
     """
 
     user_daily: int | None = None
@@ -65,16 +58,8 @@ class Limits:
     free_images: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FreeImages:
-    """The images of a job that cost nothing, and the names of all ``providers`` that do not charge."""
-
-    images: int
-    providers: Collection[str]
-
-
 class LimitKind(StrEnum):
-    """Whose credits the limit restricts, and who set it."""
+    """Whose credits or free images the limit restricts, and who set it."""
 
     USER_DAILY = "user_daily"
     """One person everywhere, set by the operator."""
@@ -86,8 +71,16 @@ class LimitKind(StrEnum):
     """All people of a server together, set by the operator."""
     BOT_DAILY = "bot_daily"
     """All people everywhere, set by the operator."""
+    FREE_DAILY = "free_daily"
+    """One person's free images everywhere, set by the operator."""
+    FREE_USER = "free_user"
+    """One person's free images in a server, set by its admins."""
+    FREE_SERVER = "free_server"
+    """The free images of all people of a server together, set by its admins."""
 
 
+FREE_KINDS = frozenset({LimitKind.FREE_DAILY, LimitKind.FREE_USER, LimitKind.FREE_SERVER})
+"""The kinds of limits on free images. The others are limits on credits."""
 TOO_EXPENSIVE = {
     LimitKind.USER_DAILY: message(
         "limits.user_daily",
@@ -115,7 +108,31 @@ TOO_EXPENSIVE = {
         "together. The limit resets {resets:relative}. The bot's operator sets it.",
     ),
 }
-"""The message for a refused job, by the limit that it would exceed."""
+"""The message for a refused job, by the limit on credits that it would exceed."""
+TOO_MANY_FREE = {
+    LimitKind.FREE_DAILY: message(
+        "limits.free_daily",
+        "This makes {count} free image; you have {left} of {limit} left {period}. Your limit resets "
+        "{resets:relative}. The bot's operator sets it.",
+        "This makes {count} free images; you have {left} of {limit} left {period}. Your limit resets "
+        "{resets:relative}. The bot's operator sets it.",
+    ),
+    LimitKind.FREE_USER: message(
+        "limits.free_user",
+        "This makes {count} free image; you have {left} of {limit} left {period} in this server. Your limit resets "
+        "{resets:relative}. Server managers can change it with /quota.",
+        "This makes {count} free images; you have {left} of {limit} left {period} in this server. Your limit resets "
+        "{resets:relative}. Server managers can change it with /quota.",
+    ),
+    LimitKind.FREE_SERVER: message(
+        "limits.free_server",
+        "This makes {count} free image; this server has {left} of {limit} left {period}. The limit resets "
+        "{resets:relative}. Server managers can change it with /quota.",
+        "This makes {count} free images; this server has {left} of {limit} left {period}. The limit resets "
+        "{resets:relative}. Server managers can change it with /quota.",
+    ),
+}
+"""The message for a refused job, by the limit on free images that it would exceed."""
 GRANTS_TOO_SMALL = message(
     "limits.grants_too_small",
     "This needs up to {needed:credits}; you have {left:amount} of {limit:credits} left {period} in this server, and "
@@ -125,26 +142,29 @@ GRANTS_TOO_SMALL = message(
 
 
 @dataclass(frozen=True, slots=True)
-class CreditLimit:
-    """A limit on credits: ``credits`` (millicredits) a ``period``."""
+class PeriodLimit:
+    """At most ``most`` millicredits, or free images, a ``period``."""
 
     kind: LimitKind
-    credits: int
+    most: int
     period: Period
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """The part of a limit that is spent and held in the current period (millicredits), and its renewal (Unix ms)."""
+    """The part of a limit that is used in the current period, and its renewal (Unix milliseconds).
 
-    limit: CreditLimit
+    ``used`` are millicredits that are spent or held, or free images.
+    """
+
+    limit: PeriodLimit
     used: int
     renews_at: int
 
     @property
     def left(self) -> int:
-        """The remaining millicredits; 0 if more was spent."""
-        return max(0, self.limit.credits - self.used)
+        """What remains; 0 if more was used."""
+        return max(0, self.limit.most - self.used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +172,19 @@ class InForce:
     """The limits that apply to one person in one place.
 
     ``jobs`` is the maximum number of their unfinished jobs everywhere, ``server_jobs`` the same in this server, and
-    ``images`` the maximum number of images in one job. None: no limit of this kind.
+    ``images`` the maximum number of images in one job. None: no limit of this kind. ``free`` are limits on the images
+    of engines that cost nothing.
     """
 
-    credits: tuple[CreditLimit, ...]
+    credits: tuple[PeriodLimit, ...]
     jobs: int
     server_jobs: int | None = None
     images: int | None = None
+    free: tuple[PeriodLimit, ...] = ()
 
-    def of(self, *kinds: LimitKind) -> tuple[CreditLimit, ...]:
-        """Return the credit limits of these kinds, in the order of the kinds."""
-        return tuple(limit for kind in kinds for limit in self.credits if limit.kind is kind)
+    def of(self, *kinds: LimitKind) -> tuple[PeriodLimit, ...]:
+        """Return the limits of these kinds, in the order of the kinds."""
+        return tuple(limit for kind in kinds for limit in (*self.credits, *self.free) if limit.kind is kind)
 
 
 def in_force(
@@ -199,6 +221,7 @@ def in_force(
 
     daily = operator.user_daily if user_id is not None else None
     monthly = operator.server_monthly if server_id is not None else None
+    free_daily = operator.free_images if user_id is not None else None
     credit_limits = (
         (LimitKind.USER_DAILY, daily, Period.DAY),
         (LimitKind.SERVER_USER, best(lambda quota: quota.credits), period),
@@ -206,16 +229,22 @@ def in_force(
         (LimitKind.SERVER_MONTHLY, monthly, Period.MONTH),
         (LimitKind.BOT_DAILY, operator.bot_daily, Period.DAY),
     )
+    free_limits = (
+        (LimitKind.FREE_DAILY, free_daily, Period.DAY),
+        (LimitKind.FREE_USER, best(lambda quota: quota.free_images), period),
+        (LimitKind.FREE_SERVER, server.free_images, server_period or period),
+    )
     return InForce(
-        credits=tuple(CreditLimit(kind, most, every) for kind, most, every in credit_limits if most is not None),
+        credits=tuple(PeriodLimit(kind, most, every) for kind, most, every in credit_limits if most is not None),
         jobs=operator.jobs_per_user,
         server_jobs=_least(best(lambda quota: quota.jobs), server.jobs),
         images=_least(best(lambda quota: quota.images), server.images),
+        free=tuple(PeriodLimit(kind, most, every) for kind, most, every in free_limits if most is not None),
     )
 
 
 async def use_of(
-    conn: AsyncConnection, limit: CreditLimit, *, user_id: int | None, server_id: int | None, now: int
+    conn: AsyncConnection, limit: PeriodLimit, *, user_id: int | None, server_id: int | None, now: int
 ) -> LimitUse:
     """Return the use of the limit in the period that contains ``now`` (Unix milliseconds).
 
@@ -223,6 +252,7 @@ async def use_of(
     """
     start, renews = current(limit.period, now)
     since = milliseconds(start)
+    free_images = partial(job_rows.free_images, conn, since=since)
     match limit.kind, user_id, server_id:
         case LimitKind.USER_DAILY, int(), _:
             used = await ledger.spent_and_held(conn, since=since, user_id=user_id)
@@ -232,13 +262,19 @@ async def use_of(
             used = await ledger.spent_and_held(conn, since=since, server_id=server_id)
         case LimitKind.BOT_DAILY, _, _:
             used = await ledger.spent_and_held(conn, since=since)
+        case LimitKind.FREE_DAILY, int(), _:
+            used = await free_images(user_id=user_id)
+        case LimitKind.FREE_USER, int(), int():
+            used = await free_images(user_id=user_id, server_id=server_id)
+        case LimitKind.FREE_SERVER, _, int():
+            used = await free_images(server_id=server_id)
         case _:
             raise ValueError(f"a limit of the kind {limit.kind} needs a user or a server")
     return LimitUse(limit, used, milliseconds(renews))
 
 
 async def uses_of(
-    conn: AsyncConnection, limits: Iterable[CreditLimit], *, user_id: int | None, server_id: int | None, now: int
+    conn: AsyncConnection, limits: Iterable[PeriodLimit], *, user_id: int | None, server_id: int | None, now: int
 ) -> tuple[LimitUse, ...]:
     """Return the use of each limit, see :func:`use_of`."""
     return tuple([await use_of(conn, limit, user_id=user_id, server_id=server_id, now=now) for limit in limits])
@@ -251,12 +287,14 @@ async def check(
     *,
     hold: int,
     images: int,
-    free: FreeImages | None = None,
+    free: int = 0,
     now: int,
     running: bool = True,
     counted_already: int = 0,
 ) -> int:
     """Check the limits. Returns the part of the hold that the person's grants must pay, in millicredits.
+
+    ``images`` is the number of images in all, and ``free`` of those from engines that do not charge.
 
     The limits on running jobs are only for a job that is ``running`` from now on, not for one whose price must be
     confirmed first. ``counted_already`` is 1 if the job itself is already one of the person's running jobs. Raises
@@ -265,11 +303,12 @@ async def check(
     limits = await _stored(tx, operator, origin)
     problems = await _too_many_jobs(tx, limits, origin, counted_already) if running else []
     problems += too_many_images(limits, images)
-    if free is not None:
-        problems += await _too_many_free_images(tx, operator, origin.user_id, free, now)
+    if free:
+        uses = await uses_of(tx, limits.free, user_id=origin.user_id, server_id=origin.server_id, now=now)
+        problems += [_too_many_free(free, use) for use in uses if use.used + free > use.limit.most]
     granted = 0
     for use in await uses_of(tx, limits.credits, user_id=origin.user_id, server_id=origin.server_id, now=now):
-        beyond = use.used + hold - use.limit.credits
+        beyond = use.used + hold - use.limit.most
         if beyond <= 0:
             continue
         if use.limit.kind is LimitKind.SERVER_USER and origin.server_id is not None:
@@ -289,12 +328,13 @@ async def check(
 class Room:
     """What a person may still make in one job: whether any, at most for this many millicredits, and how many images.
 
-    None: no limit of this kind.
+    None: no limit of this kind. ``free`` is the number of images from engines that do not charge.
     """
 
     job: bool
     credits: int | None
     images: int | None
+    free: int | None
 
 
 async def room(conn: AsyncConnection, operator: Limits, origin: Origin, *, now: int) -> Room:
@@ -307,7 +347,9 @@ async def room(conn: AsyncConnection, operator: Limits, origin: Origin, *, now: 
             extra = (await ledger.balance(conn, user_id=origin.user_id, server_id=origin.server_id)).left
         left.append(use.left + extra)
     jobs = await _too_many_jobs(conn, limits, origin, 0)
-    return Room(job=not jobs, credits=min(left, default=None), images=limits.images)
+    uses = await uses_of(conn, limits.free, user_id=origin.user_id, server_id=origin.server_id, now=now)
+    free = min((use.left for use in uses), default=None)
+    return Room(job=not jobs, credits=min(left, default=None), images=limits.images, free=free)
 
 
 def from_grants(granted: int, holds: Sequence[int]) -> list[int]:
@@ -361,18 +403,11 @@ async def _too_many_jobs(tx: AsyncConnection, limits: InForce, origin: Origin, c
     return problems
 
 
-async def _too_many_free_images(
-    tx: AsyncConnection, operator: Limits, user_id: int, free: FreeImages, now: int
-) -> list[Text]:
-    """Return the problem with so many more free images today, if there is one."""
-    most = operator.free_images
-    if most is None or not free.images:
-        return []
-    start, renews = current(Period.DAY, now)
-    made = await job_rows.images_asked(tx, user_id, since=milliseconds(start), providers=free.providers)
-    if made + free.images <= most:
-        return []
-    return [TOO_MANY_FREE_IMAGES(count=most, left=max(0, most - made), resets=milliseconds(renews))]
+def _too_many_free(images: int, use: LimitUse) -> Text:
+    limit = use.limit
+    return TOO_MANY_FREE[limit.kind](
+        count=images, left=use.left, limit=limit.most, period=limit.period.this, resets=use.renews_at
+    )
 
 
 def _least(*limits: int | None) -> int | None:
@@ -385,7 +420,7 @@ def _too_expensive(hold: int, use: LimitUse, extra: int | None = None) -> Text:
     values: dict[str, Value] = {
         "needed": hold,
         "left": use.left,
-        "limit": limit.credits,
+        "limit": limit.most,
         "period": limit.period.this,
         "resets": use.renews_at,
     }

@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.domain.money import converted
 from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress, Origin
-from bot.domain.requests import Plan, encode_request
+from bot.domain.requests import Plan, encode_request, for_place
 from bot.errors import NotMade, Problem, UserError
 from bot.jobs import limits
 from bot.jobs.limits import TOO_MANY_JOBS, TOO_MANY_JOBS_HERE, Limits
@@ -87,7 +87,7 @@ class NewJobs:
                 origin,
                 hold=sum(holds),
                 images=plan.images,
-                free=self._free(plan.requests),
+                free=self.free_images(plan.requests),
                 now=now,
                 running=not proposed,
             )
@@ -126,7 +126,7 @@ class NewJobs:
         self, origin: Origin, requests: Sequence[ImageRequest], images: int
     ) -> tuple[Problem, ...]:
         """Return the limits that these requests would exceed now. Raises StorageError."""
-        hold, free = sum(self._holds(requests)), self._free(requests)
+        hold, free = sum(self._holds(requests)), self.free_images(requests)
         async with self._database.read() as connection:
             try:
                 now = self._clock.now()
@@ -144,13 +144,18 @@ class NewJobs:
         """Return the millicredits that would be held for these requests."""
         return sum(self._holds(requests))
 
+    def free_images(self, requests: Sequence[ImageRequest]) -> int:
+        """Return how many images of these requests cost nothing."""
+        return sum(each.images for each, hold in zip(requests, self._holds(requests), strict=True) if not hold)
+
     async def confirm(self, origin: Origin, job: Job, card: CardAddress) -> bool:
         """Move proposed → working, with the requests that were shown and their holds. False if no longer proposed.
 
         Raises UserError if a limit would be exceeded or an engine no longer exists. The job stays proposed then.
         """
         now = self._clock.now()
-        requests = planned_requests(job)
+        # The channel may have been changed meanwhile.
+        requests = for_place(planned_requests(job), origin)
         if any(request.engine not in self._store.engines for request in requests):
             raise NotMade(ENGINE_GONE)
         holds = self._holds(requests)
@@ -176,7 +181,7 @@ class NewJobs:
                     origin,
                     hold=sum(holds),
                     images=images,
-                    free=self._free(requests),
+                    free=self.free_images(requests),
                     now=now,
                     counted_already=1,
                 )
@@ -231,12 +236,6 @@ class NewJobs:
             converted(provider.quote(request).hold, provider.credit_value)
             for request, provider in zip(requests, providers, strict=True)
         ]
-
-    def _free(self, requests: Sequence[ImageRequest]) -> limits.FreeImages:
-        """The part of the requests that costs nothing."""
-        free = {name for name, provider in self._store.providers.items() if not provider.charges}
-        images = sum(each.images for each in requests if self._store.engines[each.engine].provider in free)
-        return limits.FreeImages(images, free)
 
     async def _add_submissions(
         self,

@@ -27,6 +27,8 @@ PAUSE = 2.0
 """Seconds without polls after a provider was busy and did not say for how long."""
 DOUBTED_FOR, DOUBTED_LOOKS = 120.0, 5
 """A doubtful response counts after this many seconds and this many polls, without any other response."""
+FREE_DOUBTED_FOR, FREE_DOUBTED_LOOKS = 5.0, 2
+"""The same for a service that charges nothing: a mistake costs only time, and so does every further look."""
 
 # The age of a submission from an earlier process is a guess. So it is given up only after this many seconds and polls
 # in this process.
@@ -53,11 +55,13 @@ PROGRESS_EVERY = 1.5
 class Doubt:
     """A response that may be temporary: while a service is being deployed, it may not find what it found before.
 
-    The response counts after DOUBTED_LOOKS times over DOUBTED_FOR seconds, with no other response in between.
+    The response counts after so many looks over so many ``seconds``, with no other response in between.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, looks: int = DOUBTED_LOOKS, seconds: float = DOUBTED_FOR) -> None:
         self._clock = clock
+        self._looks = looks
+        self._seconds = seconds
         self._since: float | None = None
         self.looks = 0
 
@@ -66,7 +70,7 @@ class Doubt:
         now = self._clock.monotonic()
         self._since = now if self._since is None else self._since
         self.looks += 1
-        return self.looks >= DOUBTED_LOOKS and now - self._since >= DOUBTED_FOR
+        return self.looks >= self._looks and now - self._since >= self._seconds
 
     def over(self) -> None:
         """Record a different response."""
@@ -85,7 +89,8 @@ class PollStatus:
         self._clock = clock
         # The current error of calls, and when it began (seconds by the monotonic clock).
         self._trouble: tuple[ProviderError | Failed, float] | None = None
-        self._doubt = Doubt(clock)
+        charges = provider.charges
+        self._doubt = Doubt(clock) if charges else Doubt(clock, looks=FREE_DOUBTED_LOOKS, seconds=FREE_DOUBTED_FOR)
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None) -> Handle | Finished:
         """Send the request once. If the provider ``blocks``, ask for the progress meanwhile.

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.providers.base import Failed, Takes, WrongSetting
+from bot.providers.base import (
+    Failed,
+)
 from bot.providers.errors import ProviderError, Reason
+from bot.providers.settings import Takes, WrongSetting
 from bot.text import Message, Text, message, read_stored, stored
 
 UNKNOWN = message(
@@ -100,6 +103,11 @@ TEXTS: Mapping[Reason, Message] = {
     Reason.NO_WORKER: message(
         "provider.no_worker",
         "Nobody at {label} offers this engine in this size right now. Try a smaller size or another engine.",
+    ),
+    Reason.LORA_NOT_LOADED: message(
+        "provider.lora_not_loaded",
+        "{label} could not load the LoRA: it has none with this name, or it is for another kind of model. Check the "
+        "name, or use its number at CivitAI.",
     ),
     Reason.TOO_DEMANDING: message(
         "provider.too_demanding",

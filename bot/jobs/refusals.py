@@ -138,24 +138,35 @@ class Refusals:
         usual, engines = error.completed.engine, checks.engines_doing(operation)
         if not engines:
             return []
+        # If the limit on free images allows too few, engines that charge come first.
+        used_up = room.free is not None and error.plan is not None and room.free < error.plan.images
+
+        def price(engine: Engine) -> tuple[bool, int]:
+            high = checks.price(engine.id, operation).high
+            return used_up and not high, high
+
         find = partial(
             alternatives,
             engines=engines,
             default_engine=usual if usual in engines else checks.default_for(operation),
-            offered=sorted(
-                checks.usable(origin, operation), key=lambda engine: checks.price(engine.id, operation).high
-            ),
+            offered=sorted(checks.usable(origin, operation), key=price),
             most=min(IMAGES_PER_JOB, IMAGES_PER_JOB if room.images is None else room.images),
             private=private,
         )
         unfit = not UNFIT.isdisjoint(problem.code for problem in error.problems)
         candidates = fitting(options, find) if unfit else find(options)
         found: dict[tuple[ImageRequest, ...], Offer] = {}
+        fewer_free = False
         for candidate in islice(candidates, _TRIED_AT_MOST):
             accepted = self._accepted(origin, candidate, room, complete=error.complete)
             if accepted is None:
                 continue
             alternative, plan = accepted
+            if alternative is not candidate and self._new_jobs.free_images(plan.requests) == plan.images:
+                # Another free engine would make no more images than the first one.
+                if fewer_free:
+                    continue
+                fewer_free = True
             if alternative.changes != Changes():
                 offer = Offer(alternative.options, alternative.changes, price_of(plan.requests, self._providers))
                 found.setdefault(plan.requests, offer)
@@ -170,11 +181,16 @@ class Refusals:
     ) -> tuple[Alternative, Plan] | None:
         """The alternative if it would be accepted, else the same with as many images as the limits allow."""
         plan = self._checked(origin, alternative, complete=complete)
-        while plan is not None and room.credits is not None:
-            hold = self._new_jobs.hold_for(plan.requests)
-            if hold <= room.credits:
+        while plan is not None:
+            hold, free = self._new_jobs.hold_for(plan.requests), self._new_jobs.free_images(plan.requests)
+            most = plan.images
+            if room.credits is not None and hold > room.credits:
+                most = min(most - 1, plan.images * room.credits // hold)
+            if room.free is not None and free > room.free:
+                most = min(most, plan.images - 1, plan.images * room.free // free)
+            if most == plan.images:
                 break
-            fewer = alternative.with_images(min(plan.images - 1, plan.images * room.credits // hold))
+            fewer = alternative.with_images(most)
             if fewer is None:
                 return None
             alternative, plan = fewer, self._checked(origin, fewer, complete=complete)

@@ -32,6 +32,10 @@ FILES_GONE = message("results.files_gone", "These images are no longer stored. P
 NO_IMAGES = message("results.no_images", "There are no images to share.")
 SHARE_NOT_ALLOWED = message("results.share_not_allowed", "Only the person who started this job can share it.")
 SHARE_NEEDS_SERVER = message("results.share_needs_server", "Results can only be shared in a server's channel.")
+SHARE_NEEDS_ADULTS = message(
+    "results.share_needs_adults",
+    "This was made in an age-restricted channel, so it can only be shared in such a channel.",
+)
 PUBLIC_ALREADY = message("results.public_already", "This result is already public.")
 NOT_READY_TO_SHARE = message(
     "results.not_ready_to_share", "This isn't finished yet. Share it when the images are there."
@@ -178,6 +182,8 @@ class Results:
             raise UserError(NOT_READY_TO_SHARE)
         if not any(image.file for image in view.images):
             raise UserError(FILES_GONE if view.images else NO_IMAGES)
+        if not origin.for_adults and any(request.adult for request in view.requests):
+            raise UserError(SHARE_NEEDS_ADULTS)
         problems = self._servers.problems_of_sharing(origin, view.options)
         if problems:
             raise UserError(*problems)

@@ -165,7 +165,7 @@ class JobService:
         whole = self._servers.rules(origin.server_id).imposed(command.options)
         made, problems = None, list[Problem]()
         try:
-            made = plan(replace(command, options=whole), engines, default_engine)
+            made = plan(replace(command, options=whole), engines, default_engine).shown_in(origin)
             refuse_outages(made.engines, self._worker.outages(origin.user_id), engines)
         except UserError as error:
             problems += [about_existing(each, self.all_engines, operation) for each in error.problems]
@@ -179,10 +179,13 @@ class JobService:
         return await self.in_thread_if_long(options, partial(self.check, origin, options, complete=complete))
 
     def asks_first(self, origin: Origin, plan: Plan) -> bool:
-        """Return whether the price must be confirmed: it is high, or the command has several prompts or engines."""
-        above = self._ask_above(origin.user_id)
-        expensive = above is not None and self.cost(plan).high > above
-        return expensive or plan.prompts > 1 or plan.options.engines is not None
+        """Return whether the price must be confirmed: it is high, or the command has several prompts or engines.
+
+        What is free has no price to confirm.
+        """
+        above, price = self._ask_above(origin.user_id), self.cost(plan).high
+        expensive = above is not None and price > above
+        return expensive or (price > 0 and (plan.prompts > 1 or plan.options.engines is not None))
 
     def cost(self, plan: Plan) -> Price:
         """Return the price of all requests of the plan."""

@@ -119,7 +119,7 @@ class SubmissionView:
     provider_missing: bool = False
     """Whether it waits for its provider to be configured again."""
     charges: bool = True
-    """Whether its provider charges."""
+    """Whether it costs anything."""
     stoppable: bool = False
     """Whether it was sent to a provider that can stop it."""
 
@@ -261,6 +261,7 @@ def _view(
     for submission, costs in submissions:
         request = decode_request(submission.request)
         provider = providers.get(submission.provider)
+        quote = None if provider is None else provider.quote(request)
         views.append(
             SubmissionView(
                 record=submission,
@@ -271,11 +272,11 @@ def _view(
                 exact=costs.exact,
                 problems=as_texts(submission.problems),
                 provider_missing=submission.status not in ENDED and provider is None,
-                charges=provider is None or provider.charges,
+                charges=quote is None or quote.high > 0 or bool(costs.captured),
                 stoppable=submission.status in ON_THEIR_WAY and provider is not None and provider.cancels,
             )
         )
-        exactly = exactly and provider is not None and provider.quote(request).exact
+        exactly = exactly and quote is not None and quote.exact
     engines = {engine.id: engine for provider in providers.values() for engine in provider.engines}
     planned = () if submissions else planned_requests(job)
     named = dict.fromkeys([*(submission.engine for submission, _ in submissions), *(each.engine for each in planned)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from bot.jobs.store import JobStore
 from bot.jobs.submission import SubmissionRun
 from bot.jobs.view import Progress
 from bot.providers.base import Provider
+from bot.providers.server_states import ServerState
 from storage import jobs as rows
 from storage.errors import StorageError
 from storage.images import ImageFiles
@@ -49,6 +51,26 @@ class ProviderSlot:
         return self.provider.jobs - len(self.running)
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """A service with servers of its own: the number of requests that it works on, and of those that wait for it.
+
+    ``place`` is the first place of a request in the service's own queue, where 1 is next. ``ready``: it has engines.
+    """
+
+    label: str
+    servers: tuple[ServerState, ...]
+    running: int
+    waiting: int
+    place: int | None
+    ready: bool
+
+
+def _label(provider: Provider) -> str:
+    """Its name for people, which some providers learn after the start."""
+    return provider.label
+
+
 async def _nobody(job_id: int) -> None:
     """Do nothing: the delivery function until the worker has started."""
 
@@ -74,7 +96,7 @@ class Worker:
             name: ProviderSlot(
                 provider,
                 Rate(provider.rate, clock, polls_per_second=provider.poll_rate),
-                CircuitBreaker(name, provider.label, clock, self.wake),
+                CircuitBreaker(name, partial(_label, provider), clock, self.wake),
             )
             for name, provider in jobs.providers.items()
         }
@@ -151,6 +173,22 @@ class Worker:
         breakers = [slot.breaker for slot in self._slots.values()]
         found = [breaker.outage if user_id is None else breaker.outage_for(user_id) for breaker in breakers]
         return [outage for outage in found if outage is not None]
+
+    def services(self) -> list[ServiceState]:
+        """Return the state of each service that tells about its servers. Asks nobody."""
+        waiting = Counter(submission.provider for submission in self._queue.waiting)
+        return [
+            ServiceState(
+                slot.provider.label,
+                servers,
+                len(slot.running),
+                waiting[name],
+                min((run.polls.said.place for run in slot.running.values() if run.polls.said.place), default=None),
+                bool(slot.provider.engines),
+            )
+            for name, slot in self._slots.items()
+            if (servers := slot.provider.servers())
+        ]
 
     def progress(self, job_id: int) -> tuple[Progress, list[Submission]]:
         """Return the progress of a job, as far as it is in memory, and its submissions that are on their way."""

@@ -42,10 +42,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
@@ -53,6 +50,8 @@ from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Pictures
+from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 LABEL = "Stable Diffusion"
 ALL = "all"
@@ -217,8 +216,11 @@ class A1111(Provider):
             try:
                 return await self._wait_and_send(server, task, seed, request, pictures)
             except (Unreachable, Busy) as error:
-                server.rest()
+                server.rest(error)
                 problem = error
+            except OutcomeUnknown as error:
+                server.rest(error)
+                raise
         raise problem
 
     async def _wait_and_send(
@@ -240,6 +242,7 @@ class A1111(Provider):
         made = await self._read(server, wanted, answer)
         if isinstance(wanted, Wanted):
             server.loaded = wanted.checkpoint.model
+        server.works()
         return Finished(await server.service.in_thread(_images, made, request), Cost(0, exact=True))
 
     def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
@@ -359,8 +362,10 @@ class A1111(Provider):
             try:
                 at_work = await server.works_on(task)
             except ProviderError as error:
+                server.rest(error)
                 problems.append(error)
                 continue
+            server.works()
             if at_work:
                 raise Unreachable(Reason.BUSY, detail="still at work")
         if problems and len(problems) == len(telling):
@@ -385,6 +390,10 @@ class A1111(Provider):
             first = first or problem
         return first
 
+    def servers(self) -> tuple[ServerState, ...]:
+        sent = [running.server for running in self._running.values() if running.sent]
+        return tuple(server.state(self.name, sent.count(server)) for server in self._servers)
+
     async def close(self) -> None:
         for server in self._servers:
             await server.service.close()
@@ -395,7 +404,7 @@ async def _learnt(server: Server) -> ProviderError | None:
     try:
         await server.learn()
     except ProviderError as error:
-        server.rest()
+        server.rest(error)
         return error
     return None
 

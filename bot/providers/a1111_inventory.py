@@ -5,7 +5,6 @@ Each of its lists may be missing, and everything that it names is checked and bo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +12,7 @@ from enum import StrEnum
 from bot.providers.base import Json
 from bot.providers.engine_ids import id_parts
 from bot.providers.loras import names_to_type
+from bot.providers.model_families import Family, family_of
 
 _LISTED_AT_MOST = 200
 _LORAS_AT_MOST = 1000
@@ -26,27 +26,6 @@ _PLAIN_UPSCALERS = frozenset({"none", "lanczos", "nearest"})
 RESTORERS = ("GFPGAN", "CodeFormer")
 LATENT = "Latent"
 """The upscaler of the second pass that every server has which has a second pass: it needs no file."""
-
-
-class Family(StrEnum):
-    """Models that are built alike. A ControlNet works only with models of its own family."""
-
-    SD_1 = "sd1"
-    SD_XL = "sdxl"
-    FLUX = "flux"
-    OTHER = "other"
-
-    @classmethod
-    def of(cls, name: str) -> Family:
-        """The family of a model or of a ControlNet by its name: the servers do not tell it."""
-        return next((family for family, words in _FAMILIES if words.search(name)), cls.SD_1)
-
-
-_FAMILIES = (
-    (Family.FLUX, re.compile(r"flux|chroma", re.IGNORECASE)),
-    (Family.OTHER, re.compile(r"sd[._ -]?(2|21|3|35)(?!\d)|cascade|qwen|hunyuan|z[-_]?image", re.IGNORECASE)),
-    (Family.SD_XL, re.compile(r"xl|pony|illustrious|noob", re.IGNORECASE)),
-)
 
 
 class Control(StrEnum):
@@ -100,9 +79,17 @@ class Inventory:
             controls={key: unit for key, unit in self.controls.items() if all(key in each.controls for each in every)},
         )
 
-    def control(self, family: Family, *kinds: Control) -> ControlUnit | None:
-        """Return the first of these kinds of ControlNet that the server has for models of this family."""
+    def control(self, checkpoint: str, *kinds: Control) -> ControlUnit | None:
+        """Return the first of these kinds of ControlNet that the server has for this model. None for a newer family."""
+        family = _family(checkpoint)
+        if family is Family.OTHER:
+            return None
         return next((unit for kind in kinds if (unit := self.controls.get((family, kind))) is not None), None)
+
+
+def _family(name: str) -> Family:
+    """The family of a model. Most of the models whose names tell none are of the oldest one."""
+    return family_of(name) or Family.SD1
 
 
 def _items(value: Json, most: int = _LISTED_AT_MOST) -> list[dict[str, Json]]:
@@ -176,7 +163,7 @@ def read_controls(models: Json, modules: Json) -> dict[tuple[Family, Control], C
         module = next((name for name in suited if name in drawing), None)
         for model in names if module is not None else ():
             if kind.value in model.casefold() and module is not None:
-                found.setdefault((Family.of(model), kind), ControlUnit(module, model))
+                found.setdefault((_family(model), kind), ControlUnit(module, model))
     return found
 
 

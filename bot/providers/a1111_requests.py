@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from bot.providers.a1111_answers import Checkpoint
-from bot.providers.a1111_inventory import LATENT, Control, Family, Inventory
+from bot.providers.a1111_inventory import LATENT, Control, Inventory
 from bot.providers.a1111_servers import MOST_IMAGES, Kind
 from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid, WeightedText
 from bot.providers.errors import Reason, Refused
@@ -59,6 +59,7 @@ _NETWORK = re.compile(r"<\s*\w+\s*:[^<>]*>")
 _TAG = re.compile(r"<(?=\s*\w+\s*:)|</?\s*sd_cpp_extra_args", re.IGNORECASE)
 # In capitals, these words divide a prompt. A person means them as words.
 _KEYWORDS = re.compile(r"\b(AND|BREAK)\b")
+_FLUX = re.compile(r"flux|chroma", re.IGNORECASE)
 _OF_2022 = re.compile(r"(?<!\d)(1[._-]?[45]|sd[._ -]?1)(?!\d)", re.IGNORECASE)
 _NOT_OF_2022 = re.compile(r"xl|flux|pony|illustrious|noob|sd[._ -]?3", re.IGNORECASE)
 
@@ -95,7 +96,7 @@ def engine_of(checkpoint: Checkpoint, has: Inventory, steps: int, images: int = 
     controlled = [
         replace(repainting, operation=operation, abilities=strong, strength=_CONTROLLED)
         for operation, kinds in _CONTROLS.items()
-        if has.control(Family.of(checkpoint.name), *kinds) is not None
+        if has.control(checkpoint.name, *kinds) is not None
     ]
     first = base
     if has.second_pass is not None:
@@ -131,7 +132,7 @@ def _is_of_2022(name: str) -> bool:
 
 def is_flux(checkpoint: Checkpoint) -> bool:
     """Whether this model has a separate setting for its guidance, and ignores negative prompts."""
-    return Family.of(checkpoint.name) is Family.FLUX
+    return _FLUX.search(checkpoint.name) is not None
 
 
 # --- prompts --------------------------------------------------------------------------------------------------------
@@ -256,7 +257,7 @@ class Wanted:
 
     def _controlled(self, pictures: Pictures) -> dict[str, Json]:
         """The field for a ControlNet, which takes something from the picture. Raises Refused."""
-        control = self.has.control(Family.of(self.checkpoint.name), *_CONTROLS[self.request.operation])
+        control = self.has.control(self.checkpoint.name, *_CONTROLS[self.request.operation])
         if control is None:
             raise Refused(Reason.RETIRED, detail="a ControlNet that the server no longer has")
         percent = self.request.strength

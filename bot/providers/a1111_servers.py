@@ -29,6 +29,7 @@ from bot.providers.answers import Answer
 from bot.providers.base import Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
+from bot.providers.server_states import ServerState, Silence
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,8 @@ class Server:
         self.slots = asyncio.Semaphore(slots)
         self._tells_progress = False
         self._away_until = 0.0
+        # Why it did not work, and the loop's time of the first such failure.
+        self._problem: tuple[Reason, float] | None = None
 
     def has(self, model: str) -> bool:
         """Return whether it has this model, or this upscaler or restorer of faces, by its part of an engine's id."""
@@ -94,9 +97,24 @@ class Server:
     def resting(self) -> bool:
         return asyncio.get_running_loop().time() < self._away_until
 
-    def rest(self) -> None:
-        """Record that it did not answer."""
-        self._away_until = asyncio.get_running_loop().time() + RESTED_FOR
+    def rest(self, problem: ProviderError) -> None:
+        """Record that it did not work, and why."""
+        now = asyncio.get_running_loop().time()
+        self._away_until = now + RESTED_FOR
+        self._problem = problem.reason, now if self._problem is None else self._problem[1]
+
+    def works(self) -> None:
+        """Record that it answered as it should."""
+        self._away_until, self._problem = 0.0, None
+
+    def state(self, provider: str, running: int) -> ServerState:
+        """Its state. ``running`` is the number of jobs that it works on."""
+        silence = None
+        if self._problem is not None:
+            reason, since = self._problem
+            silence = Silence(reason, asyncio.get_running_loop().time() - since)
+        engine = None if self.loaded is None else f"{provider}/{self.loaded}"
+        return ServerState(silence, engine, running=running, waiting=self.running - running)
 
     async def learn(self) -> None:
         """Ask for its models, its kind and all else that it has. Raises ProviderError, and changes nothing then."""
@@ -113,7 +131,7 @@ class Server:
         self.checkpoints, self.inventory, self.kind, self.tells_tasks = checkpoints, inventory, kind, tells_tasks
         if loaded is not None:
             self.loaded = next((each.model for each in models if each.is_called(loaded, None)), None)
-        self._away_until = 0.0
+        self.works()
 
     async def _inventory(self, kind: Kind, checkpoints: Collection[str]) -> Inventory:
         """Ask for the lists that a program of this kind may have."""

@@ -47,9 +47,6 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.engine_ids import checked_names
@@ -59,6 +56,7 @@ from bot.providers.hosts import image_hosts
 from bot.providers.http import Service
 from bot.providers.operations import Pictures
 from bot.providers.refusals import Judge
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 from bot.providers.stable_diffusion import STYLES
 
 URL = "https://app.ai-client.com/api/v1"

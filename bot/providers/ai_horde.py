@@ -1,13 +1,12 @@
 """The AI Horde provider. Volunteers' machines make the images, from a shared queue.
 
 Nothing is charged. Polls use a cheap call. The result is requested only when it is ready, because the service allows
-few such calls a minute.
+few such calls a minute for each request.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -16,10 +15,15 @@ from typing import ClassVar, Self
 
 import structlog
 
+from bot.providers.ai_horde_alchemy import ALCHEMISTS, Alchemists
 from bot.providers.ai_horde_answers import (
+    ID,
     MOST_GENERATIONS,
+    NO_CONTROL,
     NOBODY,
+    UNSERVED_SECONDS,
     State,
+    code_of,
     ended,
     is_missing,
     refusal,
@@ -28,6 +32,7 @@ from bot.providers.ai_horde_answers import (
 from bot.providers.ai_horde_budget import CallBudget
 from bot.providers.ai_horde_engines import MOST_ENGINES, NAME, engine_of, offered, read_models
 from bot.providers.ai_horde_requests import body_of
+from bot.providers.ai_horde_workers import Workforce
 from bot.providers.answers import Answer
 from bot.providers.base import (
     FREE,
@@ -43,10 +48,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.engine_ids import id_parts
@@ -56,6 +58,8 @@ from bot.providers.hosts import host_and_port, image_hosts
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import Pictures
+from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 log = structlog.get_logger(__name__)
 
@@ -69,25 +73,26 @@ CONTACT = "a Discord bot"
 """The contact that the service gets, unless the operator sets one."""
 POLLS = 5
 """The number of polls for each other call that the rate allows."""
-UNSERVED_SECONDS = 300.0
-"""The seconds after which a request is given up, if no worker can make it."""
 _UPLOAD_SECONDS = 120.0
 _LARGEST_LIST = 8 << 20
 # Images come as links. If the service has no storage, they are in the answer.
 _LARGEST_RESULT = 64 << 20
 _MOST_NAMES = 5_000
-# An id becomes a part of a path.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(slots=True)
 class _Followed:
-    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final."""
+    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final.
+
+    ``results`` and ``deletions`` limit the calls for its images and to delete it.
+    """
 
     said: Waiting = field(default_factory=Waiting)
     unserved_since: float | None = None
     stopped: Reason | None = None
     result: Finished | Failed | None = None
+    results: CallBudget = field(default_factory=CallBudget)
+    deletions: CallBudget = field(default_factory=CallBudget)
 
 
 class AiHorde(Provider):
@@ -107,16 +112,16 @@ class AiHorde(Provider):
         downloads: Downloads,
         *,
         wanted: Sequence[str] = (),
+        loras: bool = False,
         anonymous: bool = True,
         largest: int = LARGEST_IMAGE,
         rate: float = 1.5,
         jobs: int = 7,
         patience: float = 1_200.0,
-        budget: CallBudget | None = None,
     ) -> None:
-        """``wanted`` are the names of the models to offer. ``largest`` is the maximum size of an image in bytes.
+        """``wanted`` are the names of the models to offer. ``loras``: people may use any LoRA.
 
-        ``budget`` limits the calls for results.
+        ``largest`` is the maximum size of an image in bytes.
         """
         self.label = service.label
         self.credit_value = Decimal(1)
@@ -130,12 +135,16 @@ class AiHorde(Provider):
         self._service = service
         self._downloads = downloads
         self._wanted = tuple(wanted)
+        self._loras = loras
         self._anonymous = anonymous
         self._largest = largest
-        self._budget = budget or CallBudget()
         # The id of each model that the service has ever listed, and the names of those that it lists now.
         self._ids: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._workforce = Workforce()
+        # The models of which the service has said that they do not work with ControlNet.
+        self._uncontrolled: set[str] = set()
+        self._alchemists = Alchemists(service)
         self._followed = Latest(_Followed)
 
     @classmethod
@@ -159,6 +168,7 @@ class AiHorde(Provider):
             service,
             Downloads(service, largest=largest),
             wanted=_model_names(settings),
+            loras=settings.flag("AI_HORDE_LORAS"),
             anonymous=anonymous,
             largest=largest,
             # 2 a second and 90 a minute are allowed.
@@ -183,16 +193,42 @@ class AiHorde(Provider):
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         names = [model.name for model in models]
         # A model keeps its id, even while it is not listed.
-        self._ids = id_parts(names, self._ids if len(self._ids) <= _MOST_NAMES else {})
+        self._ids = id_parts(names, self._ids if len(self._ids) <= _MOST_NAMES else {}, taken=ALCHEMISTS)
         self._names = {self._ids[name]: name for name in names if name in self._ids}
         chosen = [model for model in offered(models, self._wanted) if model.name in self._ids]
-        self.engines = tuple(engine_of(model, self._ids[model.name]) for model in chosen[:MOST_ENGINES])
+        await self._learn_workers()
+        controlled = self._workforce.controlled - self._uncontrolled
+        extended = self._workforce.extended if self._loras else frozenset[str]()
+        made = (
+            engine_of(
+                model,
+                self._ids[model.name],
+                controlled=model.name in controlled,
+                extended=model.name in extended,
+            )
+            for model in chosen[:MOST_ENGINES]
+        )
+        self.engines = (*made, *self._alchemists.engines(NAME))
         self.retired = {f"{NAME}/{part}" for part in self._ids.values() if part not in self._names}
         missing = set(map(str.lower, self._wanted)) - set(map(str.lower, names))
         if missing:
             log.warning("ai_horde.models_missing", models=sorted(missing))
         self.outdated = False
         return self.engines
+
+    async def _learn_workers(self) -> None:
+        """Ask what the workers do. Without an answer, what was known before stays true."""
+        try:
+            answer = await self._service.call("GET", "/workers", paid=False, largest=_LARGEST_LIST)
+            workforce: Workforce | None = await self._service.in_thread(Workforce.read, await self._value(answer))
+            if workforce is None:
+                raise Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
+        except ProviderError as error:
+            log.warning("ai_horde.workers_unknown", kind=type(error).__name__, detail=error.detail)
+            return
+        self._workforce = workforce
+        self._alchemists.served = workforce.forms
+        self._alchemists.outdated = False
 
     def _model(self, request: ImageRequest) -> str | None:
         """The service's name of the model of this request. None if it does not list it."""
@@ -202,6 +238,8 @@ class AiHorde(Provider):
 
     async def prepare(self, request: ImageRequest) -> Handle:
         """Find the model's name. Raises ProviderError."""
+        if (handle := self._alchemists.prepare(request)) is not None:
+            return handle
         if self._model(request) is None:
             await self.learn()
         model = self._model(request)
@@ -211,6 +249,8 @@ class AiHorde(Provider):
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
         """Queue the request. Raises ProviderError."""
+        if "form" in handle:
+            return await self._alchemists.submit(handle, pictures)
         model = handle.get("model")
         if not isinstance(model, str) or not model:
             raise Refused(Reason.BAD_HANDLE)
@@ -223,9 +263,12 @@ class AiHorde(Provider):
         )
         value = await answer.json_if_any()
         if not answer.ok:
+            if code_of(value) in NO_CONTROL:
+                self._uncontrolled.add(model)
+                self.outdated = True
             raise refusal(answer, value, self._service.judge.about(request), paid=True)
         request_id = value.get("id") if isinstance(value, dict) else None
-        if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
+        if not isinstance(request_id, str) or not ID.fullmatch(request_id):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if codes := warnings(value):
             log.info("ai_horde.warned", codes=codes)
@@ -239,6 +282,10 @@ class AiHorde(Provider):
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Check the request, and ask for its images when it is done. Raises ProviderError."""
+        if "form" in handle:
+            result = await self._alchemists.poll(handle)
+            self.outdated = self.outdated or self._alchemists.outdated
+            return result
         request_id, images = _ticket(handle)
         followed = self._followed.of(request_id)
         if followed.result is not None:
@@ -249,10 +296,8 @@ class AiHorde(Provider):
         state = await self._state(answer)
         if state is None:
             return Gone()
-        if state.faulted or state.done:
-            # Both may be set. Then it has failed.
-            failed = Failed(Reason.BROKEN) if state.faulted else Failed(Reason.NOTHING_MADE, sure=not state.made)
-            return failed if state.faulted and not state.made else await self._result(request_id, followed, failed)
+        if state.over:
+            return await self._result(request_id, followed, state.failure) if state.made else state.failure
         followed.said = state.said(images)
         if self._unserved(followed, state):
             self.outdated = True
@@ -273,12 +318,11 @@ class AiHorde(Provider):
         """Ask for the images of a request that is done, if the budget allows. Otherwise, it goes on waiting."""
         now = asyncio.get_running_loop().time()
         waiting = replace(followed.said, percent=100, place=None, seconds_left=None, unserved=False)
-        if not self._budget.take(now):
+        if not followed.results.take(now):
             return waiting
         answer = await self._service.call("GET", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT)
         if answer.status == 429:
-            # Somebody else uses the same address.
-            self._budget.exhaust(now)
+            followed.results.exhaust(now)
             return waiting
         state = await self._state(answer)
         if state is None:
@@ -291,6 +335,9 @@ class AiHorde(Provider):
 
     async def cancel(self, handle: Handle) -> bool:
         """Stop the request, now or at a later poll if the budget is used up. Raises ProviderError."""
+        if "form" in handle:
+            await self._alchemists.cancel(handle)
+            return True
         request_id, _ = _ticket(handle)
         followed = self._followed.of(request_id)
         followed.stopped = followed.stopped or Reason.CANCELLED
@@ -302,13 +349,13 @@ class AiHorde(Provider):
         """Cancel the request. The answer has the finished images. If the budget is used up, it goes on waiting."""
         followed.stopped = why
         now = asyncio.get_running_loop().time()
-        if not self._budget.take(now):
+        if not followed.deletions.take(now):
             return followed.said
         answer = await self._service.call(
             "DELETE", f"/generate/status/{request_id}", paid=False, largest=_LARGEST_RESULT
         )
         if answer.status == 429:
-            self._budget.exhaust(now)
+            followed.deletions.exhaust(now)
             return followed.said
         state = await self._state(answer)
         followed.result = Failed(why) if state is None else await self._ended(state, Failed(why))
@@ -356,6 +403,9 @@ class AiHorde(Provider):
             return error
         return None if isinstance(value, dict) else Unreachable(Reason.UNREADABLE_ANSWER, detail=answer.detail)
 
+    def servers(self) -> tuple[ServerState, ...]:
+        return (ServerState(self._service.silence),)
+
     async def close(self) -> None:
         await self._service.close()
 
@@ -385,6 +435,6 @@ def _model_names(settings: SettingsReader) -> tuple[str, ...]:
 def _ticket(handle: Handle) -> tuple[str, int]:
     """The id and the number of images in a handle. Raises Refused."""
     request_id, images = handle.get("id"), handle.get("images")
-    if not isinstance(request_id, str) or not _ID.fullmatch(request_id):
+    if not isinstance(request_id, str) or not ID.fullmatch(request_id):
         raise Refused(Reason.BAD_HANDLE)
     return request_id, images if isinstance(images, int) and 0 < images <= MOST_GENERATIONS else 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections import Counter
 from dataclasses import dataclass
@@ -23,9 +24,15 @@ TIMEOUT_SECONDS = 3600.0
 """The seconds without requests after the service has blocked the bot's address."""
 TOO_MANY_SECONDS = 30.0
 TOO_FAST_SECONDS = 5.0
+UNSERVED_SECONDS = 300.0
+"""The seconds after which a request is given up, if no worker can make it."""
 NOBODY = "NoAvailableWorker"
 """The code of the warning that no worker can make the images at the moment."""
+NO_CONTROL = frozenset({"ControlNetMismatch", "ControlNetUnsupported"})
+"""The codes of refusals that say that a model does not work with ControlNet."""
 MOST_GENERATIONS = 20
+ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""The id of a request. It becomes a part of a path."""
 _LONGEST_WAIT = 7 * 86_400
 _ADDRESSES = ("http://", "https://")
 _TOO_LARGE = frozenset({"SourceImageResolutionExceeded", "SourceImageSizeExceeded"})
@@ -46,6 +53,7 @@ class State(Lenient):
     """The state of a request. The numbers count its images; ``wait_time`` is in seconds."""
 
     finished: Whole = None
+    restarted: Whole = None
     processing: Whole = None
     waiting: Whole = None
     done: Flag = None
@@ -69,6 +77,18 @@ class State(Lenient):
     @property
     def made(self) -> int:
         return max(0, self.finished or 0)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be made. A request may be done while a worker still makes an image of it."""
+        return bool(self.faulted or (self.done and (self.processing or 0) <= 0))
+
+    @property
+    def failure(self) -> Failed:
+        """The result if it is over and has no image. It is unsure if the service says that there is one."""
+        if self.faulted or ((self.restarted or 0) > 0 and not self.made):
+            return Failed(Reason.BROKEN)
+        return Failed(Reason.NOTHING_MADE, sure=not self.made)
 
     @property
     def unserved(self) -> bool:
@@ -111,12 +131,16 @@ class _Generation(Lenient):
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image as the service reports it. ``batch`` is its position among those that a worker made together."""
+    """An image as the service reports it. ``batch`` is its position among those that a worker made together.
+
+    ``incomplete``: a LoRA could not be loaded, so it was made without.
+    """
 
     img: str
     seed: int | None
     censored: str | None
     batch: int
+    incomplete: bool = False
 
 
 def _image(item: object) -> _Image | None:
@@ -133,7 +157,8 @@ def _image(item: object) -> _Image | None:
         return _Image("", made.seed, told, 0)
     if made.state not in {None, "ok"} or made.img is None or made.img == "N/A":
         return None
-    return _Image(made.img, made.seed, None, int(batch) if batch and batch.isascii() and batch.isdigit() else 0)
+    position = int(batch) if batch and batch.isascii() and batch.isdigit() else 0
+    return _Image(made.img, made.seed, None, position, any(each.type == "lora" for each in metadata))
 
 
 def ended(state: State, otherwise: Failed) -> Finished | Failed:
@@ -141,7 +166,11 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
 
     Decodes the images in the answer, so it blocks.
     """
-    found = [image for image in map(_image, state.generations) if image is not None]
+    every = [image for image in map(_image, state.generations) if image is not None]
+    found = [image for image in every if not image.incomplete]
+    if every and not found:
+        # They would look as if the LoRA had no effect.
+        return Failed(Reason.LORA_NOT_LOADED)
     shared = Counter(image.seed for image in found)
     seen: set[int | None] = set()
     images = []
@@ -152,6 +181,9 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
         if (read := _generated(image, seed)) is not None:
             images.append((found.index(image), read))
     result = tuple(read for _, read in sorted(images, key=lambda pair: pair[0]))
+    if all(image.seed is not None for image in result):
+        # With a fixed seed, the service lists the highest one first.
+        result = tuple(sorted(result, key=lambda image: image.seed or 0))
     abuse = any(image.censored == "csam" for image in found)
     if abuse:
         log.error("ai_horde.csam_reported")
@@ -165,10 +197,15 @@ def _generated(image: _Image, seed: int | None) -> GeneratedImage | None:
     if image.censored is not None:
         # In place of a withheld image, the service sends a notice.
         return GeneratedImage(seed=seed, filtered=True)
-    if image.img.lower().startswith(_ADDRESSES):
-        return GeneratedImage(url=image.img, seed=seed)
+    return generated(image.img, seed)
+
+
+def generated(image: str, seed: int | None = None) -> GeneratedImage | None:
+    """An image at a link, or in base64. None if it is neither. Blocks while it decodes."""
+    if image.lower().startswith(_ADDRESSES):
+        return GeneratedImage(url=image, seed=seed)
     try:
-        data = b64decode(image.img, validate=True)
+        data = b64decode(image, validate=True)
     except (binascii.Error, ValueError):
         return None
     return GeneratedImage(data=data, seed=seed) if data else None
@@ -194,6 +231,15 @@ def warnings(value: Json) -> list[str]:
     return [code for code in codes if code is not None and code.isascii() and code.isalpha() and len(code) <= 60]
 
 
+def _pause(answer: Answer, code: str | None) -> float:
+    """For how many seconds to wait after a 429."""
+    if code == "TooManyPrompts":
+        # Its Retry-After is about calls per second, not about the images that wait.
+        return TOO_MANY_SECONDS
+    told = retry_after(answer.header("Retry-After"), now=answer.date)
+    return TOO_FAST_SECONDS if told is None else max(1.0, told)
+
+
 def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> ProviderError:
     """Make the error for a refused call. ``value`` is the JSON of the answer. ``paid``: a lost answer counts.
 
@@ -211,9 +257,7 @@ def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> Provide
     if code == "NoValidWorkers":
         return Refused(Reason.NO_WORKER, detail=detail)
     if answer.status == 429:
-        usual = TOO_MANY_SECONDS if code == "TooManyPrompts" else TOO_FAST_SECONDS
-        told = retry_after(answer.header("Retry-After"), now=answer.date)
-        return Busy(detail=detail, retry_after=usual if told is None else max(1.0, told))
+        return Busy(detail=detail, retry_after=_pause(answer, code))
     if code in _KEY_REFUSED or answer.status == 401:
         return Refused(Reason.WRONG_KEY, detail=detail, operator=True, setting="AI_HORDE_KEY")
     if code in _TOO_DEMANDING:

@@ -27,6 +27,12 @@ MOST_MODELS = 2_000
 GRID = SizeGrid(low=64, high=3072, step=64)
 SEED = Bounds(0, 4_294_967_295)
 STRENGTH = Bounds(1, 100, default=60)
+CONTROL_STEPS = 20
+"""The steps with ControlNet that are possible without kudos."""
+MOST_CONTROL_STEPS = 40
+"""With ControlNet, the service makes no more steps than this, whatever it is asked for."""
+CONTROLS = {Operation.STRUCTURE: "canny", Operation.SKETCH: "scribble"}
+"""The kind of ControlNet for each operation."""
 REPAINTED = Bounds(1, 100, default=100)
 SAMPLERS = (
     "k_euler",
@@ -105,11 +111,16 @@ def offered(models: Iterable[Model], wanted: Sequence[str]) -> list[Model]:
     return sorted(usual, key=lambda model: (-model.workers, model.name))[:OFFERED]
 
 
-def engine_of(model: Model, part: str) -> Engine:
-    """The engine of a model. ``part`` is its part of the id."""
+def engine_of(model: Model, part: str, *, controlled: bool = False, extended: bool = False) -> Engine:
+    """The engine of a model. ``part`` is its part of the id.
+
+    ``controlled`` and ``extended``: it can be used with ControlNet, and with any LoRA.
+    """
     steps, guidance = usual_values(model.name)
     sizes = XL_SIZES if _LARGE.search(model.name) else _SMALL_SIZES
     words = frozenset({Ability.NEGATIVE, Ability.STEPS, Ability.SEED, Ability.GUIDANCE, Ability.SAMPLER})
+    if extended:
+        words |= {Ability.LORA}
     engine = Engine(
         id=f"{NAME}/{part}",
         name=model.name[:LONGEST],
@@ -135,9 +146,15 @@ def engine_of(model: Model, part: str) -> Engine:
         picture=_PICTURE,
     )
     repainted = replace(varied, operation=Operation.INPAINT, strength=REPAINTED)
-    return replace(engine, others=(varied, repainted))
+    others = [varied, repainted]
+    # Only the models of the first Stable Diffusions work with ControlNet there.
+    if controlled and not _LARGE.search(model.name):
+        fewer = Bounds(1, MOST_CONTROL_STEPS, default=usual_values(model.name, controlled=True)[0])
+        others += [replace(engine, operation=each, steps=fewer, picture=_PICTURE) for each in CONTROLS]
+    return replace(engine, others=tuple(others))
 
 
-def usual_values(name: str) -> tuple[int, float]:
+def usual_values(name: str, *, controlled: bool = False) -> tuple[int, float]:
     """The steps and the guidance for a model of this name. A distilled one needs less of both."""
-    return (8, 1.0) if _DISTILLED.search(name) else (25, 7.0)
+    steps, guidance = (8, 1.0) if _DISTILLED.search(name) else (25, 7.0)
+    return min(steps, CONTROL_STEPS) if controlled else steps, guidance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.providers.ai_horde_engines import REPAINTED, STRENGTH, usual_values
+from bot.providers.ai_horde_engines import CONTROLS, REPAINTED, STRENGTH, usual_values
 from bot.providers.base import ImageRequest, Json
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures
@@ -15,7 +15,8 @@ _DIVIDER = re.compile(r"#{3,}")
 
 def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) -> dict[str, Json]:
     """The JSON of a request for the model with this name. Reads the pictures. Raises Refused and OSError."""
-    steps, guidance = usual_values(name)
+    control = CONTROLS.get(request.operation)
+    steps, guidance = usual_values(name, controlled=control is not None)
     params: dict[str, Json] = {
         "width": request.size.width,
         "height": request.size.height,
@@ -28,13 +29,14 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
         params["sampler_name"] = request.sampler
     if request.seed is not None:
         params |= _seed(request.seed, request.images)
+    if request.lora is not None:
+        params["loras"] = [{"name": lora.name, "model": lora.weight, "clip": lora.weight} for lora in request.lora.each]
     body: dict[str, Json] = {
         "prompt": prompt_of(request),
         "models": [name],
         "params": params,
-        # A request does not say whether its channel is age-restricted, so this assumes that it is not.
-        "nsfw": False,
-        "censor_nsfw": True,
+        "nsfw": request.adult,
+        "censor_nsfw": not request.adult,
         "replacement_filter": True,
         "trusted_workers": False,
         "slow_workers": True,
@@ -45,6 +47,9 @@ def body_of(request: ImageRequest, name: str, pictures: Pictures | None = None) 
     if request.operation.has_source:
         body |= _pictures(request, pictures)
         params["denoising_strength"] = _strength(request)
+    if control is not None:
+        # The worker finds the lines in the picture itself.
+        params |= {"control_type": control, "image_is_control": False}
     return body
 
 
@@ -81,6 +86,8 @@ def _pictures(request: ImageRequest, pictures: Pictures | None) -> dict[str, Jso
 
 
 def _strength(request: ImageRequest) -> float:
+    if request.operation in CONTROLS:
+        return 1.0  # The image starts from noise. A smaller value would leave some of it.
     usual = REPAINTED if request.operation is Operation.INPAINT else STRENGTH
     percent = request.strength if request.strength is not None else usual.default or 100
     return max(1, min(100, percent)) / 100

@@ -22,7 +22,6 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.engine_ids import checked_names
@@ -30,6 +29,7 @@ from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Re
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.operations import Margins, Operation, PictureFile, Pictures
+from bot.providers.settings import SettingsReader
 from bot.providers.stable_diffusion import SEED, STYLES
 from bot.providers.uploads import FilePart, Form
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol, Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.loras import Loras
 from bot.providers.operations import Fit, Margins, Operation, PictureRules, Pictures, Size
+from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader
 
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -171,7 +173,7 @@ class ImageRequest:
     picture itself, 100 ignores it. ``source`` and ``mask`` are ids of stored pictures. ``area`` is the part to repaint,
     as cells of a grid; see :mod:`bot.domain.areas`. ``search`` are the words for what is to be replaced. ``fit`` is how
     the picture is brought into the ratio that the engine needs, if it has another. ``scale`` is how many times larger
-    an upscaled picture becomes on each side.
+    an upscaled picture becomes on each side. ``adult``: the image is for a place that only adults see.
     """
 
     engine: str
@@ -196,6 +198,7 @@ class ImageRequest:
     margins: Margins | None = None
     fit: Fit | None = None
     scale: int | None = None
+    adult: bool = False
 
     @property
     def result_size(self) -> Size:
@@ -272,8 +275,7 @@ class Failed:
     """Failed at the provider. ``said`` is the provider's own explanation, if any, and is safe to show.
 
     ``charged`` is the amount that the provider charged nevertheless, in its millicredits; the user is not charged.
-    ``sure`` is False if the response contradicts itself and may be temporary: then it counts only if later polls
-    confirm it. ``abuse`` is as in Refused.
+    ``sure`` is as in Finished, and ``abuse`` as in Refused.
     """
 
     reason: Reason
@@ -285,46 +287,12 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Unknown to the provider. It counts only if later polls confirm it, or if it is ``sure``: there is proof."""
+    """Unknown to the provider. Unless it has proof (``sure``), later polls must confirm it: it may be restarting."""
 
     sure: bool = False
 
 
 PollResult: TypeAlias = Waiting | Finished | Failed | Gone
-
-
-class Takes(StrEnum):
-    """The valid values of a setting that only the provider can check."""
-
-    NAMES = "names"
-    HOSTS = "hosts"
-    ADDRESSES = "addresses"
-    VERSIONS = "versions"
-    PRICES = "prices"
-    MODELS = "models"
-
-
-class WrongSetting(ValueError):
-    """An invalid setting that only the provider can check: its name and, if they are few, the valid ``choices``."""
-
-    def __init__(self, name: str, takes: Takes, choices: tuple[str, ...] = ()) -> None:
-        super().__init__(f"{name}: {takes}")
-        self.name = name
-        self.takes = takes
-        self.choices = choices
-
-
-class SettingsReader(Protocol):
-    """Reads a provider's settings by name. Every method raises the program's own error for an invalid value."""
-
-    def text(self, name: str, default: str = "") -> str: ...
-    def secret(self, name: str) -> str | None: ...
-    def header(self, name: str) -> tuple[str, str] | None: ...
-    def url(self, name: str, default: str) -> str: ...
-    def number(self, name: str, default: Decimal | float | int, *, low: float, high: float) -> Decimal: ...
-    def flag(self, name: str, *, default: bool = False) -> bool: ...
-    def names(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]: ...
-    def proxy(self, url: str) -> str | None: ...
 
 
 class Provider(ABC):
@@ -398,10 +366,7 @@ class Provider(ABC):
         """
 
     async def learn(self) -> tuple[Engine, ...]:
-        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError.
-
-        A provider that never learns always has the same engines.
-        """
+        """Ask the service what it offers, replace ``engines``, and return them. Raises ProviderError."""
         return self.engines
 
     async def progress(self, handle: Handle) -> Waiting:
@@ -421,8 +386,7 @@ class Provider(ABC):
     async def find(self, handle: Handle) -> Handle | None:
         """Look for a submit whose response was lost. Returns its handle, or None if it certainly did not arrive.
 
-        After None the request is paid for again, so None needs proof. Raises Unreachable if the response proves
-        nothing.
+        After None it is paid for again, so None needs proof. Raises Unreachable if the response proves nothing.
         """
 
     @abstractmethod
@@ -444,6 +408,10 @@ class Provider(ABC):
     @abstractmethod
     async def check(self) -> ProviderError | None:
         """Check with a free request whether the service is reachable. Returns the problem, or None."""
+
+    def servers(self) -> tuple[ServerState, ...]:
+        """Return what is known about the servers, without asking them. Empty if nothing is known."""
+        return ()
 
     @abstractmethod
     async def close(self) -> None:

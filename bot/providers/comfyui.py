@@ -33,7 +33,6 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
     Waiting,
 )
 from bot.providers.comfyui_answers import (
@@ -62,6 +61,8 @@ from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, larges
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
+from bot.providers.server_states import ServerState
+from bot.providers.settings import SettingsReader
 from bot.providers.uploads import FilePart, Form
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,8 @@ QUEUE_EVERY, PENDING_EVERY = 8.0, 2.0
 
 The second value is for a submission that waits there while no events tell when it starts.
 """
+QUEUE_KNOWN = 60.0
+"""Seconds for which the length of the queue counts as known after a look at it."""
 SUBFOLDER = "easel"
 """The folder for uploads, inside the server's input folder."""
 _LARGEST_LIST = 32 << 20
@@ -131,6 +134,8 @@ class Comfyui(Provider):
         self._catalogue = Catalogue(Lists())
         self._unfit: set[tuple[str, str]] = set()
         self._followed = Latest(_Followed)
+        # The length of the queue, and the loop's time of the look at it.
+        self._queued = (0, float("-inf"))
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
@@ -357,7 +362,13 @@ class Comfyui(Provider):
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
         if not answer.ok:
             raise self._service.judge.by_status(answer, paid=False)
-        return await keep(self._service, answer.body, path, largest=self._largest, strip=True)
+        try:
+            return await keep(self._service, answer.body, path, largest=self._largest, strip=True)
+        except Refused as error:
+            if error.reason is Reason.IMAGE_CUT_SHORT:
+                # The server still has the file, so only the download has failed.
+                raise Unreachable(error.reason, detail=error.detail) from None
+            raise
 
     async def check(self) -> ProviderError | None:
         """Check that a ComfyUI server answers."""
@@ -372,6 +383,11 @@ class Comfyui(Provider):
         if not answer.ok:
             return self._service.judge.by_status(answer, paid=False)
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
+
+    def servers(self) -> tuple[ServerState, ...]:
+        length, seen = self._queued
+        known = asyncio.get_running_loop().time() - seen < QUEUE_KNOWN
+        return (ServerState(self._service.silence, queue=length if known else None),)
 
     async def close(self) -> None:
         await self._events.close()
@@ -400,6 +416,7 @@ class Comfyui(Provider):
         queue = Queue.read(await self._get("/queue"))
         if queue is None:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail="GET /queue")
+        self._queued = len(queue.pending), asyncio.get_running_loop().time()
         return queue
 
     async def _ended(self, prompt_id: str, output: str) -> Ended | None:

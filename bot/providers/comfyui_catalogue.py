@@ -27,12 +27,12 @@ from bot.providers.comfyui_models import (
     Control,
     control_for,
     display_name,
-    family_of,
     lora_names,
     model_ids,
 )
 from bot.providers.comfyui_workflows import ENLARGED, Workflow
 from bot.providers.errors import Reason, Refused
+from bot.providers.model_families import family_of
 from bot.providers.operations import Operation, PictureRules, Size
 from bot.providers.stable_diffusion import COMMON_SIZES, XL_SIZES
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from bot.providers.base import SettingsReader, Takes, WrongSetting
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 LONGEST = 60
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9._-]+")

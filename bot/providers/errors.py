@@ -32,6 +32,8 @@ class Reason(StrEnum):
     """No machine offers this engine, size or option at the moment."""
     TOO_DEMANDING = "too_demanding"
     """The service makes something this large only for accounts with more credit there."""
+    LORA_NOT_LOADED = "lora_not_loaded"
+    """The service has no such LoRA, or it is for another kind of model."""
     # Problems of a request that were found before it was sent.
     NO_WORDS = "no_words"
     """The prompt has only flags or links, and the engine needs words."""

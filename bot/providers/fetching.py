@@ -14,13 +14,16 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from bot.providers.addresses import as_written
-from bot.providers.base import FetchedImage, SettingsReader
+from bot.providers.base import (
+    FetchedImage,
+)
 from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service
 from bot.providers.image_headers import NotAnImage, inspect_file
 from bot.providers.image_text import without_text
 from bot.providers.operations import Size
+from bot.providers.settings import SettingsReader
 
 MEBIBYTE = 1 << 20
 LARGEST_IMAGE = 32 * MEBIBYTE

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from bot.providers.base import SettingsReader, Takes, WrongSetting
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 

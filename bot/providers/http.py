@@ -23,9 +23,10 @@ from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
 from bot.providers.base import Json
 from bot.providers.credentials import Credentials
-from bot.providers.errors import OutcomeUnknown, Unreachable
+from bot.providers.errors import OutcomeUnknown, Reason, Unreachable
 from bot.providers.hosts import GuardedResolver, Hosts
 from bot.providers.refusals import Judge
+from bot.providers.server_states import Silence
 from bot.providers.uploads import Form, InThread
 
 P = ParamSpec("P")
@@ -67,9 +68,18 @@ class Service:
         self._asking: aiohttp.ClientSession | None = None
         self._pushing: aiohttp.ClientSession | None = None
         self._threads: ThreadPoolExecutor | None = None
+        # The loop's time of the first call without a response since the latest response.
+        self._silent_since: float | None = None
 
     def __repr__(self) -> str:
         return f"Service({self.label!r}, {str(self.base)!r})"
+
+    @property
+    def silence(self) -> Silence | None:
+        """Since when it does not respond. None if the latest call got a response, whatever its status."""
+        if self._silent_since is None:
+            return None
+        return Silence(Reason.UNREACHABLE, asyncio.get_running_loop().time() - self._silent_since)
 
     def proxy_for(self, url: URL) -> str | None:
         """The proxy for this URL, or None. A proxy resolves host names itself, so it must guard private networks."""
@@ -186,6 +196,7 @@ class Service:
                 trace_request_ctx=line,
             ) as response:
                 line.left = 0  # Whatever it responds to, it has read enough.
+                self._silent_since = None
                 try:
                     body = await _read(response, largest, hear if _is_stream(response) else None)
                 except (aiohttp.ClientError, OSError, TimeoutError):
@@ -195,6 +206,8 @@ class Service:
                     body = b""
                 return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            if self._silent_since is None:
+                self._silent_since = asyncio.get_running_loop().time()
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
             if paid and line.up and line.left <= 0:
                 raise OutcomeUnknown(detail=detail) from None

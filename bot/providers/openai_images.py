@@ -30,10 +30,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
-    Takes,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
@@ -45,6 +42,7 @@ from bot.providers.openai_models import SETTING, Model, read_setting
 from bot.providers.openai_requests import MOST_PARTIALS, NAME, SEED, Wanted, engines_of
 from bot.providers.openai_stream import Stream
 from bot.providers.operations import Pictures
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 from bot.providers.uploads import Form
 
 LABEL, OTHER_LABEL = "OpenAI", "OpenAI-compatible service"

@@ -15,8 +15,14 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator
 
 from bot.providers.answers import Lenient, Whole
-from bot.providers.base import Cost, ImageRequest, Json, Quote, SettingsReader, Takes, WrongSetting
+from bot.providers.base import (
+    Cost,
+    ImageRequest,
+    Json,
+    Quote,
+)
 from bot.providers.operations import Size
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 SETTING = "OPENAI_MODELS"
 QUALITIES = frozenset({"low", "medium", "high", "auto"})

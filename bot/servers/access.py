@@ -16,7 +16,7 @@ from bot.domain.rules import (
     WORD_RESTRICTED,
 )
 from bot.errors import Problem
-from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind
+from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_FREE, TOO_MANY_JOBS, LimitKind
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.refusals import CommandRefused
 from bot.jobs.service import JobService
@@ -32,6 +32,7 @@ ROLE_PROBLEMS = frozenset({NOT_YOUR_ROLE.code, ROLES_GONE.code})
 _WORDS = {WORD_REFUSED.code, WORD_RESTRICTED.code, PROMPT_TOO_LONG.code}
 _OF_OPERATOR = {
     TOO_MANY_JOBS.code,
+    TOO_MANY_FREE[LimitKind.FREE_DAILY].code,
     *(TOO_EXPENSIVE[kind].code for kind in (LimitKind.USER_DAILY, LimitKind.SERVER_MONTHLY, LimitKind.BOT_DAILY)),
 }
 

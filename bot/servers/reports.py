@@ -15,7 +15,7 @@ from bot.errors import UserError
 from bot.jobs.circuit_breaker import Outage
 from bot.jobs.limits import LimitKind, LimitUse, uses_of
 from bot.jobs.service import JobService
-from bot.jobs.worker import Worker
+from bot.jobs.worker import ServiceState, Worker
 from bot.servers.export import Table
 from bot.servers.settings import Servers, require_manager
 from bot.text import Text, message
@@ -42,7 +42,15 @@ LONG_DAYS = 2 * 366
 """A chart that covers more days begins with the month of the first spending."""
 
 # The limit on the whole bot is shown to the operator only.
-PERSONAL_LIMITS = (LimitKind.USER_DAILY, LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.SERVER_MONTHLY)
+PERSONAL_LIMITS = (
+    LimitKind.USER_DAILY,
+    LimitKind.SERVER_USER,
+    LimitKind.SERVER,
+    LimitKind.SERVER_MONTHLY,
+    LimitKind.FREE_DAILY,
+    LimitKind.FREE_USER,
+    LimitKind.FREE_SERVER,
+)
 
 OPERATOR_ONLY = message("reports.operator_only", "Only the bot's operator can see all servers.")
 CANCEL_OUTCOME = message("reports.cancel_outcome", "Job {job:plain}: {outcome}")
@@ -145,9 +153,13 @@ class CreditsReport:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome."""
+    """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome.
+
+    ``services`` are those that tell about their servers.
+    """
 
     requests: tuple[Request, ...]
+    services: tuple[ServiceState, ...]
     outages: tuple[Outage, ...]
     unknown: tuple[Request, ...]
     everywhere: bool
@@ -177,7 +189,8 @@ class Reports:
         server_id = asker.server_id()
         now = self._clock.now()
         asked = span(period, now)
-        kinds = (LimitKind.BOT_DAILY,) if server_id is None else (LimitKind.SERVER_MONTHLY, LimitKind.SERVER)
+        of_server = (LimitKind.SERVER_MONTHLY, LimitKind.SERVER, LimitKind.FREE_SERVER)
+        kinds = (LimitKind.BOT_DAILY,) if server_id is None else of_server
         shared = self._servers.shared_limits(server_id).of(*kinds)
         async with self._database.read() as connection:
             found = await page_of(connection, by, Scope(server_id, None, asked.since, asked.until), page, now)
@@ -248,7 +261,14 @@ class Reports:
             open_ones = await reports.unfinished(connection, server_id=server_id, limit=RUNNING_AT_MOST)
             since = now - UNKNOWN_DAYS * DAY
             lost = await reports.unknown(connection, server_id=server_id, since=since, limit=UNKNOWN_SHOWN)
-        return Running(tuple(open_ones), tuple(self._worker.outages()), tuple(lost), asker.everywhere, now)
+        return Running(
+            tuple(open_ones),
+            tuple(self._worker.services()),
+            tuple(self._worker.outages()),
+            tuple(lost),
+            asker.everywhere,
+            now,
+        )
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:
         """Cancel the unsent requests of anybody's job, and return a text that names the job and the result.

@@ -31,14 +31,18 @@ log = structlog.get_logger(__name__)
 CREDITS_AT_MOST = 1_000_000_000_000
 """The maximum of a limit or a grant, in millicredits."""
 NOTE_AT_MOST = 200
+SERVERS_LIMITS = (LimitKind.SERVER_USER, LimitKind.SERVER, LimitKind.FREE_USER, LimitKind.FREE_SERVER)
+"""The limits on credits and free images that a server's admins set."""
 JOBS_AT_MOST = 1000
+FREE_IMAGES_AT_MOST = 1_000_000
 
 ONLY_IN_SERVERS = message("servers.only_in_servers", "This only works in a server.")
 NOT_A_MANAGER = message("servers.not_a_manager", "Only members with the Manage Server permission can do this.")
 NO_SUCH_LIMIT = message("servers.no_such_limit", "There is no such limit. /quota show lists them all.")
-WHICH_LIMIT = message("servers.which_limit", "Choose a limit: credits, images or jobs.")
+WHICH_LIMIT = message("servers.which_limit", "Choose a limit: credits, free images, images a job or jobs.")
 CREDITS_RANGE = message("servers.credits_range", "A limit on credits is between 0 and {most:credits}.")
 IMAGES_RANGE = message("servers.images_range", "A limit on images is between 1 and {most}.")
+FREE_IMAGES_RANGE = message("servers.free_images_range", "A limit on free images is between 0 and {most}.")
 JOBS_RANGE = message("servers.jobs_range", "A limit on jobs is between 1 and {most}.")
 GRANT_RANGE = message("servers.grant_range", "A grant is more than 0 and up to {most:credits}.")
 TOO_LITTLE_LEFT = message(
@@ -62,8 +66,8 @@ def require_manager(origin: Origin) -> int:
 class MemberLimits:
     """The limits of one member of a server, and their use.
 
-    ``uses`` are the credit limits set by the server's admins. ``spent`` is what the member spent and has held in this
-    period (millicredits, without grants). The period ends at ``renews_at`` (Unix milliseconds).
+    ``uses`` are the limits on credits and free images that the server's admins set. ``spent`` is what the member spent
+    and has held in this period (millicredits, without grants). The period ends at ``renews_at`` (Unix milliseconds).
     """
 
     limits: InForce
@@ -201,23 +205,19 @@ class Servers:
         credits: int | None = None,  # noqa: A002 - the name that people type
         images: int | None = None,
         jobs: int | None = None,
+        free_images: int | None = None,
     ) -> Quota:
         """Set limits of the subject. None keeps the current value.
 
         Raises UserError for an invalid limit, and if ``origin`` may not manage the server.
         """
         server_id = require_manager(origin)
-        given = {"credits": credits, "images": images, "jobs": jobs}
-        limits = {name: value for name, value in given.items() if value is not None}
+        given = {"credits": credits, "images": images, "jobs": jobs, "free_images": free_images}
+        limits: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         _check_limits(limits)
         async with self._turn:
             known = self._quota(server_id, subject, subject_id)
-            quota = replace(
-                known,
-                credits=limits.get("credits", known.credits),
-                images=limits.get("images", known.images),
-                jobs=limits.get("jobs", known.jobs),
-            )
+            quota = replace(known, **limits)
             details = {**_named(subject, subject_id), **limits}
             await self._put_quota(origin, server_id, quota, "quota set", details)
         return quota
@@ -288,7 +288,7 @@ class Servers:
                 limits=limits,
                 uses=await uses_of(
                     connection,
-                    limits.of(LimitKind.SERVER_USER, LimitKind.SERVER),
+                    limits.of(*SERVERS_LIMITS),
                     user_id=user_id,
                     server_id=server_id,
                     now=now,
@@ -345,6 +345,7 @@ def _check_limits(limits: Mapping[str, int]) -> None:
         "credits": (0, CREDITS_AT_MOST, CREDITS_RANGE),
         "images": (1, IMAGES_PER_JOB, IMAGES_RANGE),
         "jobs": (1, JOBS_AT_MOST, JOBS_RANGE),
+        "free_images": (0, FREE_IMAGES_AT_MOST, FREE_IMAGES_RANGE),
     }
     for name, value in limits.items():
         least, most, problem = ranges[name]

@@ -18,7 +18,8 @@ from bot.text import Text, message
 from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import OLD_LIST
 from bot.ui.cards.layout import Words, notice
-from bot.ui.cards.usage import CHART, Names, report_card, report_chart, running_card
+from bot.ui.cards.running import running_card
+from bot.ui.cards.usage import CHART, Names, report_card, report_chart
 from bot.ui.cards.wording import safe
 from bot.ui.charts import ChartFailed, Charts, ChartSpec
 from bot.ui.client import Interaction
@@ -28,7 +29,9 @@ from storage.reports import By
 
 log = structlog.get_logger(__name__)
 
-NO_LIMIT_NAMED = message("quota.no_limit_named", "Choose a limit to set: credits, images or jobs. Or set the period.")
+NO_LIMIT_NAMED = message(
+    "quota.no_limit_named", "Choose a limit to set: credits, free images, images or jobs. Or set the period."
+)
 PERIOD_ALONE = message(
     "quota.period_alone", "All members' limits reset together. Leave out role and user, or set a limit as well."
 )
@@ -100,7 +103,7 @@ class ReportPages:
     ) -> None:
         self._reports = reports
         self._servers = servers
-        self._engines = {engine.id: engine.name for engine in engines}
+        self._engines = engines
         self._charts = charts
         self._cards = cards
 
@@ -116,7 +119,8 @@ class ReportPages:
                 return f"#{getattr(found, 'name', channel_id)}"
             return place.channel(channel_id) or str(PRIVATE_CHANNEL)
 
-        return Names(whose, self._engines, channel)
+        # Some engines are learnt after the start.
+        return Names(whose, {engine.id: engine.name for engine in self._engines}, channel)
 
     async def report(self, interaction: Interaction, period: str, by: By, page: int, *, everywhere: bool) -> Sheet:
         """A page of a report with its chart. Raises UserError if the person may not see it."""

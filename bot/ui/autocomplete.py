@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
@@ -24,6 +24,7 @@ from bot.people.threads import Threads
 from bot.providers.base import Engine
 from bot.providers.operations import Operation, Size
 from bot.text import Text, plural, t
+from bot.ui.cards.engines import busy_texts
 from bot.ui.cards.layout import Words, facts
 from bot.ui.cards.wording import plain, style_name
 from bot.ui.client import Interaction
@@ -84,14 +85,6 @@ def size_choices(sizes: Iterable[Size]) -> list[Choice[str]]:
     return [Choice(name=f"{size} · {ratio_name(size)}", value=str(size)) for size in [*sizes][:CHOICES_AT_MOST]]
 
 
-def _busy(engine: Engine) -> Iterator[Text]:
-    """How many machines offer the engine, and how long their queue is, as far as the service tells."""
-    if engine.workers is not None:
-        yield plural("{count} machine", "{count} machines", engine.workers)
-    if engine.queue_seconds:
-        yield t("{wait:duration} of work waiting", wait=engine.queue_seconds)
-
-
 class Suggestions:
     """The suggestions for options that several commands share."""
 
@@ -113,7 +106,7 @@ class Suggestions:
         for engine in chosen:
             price = str(service.price(engine.id, operation))
             name = t("{engine} · {price} an image", engine=plain(engine.name, 60), price=price)
-            entries.append((facts(name, *_busy(engine)), engine.id))
+            entries.append((facts(name, *busy_texts(engine)), engine.id))
         return matching(entries, current)
 
     def engines_here(

@@ -66,6 +66,8 @@ def edit(operation: str, source: bytes, wanted: Wanted, output: str = "png") -> 
     alpha = upright.getchannel("A") if upright.mode == "RGBA" else None
     if operation == "outpaint":
         return _saved(_outpainted(upright.convert("RGB"), wanted), output)
+    if operation == "remove_background":
+        return _saved(_cut_out(upright.convert("RGB").resize(wanted.size)), output)
     base = upright.convert("RGB").resize(wanted.size, Image.Resampling.LANCZOS)
     if operation in {"upscale", "restore_faces"}:
         return _saved(base, output)
@@ -271,6 +273,14 @@ def _mask(mask: bytes | None, alpha: Image.Image | None, size: tuple[int, int]) 
     if alpha is not None:
         return 1 - from_image(alpha.resize(size, Image.Resampling.BILINEAR))
     return np.zeros((size[1], size[0]), dtype=np.float32)
+
+
+def _cut_out(picture: Image.Image) -> Image.Image:
+    """The picture with only its most striking thing. The rest is transparent."""
+    place = to_image(_found(from_image(picture))).resize(picture.size, Image.Resampling.BILINEAR)
+    cut = picture.copy()
+    cut.putalpha(place)
+    return cut
 
 
 def _feathered(mask: Field) -> Field:

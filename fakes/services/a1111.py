@@ -113,9 +113,12 @@ class A1111:
         self.current: str | None = None
         self.finished: deque[str] = deque(maxlen=REMEMBERED)
         self.interrupted: list[str | None] = []
+        self.unfinished: set[int] = set()
+        """The numbers of the calls whose images were interrupted: they are in the answer all the same."""
         self._services = services
         self._lock = asyncio.Lock()
         self._rendering: Rendering | None = None
+        self._making = 0
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         for method, path, route, kinds, answer in (
@@ -234,6 +237,7 @@ class A1111:
         self.interrupted.append(self.current)
         if self._rendering is not None:
             self._rendering.due.set()
+            self.unfinished.add(self._making)
         return web.Response(status=204) if self.kind is Kind.SD_NEXT else web.json_response({})
 
     async def _txt2img(self, request: web.Request) -> web.Response:
@@ -285,7 +289,7 @@ class A1111:
             self._load(body.get("override_settings"))
             used = self.loaded
             rendering = self._services.renderings.start("a1111", used.name, pictures, 0, exchange.fate)
-            self._rendering = rendering
+            self._rendering, self._making = rendering, exchange.call.number
             await self._services.renderings.ended(rendering)
             if body.get("override_settings_restore_afterwards", True):
                 self._use(before)

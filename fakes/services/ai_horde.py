@@ -1,7 +1,8 @@
 """The AI Horde: requests wait for workers, clients poll with a cheap call, and images expire.
 
-It answers as the service of August 2026 does: ``done`` is true for a failed request too, the seed is a text, a
-cancelled request is done with what was finished, and a request is forgotten 20 minutes after the last look at it.
+It answers as the service of August 2026 does: ``done`` is true for a failed request too, the seed is a text, a worker
+that has begun an image finishes it in spite of a cancellation, and a request is forgotten 20 minutes after the last
+step of a worker.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
+from fakes.services.ai_horde_alchemy import Alchemists
 from fakes.services.ai_horde_requests import ANONYMOUS, Refused, Wanted, read_request
 from fakes.services.call_log import Call, Json
 from fakes.services.exchange import EXCHANGE, REFUSED, Services
@@ -24,23 +26,35 @@ from fakes.services.rendering import Fate, Rendering
 PREFIX = "/horde"
 STORAGE = "/horde-storage"
 LIFETIME = 1_200.0
-"""Seconds for which a request is remembered after the last look at it."""
+"""Seconds for which a request is remembered after it was queued, and after each step of a worker."""
 LINK_SECONDS = 1_800.0
 STATUS_CALLS = 10
-"""The number of calls for results that are accepted in a minute."""
+"""The number of calls for the result of one request that are accepted in a minute, and of calls to delete it."""
 FREE_PIXELS = 1024 * 1024
 FREE_STEPS = 40
+FREE_CONTROL_STEPS = 20
+DOWNGRADED_STEPS = 30
+SECOND_ORDER = frozenset({"k_heun", "k_dpm_2", "k_dpm_2_a", "k_dpmpp_2s_a", "k_dpmpp_sde"})
+"""The samplers whose steps count twice."""
 MOST_WAITING = 30
-MOST_RETRIES = 3
+MOST_WAITING_ANONYMOUS = 500
+MOST_SUSPICIONS = 3
+MOST_FAULTS = 2
+"""The number of workers that may fail to make an image."""
+
+KEYED = frozenset({"horde.submit", "horde.alchemy", "horde.user"})
+"""The routes that need a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model in the list, with its workers and its queue in seconds."""
+    """A model in the list, with its workers and its queue in seconds. They may allow ControlNet and LoRAs."""
 
     name: str
     count: int
     eta: int = 30
+    controlled: bool = True
+    extended: bool = True
 
 
 MODELS = (
@@ -55,27 +69,32 @@ MODELS = (
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """One image of a request. ``state`` is waiting, processing, finished or cancelled."""
+    """One image of a request. ``state`` is waiting, processing, finished, faulted or cancelled."""
 
     id: str
     picture: Picture
     state: str = "waiting"
+    faults: int = 0
     rendering: Rendering | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """An accepted request. ``looked_at`` is the loop's time."""
+    """An accepted request. ``expires`` is the loop's time. ``calls`` are the times of limited calls, by method.
+
+    ``faulted`` is set by a sweep, long after its images have failed.
+    """
 
     id: str
     wanted: Wanted
     key: str
     fate: Fate
-    looked_at: float
+    expires: float
     generations: list[Generation] = field(default_factory=list)
     restarted: int = 0
     faulted: bool = False
     cancelled: bool = False
+    calls: dict[str, deque[float]] = field(default_factory=dict)
 
     def count(self, state: str) -> int:
         return sum(each.state == state for each in self.generations)
@@ -99,8 +118,9 @@ class AiHorde:
         self.workers = 8
         self.maintenance = self.shared_seed = False
         self.storage = True
+        self.missing_loras: set[str] = set()
+        self.alchemists = Alchemists(services, PREFIX, STORAGE)
         self.requests: dict[str, Request] = {}
-        self.status_calls: deque[float] = deque()
         self.suspicions = 0
         self._links: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,6 +130,7 @@ class AiHorde:
         for method, path, handler, name in (
             ("GET", f"{PREFIX}/status/models", self._list, "models"),
             ("GET", f"{PREFIX}/status/heartbeat", self._heartbeat, "heartbeat"),
+            ("GET", f"{PREFIX}/workers", self._workers, "workers"),
             ("GET", f"{PREFIX}/find_user", self._user, "user"),
             ("POST", f"{PREFIX}/generate/async", self._submit, "submit"),
             ("GET", f"{PREFIX}/generate/check/{{id}}", self._check, "check"),
@@ -118,10 +139,13 @@ class AiHorde:
             ("GET", f"{STORAGE}/{{id}}.webp", self._image, "image"),
         ):
             router.add_route(method, path, handler, name=f"horde.{name}")
+        self.alchemists.add_routes(router)
 
     def refusal(self, call: Call) -> web.Response | None:
-        """Refuse an unknown key. Downloads need none."""
-        if call.route in {"horde.image", "horde.heartbeat", "horde.models", "horde.check", "horde.status"}:
+        """Refuse new requests in maintenance mode, and an unknown key. Downloads need none."""
+        if self.maintenance and call.route in {"horde.submit", "horde.alchemy"}:
+            return refuse(400, "MaintenanceMode", "AI Horde has entered maintenance mode.")
+        if call.route not in KEYED:
             return None
         if self._has(call.headers.get("apikey", "")):
             return None
@@ -176,8 +200,30 @@ class AiHorde:
         ]
         return web.json_response(listed)
 
+    async def _workers(self, request: web.Request) -> web.Response:
+        listed: list[Json] = [
+            {
+                "type": "image",
+                "name": f"{model.name} {number}",
+                "online": True,
+                "maintenance_mode": False,
+                "models": [model.name],
+                "controlnet": model.controlled,
+                "lora": model.extended,
+            }
+            for model in self.models
+            for number in range(model.count)
+        ]
+        return web.json_response([*listed, *self.alchemists.listed()])
+
     def _served(self, wanted: Wanted) -> bool:
-        return any(model.count > 0 and model.name in wanted.models for model in self.models)
+        return any(
+            model.count > 0
+            and model.name in wanted.models
+            and (model.controlled or wanted.control is None)
+            and (model.extended or not wanted.loras)
+            for model in self.models
+        )
 
     # -- a request
 
@@ -189,7 +235,8 @@ class AiHorde:
         except Refused as refused:
             request[REFUSED] = True
             return refused.response
-        made = Request(self._services.renderings.new_guid(), wanted, key, exchange.fate, self._services.now())
+        expires = self._services.now() + LIFETIME
+        made = Request(self._services.renderings.new_guid(), wanted, key, exchange.fate, expires)
         made.generations = [Generation(self._services.renderings.new_guid(), each) for each in wanted.pictures]
         self.requests[made.id] = made
         answer: dict[str, Json] = {"id": made.id, "kudos": 12.0}
@@ -201,26 +248,30 @@ class AiHorde:
 
     def _accepted(self, wanted: Wanted, key: str) -> Wanted:
         """Check a request against the state of the service. Raises Refused."""
-        if self.maintenance:
-            raise Refused(400, "MaintenanceMode", "AI Horde has entered maintenance mode.")
-        waiting = sum(each.count("waiting") + each.count("processing") for each in self.requests.values())
-        if waiting + len(wanted.pictures) > MOST_WAITING:
-            raise Refused(429, "TooManyPrompts", "Too many anonymous requests.")
-        if self.suspicions >= MOST_RETRIES:
+        waiting = sum(each.count("waiting") for each in self.requests.values() if each.key == key)
+        if waiting + len(wanted.pictures) > (MOST_WAITING_ANONYMOUS if key == ANONYMOUS else MOST_WAITING):
+            refused = Refused(429, "TooManyPrompts", "Parallel requests exceeded user limit.")
+            refused.response.headers["Retry-After"] = "1"
+            raise refused
+        if self.suspicions >= MOST_SUSPICIONS:
             raise Refused(403, "TimeoutIP", "Your IP address has been put into timeout for 300 more seconds.")
         if self._services.is_filtered([wanted.prompt]):
             self.suspicions += 1
             raise Refused(400, "CorruptPrompt", "This prompt appears to violate our terms of service.")
-        if self.accounts.get(key, 0) > 0 or (wanted.pixels <= FREE_PIXELS and wanted.steps <= FREE_STEPS):
+        most_steps = FREE_STEPS if wanted.control is None else FREE_CONTROL_STEPS
+        factor = 2 if wanted.sampler in SECOND_ORDER else 1
+        fits = wanted.pixels <= FREE_PIXELS and wanted.steps * factor <= most_steps
+        if fits or self.accounts.get(key, 0) > 0:
             return wanted
         if not wanted.downgrades:
             raise Refused(403, "KudosUpfront", "Due to heavy demand, the client needs to already have the kudos.")
+        fewer = DOWNGRADED_STEPS if wanted.control is None else FREE_CONTROL_STEPS
         scale = min(1.0, math.sqrt(FREE_PIXELS / wanted.pixels))
         smaller = (
             replace(each, width=int(each.width * scale) // 64 * 64, height=int(each.height * scale) // 64 * 64)
             for each in wanted.pictures
         )
-        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, FREE_STEPS))
+        return replace(wanted, pictures=tuple(smaller), steps=min(wanted.steps, fewer // factor))
 
     def _start_more(self) -> None:
         free = self.workers - sum(each.count("processing") for each in self.requests.values())
@@ -231,6 +282,7 @@ class AiHorde:
                 if free > 0 and generation.state == "waiting":
                     free -= 1
                     generation.state = "processing"
+                    request.expires = self._services.now() + LIFETIME
                     task = asyncio.create_task(self._make(request, generation), name=f"horde {generation.id}")
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
@@ -245,25 +297,32 @@ class AiHorde:
         rendering = renderings.start("horde", request.wanted.models[0], (generation.picture,), 0, fate)
         generation.rendering = rendering
         await renderings.ended(rendering)
-        if generation.state == "processing":
-            if rendering.error is None:
-                generation.state = "finished"
-            else:
-                generation.state = "waiting"
-                request.restarted += 1
-                request.faulted = request.restarted >= MOST_RETRIES
+        request.expires = self._services.now() + LIFETIME
+        if rendering.error is None:
+            generation.state = "finished"
+        else:
+            generation.faults += 1
+            request.restarted += 1
+            failed = generation.faults >= MOST_FAULTS or request.cancelled
+            generation.state = "faulted" if failed else "waiting"
         self._start_more()
 
     # -- its state
 
     def _found(self, request: web.Request) -> Request | None:
-        """The request of a path, unless nobody has looked at it for too long."""
+        """The request of a path, unless it has expired."""
         found = self.requests.get(request.match_info["id"])
-        now = self._services.now()
-        if found is None or now - found.looked_at > LIFETIME:
-            return None
-        found.looked_at = now
-        return found
+        return None if found is None or self._services.now() > found.expires else found
+
+    def _limited(self, found: Request, method: str) -> web.Response | None:
+        """Refuse more than ten of these calls a minute."""
+        now, calls = self._services.now(), found.calls.setdefault(method, deque())
+        while calls and now - calls[0] >= 60:
+            calls.popleft()
+        if len(calls) >= STATUS_CALLS:
+            return web.json_response({"message": "10 per 1 minute"}, status=429, headers={"Retry-After": "59"})
+        calls.append(now)
+        return None
 
     def _state(self, found: Request) -> dict[str, Json]:
         waiting = 0 if found.cancelled else found.count("waiting")
@@ -290,14 +349,10 @@ class AiHorde:
         return missing(request) if found is None else web.json_response(self._state(found))
 
     async def _status(self, request: web.Request) -> web.Response:
-        now = self._services.now()
-        while self.status_calls and now - self.status_calls[0] >= 60:
-            self.status_calls.popleft()
-        if len(self.status_calls) >= STATUS_CALLS:
-            return web.json_response({"message": "10 per 1 minute"}, status=429)
-        self.status_calls.append(now)
         found = self._found(request)
-        return missing(request) if found is None else web.json_response(await self._full(found))
+        if found is None:
+            return missing(request)
+        return self._limited(found, "GET") or web.json_response(await self._full(found))
 
     async def _full(self, found: Request) -> dict[str, Json]:
         made = [each for each in found.generations if each.state == "finished"]
@@ -309,6 +364,11 @@ class AiHorde:
         censored = found.fate.finish_reason
         if censored is not None:
             metadata.append({"type": "censorship", "value": censored})
+        metadata += [
+            {"type": "lora", "value": "download_failed", "ref": name}
+            for name in found.wanted.loras
+            if name in self.missing_loras
+        ]
         seed = generation.picture.seed
         if self.shared_seed:
             seed = found.generations[0].picture.seed
@@ -340,21 +400,26 @@ class AiHorde:
         found = self._found(request)
         if found is None:
             return missing(request)
+        if (refused := self._limited(found, "DELETE")) is not None:
+            return refused
         answer = await self._full(found)
         found.cancelled = True
         for each in found.generations:
-            if each.state in {"waiting", "processing"}:
+            if each.state == "waiting":
                 each.state = "cancelled"
-                if each.rendering is not None:
-                    each.rendering.due.set()
         self._start_more()
         return web.json_response(answer)
 
     async def _image(self, request: web.Request) -> web.Response:
         wanted = request.match_info["id"]
-        signed = self._links.get(wanted)
+        alchemy = self.alchemists.images.get(wanted)
+        signed = self._links.get(wanted) if alchemy is None else alchemy.signed
         if signed is None or self._services.now() - signed > LINK_SECONDS:
             return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>", content_type="text/xml")
+        if alchemy is not None:
+            assert alchemy.rendering is not None
+            data = await self._services.gallery.paint(alchemy.rendering.plates[0])
+            return web.Response(body=data, content_type="image/webp")
         each = next(each for found in self.requests.values() for each in found.generations if each.id == wanted)
         return web.Response(body=await self._painted(each), content_type="image/webp")
 

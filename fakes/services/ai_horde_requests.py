@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SAMPLERS = frozenset(
     dpmsolver DDIM lcm
     """.split()
 )
+CONTROLS = {"canny": "structure", "depth": "structure", "hed": "structure", "scribble": "sketch"}
+OTHER_BASELINES = re.compile(r"xl|flux|cascade|qwen|z-image", re.I)
+"""Models that do not work with ControlNet. The service knows them from a list; here their names tell."""
 PROCESSINGS = {"img2img": "image_to_image", "inpainting": "inpaint"}
 SOURCE_PIXELS = 3072 * 3072
 MOST_SEED = 2**32
@@ -46,7 +50,10 @@ class Invalid(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A request. ``downgrades``: it may be made smaller. ``links``: its images are links to a storage host."""
+    """A request. ``downgrades``: it may be made smaller. ``links``: its images are links to a storage host.
+
+    ``control`` is the kind of ControlNet, if it uses one. ``loras`` are names.
+    """
 
     prompt: str
     models: tuple[str, ...]
@@ -54,6 +61,9 @@ class Wanted:
     steps: int
     downgrades: bool
     links: bool
+    sampler: str = "k_euler_a"
+    control: str | None = None
+    loras: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -82,6 +92,7 @@ def read_request(body: Json, services: Services) -> Wanted:
         raise Refused(400, "BadCFGDecimals", "cfg_scale must be rounded to 2 decimal places")
     if params.get("sampler_name", "k_euler_a") not in SAMPLERS:
         raise Invalid("params.sampler_name", "is not one of the samplers")
+    control = _control(body, params, [str(each) for each in models])
     edit = _edit(body, params)
     positive, _, negative = prompt.partition("###")
     pictures = tuple(
@@ -95,7 +106,46 @@ def read_request(body: Json, services: Services) -> Wanted:
         steps,
         downgrades=body.get("allow_downgrade") is True,
         links=body.get("r2", True) is True,
+        sampler=str(params.get("sampler_name", "k_euler_a")),
+        control=control,
+        loras=_loras(params),
     )
+
+
+def _loras(params: Mapping[str, Json]) -> tuple[str, ...]:
+    """The names of the LoRAs. Raises Refused."""
+    listed = params.get("loras", [])
+    if not isinstance(listed, list):
+        raise Invalid("params.loras", "is not of type 'array'")
+    names = []
+    for number, lora in enumerate(listed):
+        name = lora.get("name") if isinstance(lora, Mapping) else None
+        if not isinstance(lora, Mapping) or not isinstance(name, str) or not 1 <= len(name) <= 255:
+            raise Invalid(f"params.loras.{number}.name", "is not of type 'string'")
+        for strength in ("model", "clip"):
+            value = lora.get(strength, 1.0)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not -5 <= value <= 5:
+                raise Invalid(f"params.loras.{number}.{strength}", "is not in range")
+        names.append(name)
+    if len(names) > 5:
+        raise Refused(400, "TooManyLoras", "You cannot request more than 5 loras per generation.")
+    return tuple(names)
+
+
+def _control(body: Mapping[str, Json], params: Mapping[str, Json], models: list[str]) -> str | None:
+    """The kind of ControlNet. Raises Refused where it is impossible."""
+    control = params.get("control_type")
+    if control is None:
+        return None
+    if control not in CONTROLS:
+        raise Invalid("params.control_type", "is not one of the kinds")
+    if not body.get("source_image"):
+        raise Refused(400, "ControlNetSourceMissing", "Controlnet Requires a source image.")
+    if body.get("source_processing") == "inpainting":
+        raise Refused(400, "ControlNetInpaintingMismatch", "ControlNet cannot be used with inpainting at this time")
+    if any(map(OTHER_BASELINES.search, models)):
+        raise Refused(400, "ControlNetMismatch", "ControlNet does not work with SDXL currently.")
+    return str(control)
 
 
 def _whole(params: Mapping[str, Json], name: str, default: int, low: int, high: int) -> int:
@@ -108,7 +158,10 @@ def _whole(params: Mapping[str, Json], name: str, default: int, low: int, high: 
 
 
 def _seeds(params: Mapping[str, Json], count: int, services: Services) -> list[int]:
-    """The seed of each image: random ones, the same one, or with a variation the first one and one variation more."""
+    """The seed of each image: random ones, the same one, or with a variation the given one and so many more.
+
+    Workers that take the images one by one begin with the last.
+    """
     given, variation = params.get("seed"), params.get("seed_variation")
     if given is None:
         return [services.renderings.new_seed() for _ in range(count)]
@@ -116,7 +169,7 @@ def _seeds(params: Mapping[str, Json], count: int, services: Services) -> list[i
         raise Invalid("params.seed", "is not of type 'string'")
     seed = int(given) % MOST_SEED if given.isdigit() else int.from_bytes(given.encode(), "little") % MOST_SEED
     step = variation if isinstance(variation, int) and not isinstance(variation, bool) else 0
-    return [(seed + step * (number + 1)) % MOST_SEED if step else seed for number in range(count)]
+    return [(seed + step * (count - number)) % MOST_SEED if step else seed for number in range(count)]
 
 
 def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
@@ -127,7 +180,8 @@ def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
     operation = PROCESSINGS.get(str(body.get("source_processing", "img2img")))
     if operation is None:
         raise Invalid("source_processing", "is not one of the processings")
-    mask = _upload(body["source_mask"]) if body.get("source_mask") else None
+    operation = CONTROLS.get(str(params.get("control_type")), operation)
+    mask = read_upload(body["source_mask"]) if body.get("source_mask") else None
     if operation == "inpaint" and mask is None:
         raise Refused(
             400, "InpaintingMissingMask", "Inpainting requests must either include a mask, or an alpha channel."
@@ -135,10 +189,11 @@ def _edit(body: Mapping[str, Json], params: Mapping[str, Json]) -> Edit | None:
     change = params.get("denoising_strength", 0.75)
     if isinstance(change, bool) or not isinstance(change, int | float) or not 0.01 <= change <= 1:
         raise Invalid("params.denoising_strength", "is not in range")
-    return Edit(operation, _upload(body["source_image"]), mask, float(change))
+    return Edit(operation, read_upload(body["source_image"]), mask, float(change))
 
 
-def _upload(text: Json) -> Upload:
+def read_upload(text: Json) -> Upload:
+    """A picture in base64. Raises Refused."""
     try:
         upload = Upload.of(b64decode(str(text), validate=True))
         width, height = size_of(upload)

@@ -23,9 +23,9 @@ class Edit:
     """How a requested picture follows from an uploaded one.
 
     ``operation`` is ``image_to_image``, ``inpaint``, ``erase``, ``outpaint``, ``search_and_replace``, ``sketch``,
-    ``structure``, ``upscale`` or ``restore_faces``. ``change`` is how much may change, from 0 (nothing) to 1;
-    ``search`` are the words for what is to be replaced; ``margins`` are the pixels added on the left, on the right,
-    above and below. ``output`` is the type of the result: png, jpeg or webp.
+    ``structure``, ``upscale``, ``restore_faces`` or ``remove_background``. ``change`` is how much may change, from 0
+    (nothing) to 1; ``search`` are the words for what is to be replaced; ``margins`` are the pixels added on the left,
+    on the right, above and below. ``output`` is the type of the result: png, jpeg or webp.
     """
 
     operation: str

@@ -37,6 +37,7 @@ class Story:
         self.bills: list[Bill] = []
         self.books = Books()
         self.ending = Ending(0, 0, "")
+        self.unfinished: set[int] = set()
         self.jobs = 3
         for engine in PRICES:
             self.ask(engine)
@@ -102,6 +103,7 @@ class Story:
         services = SimpleNamespace(
             calls=self.calls,
             bills=self.bills,
+            a1111=SimpleNamespace(unfinished=self.unfinished),
             calls_to=lambda route: [call for call in self.calls if call.route == route],
         )
         run = SimpleNamespace(
@@ -312,13 +314,13 @@ def it_crashed_at_the_end(story: Story) -> None:
         (sent_twice, "ai-client submits above one a submission"),
         (called_twice, "aithriving calls above one a submission"),
         (edited_twice, "aithriving calls above one a submission"),
-        (edit_nobody_asked, "paid requests that nobody asked for"),
+        (edit_nobody_asked, "requests that nobody asked for"),
         (sent_with_a_place, "uploads with metadata"),
         (shown_with_a_place, "files that say where a photo was taken"),
         (picture_of_nobody, "files of the last life that no record owns"),
         (picture_gone, "files that are gone though a record owns them"),
         (too_large_once, "given up, though nothing was sent"),
-        (sent_before_a_confirmation, "paid requests before a confirmation"),
+        (sent_before_a_confirmation, "requests before a confirmation"),
         (charged_for_a_failure, "charged but neither shown nor in the history"),
         (billed_twice, "difference beyond the unknown outcomes, commands"),
         (booked_too_much, "difference beyond the unknown outcomes, commands"),
@@ -340,7 +342,7 @@ def it_crashed_at_the_end(story: Story) -> None:
         (never_shown, "unconcerned in the last life, and held up or failed"),
         (rested, "rests of a service in the last life"),
         (left_behind, "files begun and left behind"),
-        (nobody_asked, "paid requests that nobody asked for"),
+        (nobody_asked, "requests that nobody asked for"),
         (too_few, "answered less than was to be"),
         (books_differ, "exit status of reconcile"),
         (still_held, "open holds, millicredits"),

@@ -132,7 +132,7 @@ async def test_save_stores_the_choices_and_they_apply(studio: Studio) -> None:
     assert shows(refused, WORD_REFUSED(word="nude"))
     await studio.restart()
     uses = studio.runtime.servers.in_force(_origin(studio)).credits
-    assert {(use.kind, use.credits, use.period) for use in uses} == {
+    assert {(use.kind, use.most, use.period) for use in uses} == {
         (LimitKind.SERVER_USER, PERSON, Period.DAY),
         (LimitKind.SERVER, SERVER, Period.MONTH),
     }

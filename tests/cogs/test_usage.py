@@ -24,14 +24,13 @@ from bot.providers.operations import Operation
 from bot.servers.reports import CANCEL_OUTCOME, OPERATOR_ONLY, Asker
 from bot.servers.settings import NOT_A_MANAGER
 from bot.ui.cards.buttons import OLD_LIST
+from bot.ui.cards.running import OUTAGES, RUNNING
 from bot.ui.cards.usage import (
     ALL_SERVERS,
     NOTHING_MADE,
     ON_HOLD,
-    OUTAGES,
     PAGE,
     PERSON_TITLE,
-    RUNNING,
     SPENT,
     SPENT_ESTIMATED,
     TITLE,

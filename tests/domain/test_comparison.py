@@ -134,3 +134,10 @@ def test_a_stored_comparison_gives_its_command_line() -> None:
 def test_several_images_of_each() -> None:
     found = comparison(ImagineOptions("a fox --images 2", engines=(XL.id, CORE.id)))
     assert [(request.engine, request.images) for request in found.requests] == [(XL.id, 2), (CORE.id, 1), (CORE.id, 1)]
+
+
+def test_among_engines_of_one_price_the_services_take_turns() -> None:
+    engines = [replace(XL, id=f"{service}/{model}") for service in ("own", "other") for model in "abc"]
+    dear = replace(XL, id="dear/a")
+    found = engines_to_compare([dear, *engines], lambda engine: int(engine is dear))
+    assert found == ("own/a", "other/a", "own/b", "other/b")

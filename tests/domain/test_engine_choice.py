@@ -13,6 +13,7 @@ from bot.domain.engine_choice import suited
 from bot.domain.options import ChosenEngine, Defaults, ImagineOptions
 from bot.domain.requests import completed, plan, read_command
 from bot.providers.base import Engine, ImageRequest
+from bot.providers.operations import Operation
 from tests.doubles.engines import BASIC, CORE, ENGINES, XL
 
 PRICES = {XL.id: 5, BASIC.id: 2, CORE.id: 3}
@@ -74,6 +75,17 @@ def test_the_engine_is_not_chosen_if_the_default_has_all_features_or_no_other_en
     options: ImagineOptions,
 ) -> None:
     assert chosen(options) == options
+
+
+def test_an_engine_with_the_scale_replaces_the_default() -> None:
+    twice = replace(XL, operation=Operation.UPSCALE, scales=(2,))
+    four_times = replace(CORE, operation=Operation.UPSCALE, scales=(2, 4))
+    command = read_command(ImagineOptions("", operation=Operation.UPSCALE, scale=4))
+    found = suited(command, twice, [twice, four_times], price)
+    assert found is not None
+    assert (found.engine, found.chosen) == (CORE.id, None)
+    assert suited(command, four_times, [twice, four_times], price) is None
+    assert suited(command, twice, [twice], price) is None
 
 
 def test_only_offered_engines_are_chosen() -> None:

@@ -27,11 +27,11 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
     Waiting,
 )
 from bot.providers.errors import ProviderError
 from bot.providers.operations import Operation, PictureRules, Pictures, Size
+from bot.providers.settings import SettingsReader
 
 TINY = Size(8, 8)
 

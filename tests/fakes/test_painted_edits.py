@@ -76,6 +76,16 @@ def test_the_result_has_the_requested_size_and_type(operation: str, output: str,
         assert (image.format, image.mode, image.size) == (kind, "RGB", size)
 
 
+@pytest.mark.parametrize("output", ["png", "webp"])
+def test_the_background_becomes_transparent(output: str) -> None:
+    cut = edit("remove_background", meadow(), Wanted("", SIZE), output)
+    with Image.open(BytesIO(cut)) as image:
+        alpha = image.convert("RGBA").getchannel("A")
+        assert image.size == SIZE
+    assert alpha.getpixel((100, 85)) == 255
+    assert alpha.getpixel((2, 2)) == 0
+
+
 ODD: list[tuple[str, tuple[int, int], str, bytes | None]] = [
     ("L", (64, 64), "", None),
     ("P", (400, 160), "a robot", marked((32, 48), (0, 0, 32, 20))),

@@ -49,7 +49,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = SkippingClock()
         self.woken = 0
-        self.breaker = CircuitBreaker("easel", "Easel", self.clock, self._awake)
+        self.breaker = CircuitBreaker("easel", lambda: "Easel", self.clock, self._awake)
 
     def _awake(self) -> None:
         self.woken += 1

@@ -10,7 +10,8 @@ import pytest
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import ABUSE_OUTAGE, ABUSE_SECONDS
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
-from bot.jobs.limits import TOO_MANY_FREE_IMAGES, Limits
+from bot.jobs.limits import TOO_MANY_FREE, LimitKind, Limits
+from bot.jobs.polling import DOUBTED_FOR
 from bot.jobs.service import STOPPING
 from bot.jobs.store import CANCELLED_SENT
 from bot.jobs.submission import MOST_FREE_SENDINGS
@@ -18,22 +19,9 @@ from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequ
 from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
+from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop
-
-
-class FreeProvider(ScriptedProvider):
-    """A service on the operator's own machine."""
-
-    charges = False
-    cancels = True
-
-    def __init__(self, *, polled: bool = True) -> None:
-        super().__init__(polled=polled, price=0)
-
-    async def cancel(self, handle: Handle) -> bool:
-        await self._next("cancel", handle)
-        return True
 
 
 class BlockingProvider(FreeProvider):
@@ -123,6 +111,18 @@ async def test_what_the_service_forgot_is_sent_again(make_workshop: MakeWorkshop
         "rendering",
         "done",
     ]
+
+
+async def test_what_the_service_does_not_know_is_soon_sent_again(make_workshop: MakeWorkshop) -> None:
+    """A mistake would cost nothing but time, and the same is true of further looks."""
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    provider.enqueue("poll", *[Gone()] * 4)
+    began = workshop.clock.now()
+    await workshop.imagine()
+    await workshop.finish()
+    assert provider.calls("submit") == 2
+    assert workshop.clock.now() - began < DOUBTED_FOR * 1000 / 4
 
 
 async def test_a_restart_in_the_middle_of_a_blocking_request(make_workshop: MakeWorkshop) -> None:
@@ -296,7 +296,8 @@ async def test_free_images_are_limited_by_number(make_workshop: MakeWorkshop) ->
     with pytest.raises(UserError) as refused:
         await workshop.imagine(images=2)
     (problem,) = refused.value.problems
-    assert (problem.code, problem.values["count"], problem.values["left"]) == (TOO_MANY_FREE_IMAGES.code, 3, 1)
+    assert problem.code == TOO_MANY_FREE[LimitKind.FREE_DAILY].code
+    assert [problem.values[name] for name in ("count", "limit", "left")] == [2, 3, 1]
     await workshop.imagine(images=1)
     await workshop.imagine(BEN, images=2)
     workshop.clock.advance(86_400)

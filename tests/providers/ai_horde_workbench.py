@@ -18,6 +18,8 @@ from fakes.services.call_log import Json
 from fakes.services.faults import Rewrite
 from tests.providers.workbench import SECRET, asked
 
+ALCHEMY, ALCHEMY_STATUS, ALCHEMY_DELETE = "horde.alchemy", "horde.alchemy_status", "horde.alchemy_delete"
+MODELS, WORKERS = "horde.models", "horde.workers"
 SUBMIT, CHECK, STATUS, DELETE = "horde.submit", "horde.check", "horde.status", "horde.delete"
 ALBEDO = "ai-horde/AlbedoBase-XL-SDXL"
 DELIBERATE = "ai-horde/Deliberate"

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from bot.providers.a1111_inventory import (
     Control,
     ControlUnit,
-    Family,
     Inventory,
     read_controls,
     read_loras,
@@ -19,6 +18,7 @@ from bot.providers.a1111_inventory import (
     read_upscalers,
 )
 from bot.providers.base import Json
+from bot.providers.model_families import Family
 from tests.providers.test_any_answer import anything
 
 MODES: Json = [{"name": "Latent"}, {"name": "Latent (nearest)"}]
@@ -81,40 +81,18 @@ def test_the_upscaler_of_a_second_pass_is_on_the_server(
     assert read_second_pass(modes, upscalers) == upscaler
 
 
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("v1-5-pruned-emaonly", Family.SD_1),
-        ("dreamshaper_8", Family.SD_1),
-        ("realisticVisionV60B1_v20", Family.SD_1),
-        ("control_v11p_sd15_canny [d14c016b]", Family.SD_1),
-        ("t2iadapter_canny_sd15v2", Family.SD_1),
-        ("juggernautXL_v9", Family.SD_XL),
-        ("ponyDiffusionV6XL", Family.SD_XL),
-        ("diffusers_xl_canny_full [2b69fca4]", Family.SD_XL),
-        ("noobaiXLNAIXL_epsilonPred", Family.SD_XL),
-        ("flux1-dev-bnb-nf4", Family.FLUX),
-        ("FLUX.1-dev-Controlnet-Union", Family.FLUX),
-        ("sd3.5_large", Family.OTHER),
-        ("sd21-depth", Family.OTHER),
-        ("v2-1_768-sd2", Family.OTHER),
-    ],
-)
-def test_the_family_of_a_name(name: str, family: Family) -> None:
-    assert Family.of(name) is family
-
-
 def test_controlnets_by_family_and_kind() -> None:
     models: Json = {"model_list": ["None", "a_sd15_canny", "b_sd15_canny", "xl_depth", "xl_scribble", 5]}
     modules: Json = {"module_list": ["none", "canny", "depth_midas", "depth_zoe"]}
     found = read_controls(models, modules)
     assert found == {
-        (Family.SD_1, Control.CANNY): ControlUnit("canny", "a_sd15_canny"),
-        (Family.SD_XL, Control.DEPTH): ControlUnit("depth_midas", "xl_depth"),
+        (Family.SD1, Control.CANNY): ControlUnit("canny", "a_sd15_canny"),
+        (Family.XL, Control.DEPTH): ControlUnit("depth_midas", "xl_depth"),
     }
     has = Inventory(controls=found)
-    assert has.control(Family.SD_XL, Control.CANNY, Control.DEPTH) == ControlUnit("depth_midas", "xl_depth")
-    assert has.control(Family.FLUX, *Control) is None
+    assert has.control("juggernautXL_v9", Control.CANNY, Control.DEPTH) == ControlUnit("depth_midas", "xl_depth")
+    assert has.control("dreamshaper_8", *Control) == ControlUnit("canny", "a_sd15_canny")
+    assert has.control("flux1-dev", *Control) is None
 
 
 @given(anything, anything)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bot.providers.a1111_answers import Checkpoint, read_models
-from bot.providers.a1111_inventory import Control, ControlUnit, Family, Inventory
+from bot.providers.a1111_inventory import Control, ControlUnit, Inventory
 from bot.providers.a1111_requests import Wanted, engine_of, escaped, prompts
 from bot.providers.a1111_servers import Kind
 from bot.providers.base import ImageRequest, Json, WeightedText
 from bot.providers.errors import Refused
 from bot.providers.loras import Lora, Loras
+from bot.providers.model_families import Family
 from bot.providers.operations import Size
 from tests.providers.workbench import asked
 
@@ -76,9 +77,9 @@ LORAS = Loras((Lora("ink", 0.8), Lora("Film Grain", -1.25), Lora("x")))
 HAS = Inventory(
     loras={"ink": "a/ink.gguf", "Film Grain": "grain.safetensors", "x": "x"},
     controls={
-        (Family.SD_1, Control.DEPTH): ControlUnit("depth_midas", "sd15_depth"),
-        (Family.SD_1, Control.SCRIBBLE): ControlUnit("scribble_xdog", "sd15_scribble"),
-        (Family.SD_XL, Control.CANNY): ControlUnit("canny", "xl_canny"),
+        (Family.SD1, Control.DEPTH): ControlUnit("depth_midas", "sd15_depth"),
+        (Family.SD1, Control.SCRIBBLE): ControlUnit("scribble_xdog", "sd15_scribble"),
+        (Family.XL, Control.CANNY): ControlUnit("canny", "xl_canny"),
     },
 )
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.providers.a1111 import A1111
-from bot.providers.base import Takes, WrongSetting
-from bot.providers.errors import Busy, Reason, Unreachable
+from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from bot.providers.operations import Operation, Size
+from bot.providers.settings import Takes, WrongSetting
 from fakes.services import Fault, StandIn, flat
 from fakes.services.a1111 import CHECKPOINTS, Kind
 from fakes.services.faults import Hang, Reset, Status
@@ -237,3 +237,51 @@ async def test_a_server_that_is_away_after_a_restart_is_tried_again_later(stand_
     await stand_in.stop()
     assert isinstance(await refusal(after.submit(handle, asked(DREAM))), Unreachable)
     await after.close()
+
+
+async def test_each_server_tells_what_it_works_on(slow_stand_in: StandIn, slow_second: StandIn) -> None:
+    first, other = slow_stand_in, slow_second
+    async with a1111_at(first, other) as provider:
+        assert [state.engine for state in provider.servers()] == [DREAM, DREAM]
+        async with on_its_way(provider, first), on_its_way(provider, other):
+            waiting = asyncio.create_task(provider.submit(await provider.prepare(asked(DREAM)), asked(DREAM)))
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert [(state.running, state.waiting) for state in provider.servers()] == [(1, 1), (1, 0)]
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        assert [(state.running, state.waiting) for state in provider.servers()] == [(0, 0), (0, 0)]
+
+
+async def test_a_server_that_lost_a_request_is_silent_until_it_answers(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        handle = await provider.prepare(asked(DREAM))
+        stand_in.misbehave(Fault(TXT2IMG, Reset()), Fault(TASK, Reset()))
+        assert isinstance(await refusal(provider.submit(handle, asked(DREAM))), OutcomeUnknown)
+        pass_time(20)
+        await provider.find(handle)
+        lost, good = provider.servers()
+        assert lost.silence is not None
+        assert round(lost.silence.seconds, -1) == 20
+        assert good.silence is None
+        await provider.find(handle)
+        assert provider.servers()[0].silence is None
+
+
+async def test_a_server_is_silent_since_its_first_failure(
+    stand_in: StandIn, second: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Status(429), times=2))
+        await made(provider)
+        pass_time(45)
+        await made(provider)
+        pass_time(45)
+        silent, good = provider.servers()
+        assert silent.silence is not None
+        assert (silent.silence.reason, round(silent.silence.seconds, -1)) == (Reason.BUSY, 90)
+        assert good.silence is None
+        await made(provider)
+        assert [state.silence for state in provider.servers()] == [None, None]

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from bot.providers.ai_horde import UNSERVED_SECONDS, AiHorde
-from bot.providers.ai_horde_budget import CallBudget
+from bot.providers.ai_horde import AiHorde
+from bot.providers.ai_horde_answers import UNSERVED_SECONDS
 from bot.providers.base import Cost, Failed, Finished, Quote, Waiting, WeightedText
 from bot.providers.errors import Reason, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import Fault, StandIn
+from fakes.services.ai_horde import STATUS_CALLS
 from fakes.services.faults import Reset, Status
 from tests.providers.ai_horde_workbench import (
     ALBEDO,
@@ -26,7 +27,6 @@ from tests.providers.ai_horde_workbench import (
     SIDE,
     STATUS,
     SUBMIT,
-    ai_horde_at,
     answering,
     body_of,
     finished,
@@ -69,13 +69,22 @@ async def test_from_words_to_a_file(ai_horde: AiHorde, stand_in: StandIn, tmp_pa
     assert not stand_in.bills
 
 
+@pytest.mark.parametrize("adult", [True, False])
+async def test_images_are_censored_unless_only_adults_see_them(
+    ai_horde: AiHorde, stand_in: StandIn, adult: bool
+) -> None:
+    await queued(ai_horde, wanted(adult=adult))
+    body = body_of(stand_in.calls_to(SUBMIT)[0])
+    assert (body["nsfw"], body["censor_nsfw"]) == (adult, not adult)
+
+
 async def test_calls_have_the_key_and_say_who_asks_but_downloads_do_not(
     ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path
 ) -> None:
     made = await finished(ai_horde, stand_in)
     await ai_horde.fetch(made.images[0], tmp_path / "x")
     *asked, image = stand_in.calls
-    assert {call.route for call in asked} == {"horde.models", SUBMIT, CHECK, STATUS}
+    assert {call.route for call in asked} == {"horde.models", "horde.workers", SUBMIT, CHECK, STATUS}
     assert all(call.headers["apikey"] == SECRET for call in asked)
     assert all(call.headers["Client-Agent"] == "Easel:1.0:tests" for call in asked)
     assert image.route == "horde.image"
@@ -306,15 +315,20 @@ async def test_a_cancellation_keeps_what_is_finished(slow_ai_horde: AiHorde, slo
     assert len(result.images) == 1
 
 
-async def test_a_cancellation_beyond_the_budget_is_made_up_for(slow_stand_in: StandIn, pass_time: PassTime) -> None:
-    async with ai_horde_at(slow_stand_in, budget=CallBudget(1)) as provider:
-        first, second = [await queued(provider) for _ in range(2)]
-        await provider.cancel(first)
-        await provider.cancel(second)
-        assert len(slow_stand_in.calls_to(DELETE)) == 1
-        assert isinstance(await provider.poll(second), Waiting)
-        pass_time(61)
-        assert await provider.poll(second) == Failed(Reason.CANCELLED)
+async def test_many_requests_can_be_cancelled_at_once(slow_ai_horde: AiHorde, slow_stand_in: StandIn) -> None:
+    """The service counts these calls for each request."""
+    handles = [await queued(slow_ai_horde) for _ in range(STATUS_CALLS + 2)]
+    for handle in handles:
+        await slow_ai_horde.cancel(handle)
+    assert [call.status for call in slow_stand_in.calls_to(DELETE)] == [200] * len(handles)
+
+
+async def test_done_while_an_image_is_being_made(slow_ai_horde: AiHorde, slow_stand_in: StandIn) -> None:
+    """As after two failures of another worker. The image would be lost."""
+    handle = await queued(slow_ai_horde, wanted(images=2))
+    slow_stand_in.misbehave(answering(CHECK, 1, done=True, finished=1, processing=1, waiting=0, restarted=2))
+    assert isinstance(await slow_ai_horde.poll(handle), Waiting)
+    assert not slow_stand_in.calls_to(STATUS)
 
 
 @pytest.mark.parametrize("act", [Reset(), Status(500), Status(429, {"message": "10 per 1 minute"})])

@@ -24,6 +24,7 @@ from tests.providers.workbench import asked
 pytestmark = pytest.mark.slow
 
 HANDLE: Handle = {"model": "Deliberate", "images": 2, "id": "00000000-0000-4000-8000-000000000000"}
+ALCHEMY: Handle = {"form": "GFPGAN", "id": "00000000-0000-4000-8000-000000000000"}
 CODES = st.sampled_from(["CorruptPrompt", "MaintenanceMode", "TimeoutIP", "RequestNotFound", "KudosUpfront", "x", ""])
 
 metadata = st.fixed_dictionaries(
@@ -59,7 +60,31 @@ failure = st.fixed_dictionaries({}, optional={"rc": CODES | scalars, "message": 
 models = st.lists(
     st.fixed_dictionaries({}, optional={"name": scalars, "count": scalars, "eta": scalars}) | scalars, max_size=4
 )
-bodies = st.binary(max_size=40) | (anything | state | accepted | failure | models).map(
+form = st.fixed_dictionaries(
+    {},
+    optional={
+        "form": st.just("GFPGAN") | scalars,
+        "state": st.sampled_from(["waiting", "processing", "done", "faulted", "cancelled"]) | scalars,
+        "result": st.dictionaries(
+            st.just("GFPGAN"), st.sampled_from(["https://x.example/1.webp", "UklGRg==", "R2"]) | scalars
+        )
+        | anything,
+    },
+)
+alchemy = st.fixed_dictionaries({"forms": st.lists(form | scalars, max_size=3) | anything})
+worker = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["image", "interrogation"]) | scalars,
+        "online": scalars,
+        "maintenance_mode": scalars,
+        "controlnet": scalars,
+        "models": st.lists(scalars, max_size=2) | anything,
+        "forms": st.lists(st.just("GFPGAN") | scalars, max_size=2) | anything,
+    },
+)
+workers = st.lists(worker | scalars, max_size=3)
+bodies = st.binary(max_size=40) | (anything | state | accepted | failure | models | alchemy | workers).map(
     lambda value: json.dumps(value).encode()
 )
 
@@ -118,6 +143,28 @@ async def test_any_answer(status: int, body: bytes) -> None:
     learnt = await outcome(provider.learn())
     assert provider.engines == (before if isinstance(learnt, ProviderError) else learnt)
     assert len({engine.id for engine in provider.engines}) == len(provider.engines) <= MOST_ENGINES
+    await provider.close()
+
+
+@given(status=statuses, body=bodies)
+@example(status=200, body=json.dumps({"forms": [{"form": "GFPGAN", "state": "done", "result": {}}]}).encode())
+async def test_any_answer_about_an_alchemist(status: int, body: bytes) -> None:
+    provider = await provider_for(status, body)
+    for _ in range(2):
+        check_result(await outcome(provider.poll(dict(ALCHEMY), None)))
+        problem = await outcome(provider.cancel(dict(ALCHEMY)))
+        assert problem is True or isinstance(problem, ProviderError)
+    await provider.close()
+
+
+@given(body=bodies)
+async def test_any_list_of_workers(body: bytes) -> None:
+    service = Horde(200, body)
+    provider = AiHorde(service, Downloads(service))
+    await provider.learn()
+    service.answer = service.later
+    await provider._learn_workers()
+    assert all(engine.workers for engine in provider._alchemists.engines("ai-horde"))
     await provider.close()
 
 

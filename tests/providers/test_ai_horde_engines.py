@@ -11,11 +11,18 @@ from structlog.testing import capture_logs
 from bot.errors import SettingsError
 from bot.providers.ai_horde import ANONYMOUS, LABEL, STORAGE, AiHorde
 from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS
-from bot.providers.base import Ability, Finished, Json, Quote, WrongSetting
+from bot.providers.base import (
+    Ability,
+    Engine,
+    Finished,
+    Json,
+    Quote,
+)
 from bot.providers.engine_ids import id_parts
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Size
 from bot.providers.registry import configure
+from bot.providers.settings import WrongSetting
 from fakes.services import Fault, StandIn
 from fakes.services.ai_horde import Model
 from fakes.services.faults import Body, Redirect, Rewrite, Status
@@ -38,8 +45,13 @@ MODELS = "horde.models"
 SDXL = "ai-horde/SDXL-1.0"
 
 
+def from_words(ai_horde: AiHorde) -> list[Engine]:
+    """The engines that make images from words."""
+    return [engine for engine in ai_horde.engines if engine.operation is Operation.TEXT_TO_IMAGE]
+
+
 def ids(ai_horde: AiHorde) -> list[str]:
-    return [engine.id for engine in ai_horde.engines]
+    return [engine.id for engine in from_words(ai_horde)]
 
 
 # --- what is offered --------------------------------------------------------------------------------------------------
@@ -47,7 +59,7 @@ def ids(ai_horde: AiHorde) -> list[str]:
 
 async def test_the_models_with_the_most_workers_are_offered(ai_horde: AiHorde) -> None:
     assert ids(ai_horde) == [ALBEDO, DELIBERATE, SCHNELL, SDXL]
-    albedo, deliberate, schnell, _ = ai_horde.engines
+    albedo, deliberate, schnell, _ = from_words(ai_horde)
     assert (albedo.name, albedo.workers, albedo.queue_seconds) == ("AlbedoBase XL (SDXL)", 9, 120)
     assert [engine.default_size for engine in (albedo, deliberate, schnell)] == [
         Size(1024, 1024),
@@ -65,7 +77,7 @@ async def test_the_models_with_the_most_workers_are_offered(ai_horde: AiHorde) -
         # In base64 it stays below 5 MB.
         assert each.picture.bytes * 4 // 3 < 6_200_000
         assert each.picture.most_pixels == 3072 * 3072
-    steps = [engine.steps.default for engine in ai_horde.engines if engine.steps is not None]
+    steps = [engine.steps.default for engine in from_words(ai_horde) if engine.steps is not None]
     assert steps == [25, 25, 8, 25]
 
 
@@ -176,7 +188,7 @@ async def test_odd_numbers_of_a_model(
 ) -> None:
     stand_in.misbehave(Fault(MODELS, Rewrite(lambda _: [{"name": "x", "count": count, "eta": eta}]), times=None))
     async with ai_horde_at(stand_in) as provider:
-        told = [(engine.workers, engine.queue_seconds) for engine in provider.engines]
+        told = [(engine.workers, engine.queue_seconds) for engine in from_words(provider)]
         assert told == ([] if workers is None else [(workers, seconds)])
 
 

@@ -25,7 +25,7 @@ from bot.providers.errors import (
 )
 from bot.providers.operations import Pictures, Size
 from fakes.services import Fault, StandIn
-from fakes.services.ai_horde import LIFETIME, MOST_RETRIES, STATUS_CALLS
+from fakes.services.ai_horde import LIFETIME, MOST_SUSPICIONS, STATUS_CALLS
 from fakes.services.faults import Body, Half, Redirect, Reset, Rewrite, Status
 from tests.providers.ai_horde_workbench import (
     CHECK,
@@ -59,7 +59,7 @@ async def test_a_bad_prompt_is_the_persons_and_says_so(ai_horde: AiHorde, stand_
 
 
 async def test_an_address_that_is_timed_out_waits_long_and_alarms(ai_horde: AiHorde, stand_in: StandIn) -> None:
-    stand_in.horde.suspicions = MOST_RETRIES
+    stand_in.horde.suspicions = MOST_SUSPICIONS
     with capture_logs() as logs:
         error = await refusal(queued(ai_horde))
     assert isinstance(error, Busy)
@@ -234,12 +234,11 @@ async def test_a_page_that_is_missing_proves_nothing(ai_horde: AiHorde, stand_in
     assert isinstance(await refusal(ai_horde.poll(handle)), NotFound)
 
 
-async def test_a_request_expires_after_the_last_look(slow_ai_horde: AiHorde, pass_time: PassTime) -> None:
+async def test_looking_does_not_prolong_the_life_of_a_request(slow_ai_horde: AiHorde, pass_time: PassTime) -> None:
     handle = await queued(slow_ai_horde)
-    for _ in range(2):
-        pass_time(LIFETIME - 60)
-        assert isinstance(await slow_ai_horde.poll(handle), Waiting)
-    pass_time(LIFETIME + 1)
+    pass_time(LIFETIME - 60)
+    assert isinstance(await slow_ai_horde.poll(handle), Waiting)
+    pass_time(61)
     assert await slow_ai_horde.poll(handle) == Gone()
 
 
@@ -254,19 +253,37 @@ async def test_a_busy_check_says_for_how_long(ai_horde: AiHorde, stand_in: Stand
 # --- the budget for results -------------------------------------------------------------------------------------------
 
 
-async def test_results_beyond_the_budget_wait(ai_horde: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+async def test_each_request_has_its_own_budget(ai_horde: AiHorde, stand_in: StandIn) -> None:
     handles = []
     for _ in range(STATUS_CALLS + 2):
         handle = await queued(ai_horde)
         await stand_in.horde.ended(handle["id"])
         handles.append(handle)
-    results = [await ai_horde.poll(handle) for handle in handles]
-    assert all(isinstance(result, Finished) for result in results[:STATUS_CALLS])
-    assert results[STATUS_CALLS:] == [Waiting(percent=100)] * 2
+    assert all([isinstance(await ai_horde.poll(handle), Finished) for handle in handles])
+
+
+async def test_results_beyond_the_budget_wait(ai_horde: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:
+    handle = await queued(ai_horde)
+    await stand_in.horde.ended(handle["id"])
+    stand_in.misbehave(Fault(STATUS, Status(500), times=STATUS_CALLS))
+    for _ in range(STATUS_CALLS):
+        await refusal(ai_horde.poll(handle))
+    assert await ai_horde.poll(handle) == Waiting(percent=100)
     assert len(stand_in.calls_to(STATUS)) == STATUS_CALLS
-    assert all(call.status == 200 for call in stand_in.calls_to(STATUS))
     pass_time(61)
-    assert isinstance(await ai_horde.poll(handles[-1]), Finished)
+    assert isinstance(await ai_horde.poll(handle), Finished)
+
+
+@pytest.mark.parametrize("told_seconds", ["0", "1", "60"])
+async def test_too_many_waiting_images_are_no_matter_of_a_second(
+    ai_horde: AiHorde, stand_in: StandIn, told_seconds: str
+) -> None:
+    """The header is about calls per second."""
+    headers = {"Retry-After": told_seconds}
+    stand_in.misbehave(Fault(SUBMIT, Status(429, told("TooManyPrompts"), headers=headers)))
+    error = await refusal(queued(ai_horde))
+    assert isinstance(error, Busy)
+    assert error.retry_after == TOO_MANY_SECONDS
 
 
 async def test_a_budget_that_others_use_as_well(ai_horde: AiHorde, stand_in: StandIn, pass_time: PassTime) -> None:

@@ -6,8 +6,14 @@ import pytest
 
 from bot.providers.aithriving import Aithriving
 from bot.providers.aithriving_prices import LIST_PRICES
-from bot.providers.base import Ability, Bounds, Engine, Quote, WrongSetting
+from bot.providers.base import (
+    Ability,
+    Bounds,
+    Engine,
+    Quote,
+)
 from bot.providers.operations import Operation, Size
+from bot.providers.settings import WrongSetting
 from tests.providers.workbench import asked, make_aithriving, reader
 
 ENGINES = {engine.model: engine for engine in make_aithriving("http://127.0.0.1:1").engines}

@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.providers.base import Ability, Cost, Failed, Finished, Gone, Quote, Waiting, WeightedText
-from bot.providers.comfyui import QUEUE_EVERY, Comfyui
+from bot.providers.comfyui import QUEUE_EVERY, QUEUE_KNOWN, Comfyui
 from bot.providers.errors import Reason, Refused
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import Fault, StandIn, Upload
@@ -215,6 +215,17 @@ async def test_the_queue_is_asked_for_rarely(
     pass_time(QUEUE_EVERY)
     await slow_comfyui.poll(handle)
     assert len(slow_stand_in.calls_to("comfyui.queue")) == 2
+
+
+async def test_the_length_of_the_queue_is_known_after_a_look_at_it(
+    slow_comfyui: Comfyui, pass_time: Callable[[float], None]
+) -> None:
+    handles = [await queued(slow_comfyui) for _ in range(3)]
+    assert [state.queue for state in slow_comfyui.servers()] == [None]
+    await slow_comfyui.poll(handles[0])
+    assert [state.queue for state in slow_comfyui.servers()] == [2]
+    pass_time(QUEUE_KNOWN)
+    assert [state.queue for state in slow_comfyui.servers()] == [None]
 
 
 async def test_what_neither_queue_nor_history_knows_is_gone(slow_comfyui: Comfyui, slow_stand_in: StandIn) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from bot.providers.credentials import Credentials
-from bot.providers.errors import OutcomeUnknown, ProviderError, Unreachable
+from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Unreachable
 from bot.providers.http import Service
 from fakes.services import Fault, StandIn
 from fakes.services.faults import Body, Endless, Half, Hang, Redirect, Reset, Status
@@ -344,3 +344,22 @@ async def test_a_base_address_may_end_in_a_slash(stand_in: StandIn) -> None:
     answer = await service.call("POST", "/threads", paid=False, form=FORM)
     await service.close()
     assert answer.ok
+
+
+async def test_a_service_is_silent_since_the_first_call_without_a_response(
+    service: Service, stand_in: StandIn, pass_time: Callable[[float], None]
+) -> None:
+    silences = [service.silence]
+    stand_in.misbehave(Fault(ROUTE, Reset(), times=2), Fault(ROUTE, Status(500)))
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await service.call("POST", PATH, paid=False, form=FORM)
+        pass_time(30)
+    silences.append(service.silence)
+    await service.call("POST", PATH, paid=False, form=FORM)
+    silences.append(service.silence)
+    before, silence, after = silences
+    assert before is None
+    assert silence is not None
+    assert (silence.reason, round(silence.seconds, -1)) == (Reason.UNREACHABLE, 60)
+    assert after is None, "any response ends it"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import SettingsError
-from bot.providers.base import Takes, WrongSetting
 from bot.providers.openai_images import ADDRESS, LABEL, OTHER_LABEL, OpenaiImages
 from bot.providers.openai_models import MOST_MODELS, Model, Rates, read_setting
 from bot.providers.openai_requests import MOST_AT_ONCE
 from bot.providers.operations import Operation, Size
+from bot.providers.settings import Takes, WrongSetting
 from tests.providers.workbench import SECRET, asked, reader
 
 ANY = Size(1024, 1024)

@@ -27,9 +27,7 @@ from bot.providers.base import (
     PollResult,
     Provider,
     Quote,
-    SettingsReader,
     Waiting,
-    WrongSetting,
 )
 from bot.providers.credentials import Credentials
 from bot.providers.errors import ProviderError, Refused
@@ -37,6 +35,7 @@ from bot.providers.fetching import keep
 from bot.providers.http import Service
 from bot.providers.operations import Pictures, Size
 from bot.providers.registry import PROVIDERS, configure
+from bot.providers.settings import SettingsReader, WrongSetting
 from fakes.services import Picture, StandIn, flat
 from tests.providers.workbench import asked, reader
 

@@ -26,6 +26,18 @@ HOT: dict[str, tuple[Ask, str]] = {
     ),
     "jobs_with_status": (lambda conn: jobs.jobs_with_status(conn, (JobStatus.READY,)), "ix_jobs_status_user_id"),
     "count_running": (lambda conn: jobs.count_running(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
+    "free_images by user": (
+        lambda conn: jobs.free_images(conn, since=1, user_id=1),
+        "ix_ledger_user_id_counted_at_kind_amount (user_id=? AND counted_at>?)",
+    ),
+    "free_images by server": (
+        lambda conn: jobs.free_images(conn, since=1, server_id=1),
+        "ix_ledger_server_id_counted_at_kind_amount (server_id=? AND counted_at>?)",
+    ),
+    "free_images by both": (
+        lambda conn: jobs.free_images(conn, since=1, user_id=1, server_id=1),
+        "_id=? AND counted_at>?",
+    ),
     "proposed_by": (lambda conn: jobs.proposed_by(conn, 1), "ix_jobs_status_user_id (status=? AND user_id=?)"),
     "durations": (lambda conn: submissions.durations(conn, "an engine"), "ix_submissions_engine_finished_at"),
     "submissions_of": (lambda conn: submissions.submissions_of(conn, 1), "(job_id=?)"),

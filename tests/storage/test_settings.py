@@ -32,7 +32,7 @@ async def test_empty_settings_are_deleted(database: Database) -> None:
 
 
 async def test_a_quota_replaces_only_that_of_its_subject(database: Database) -> None:
-    first, second = Quota(Subject.ROLE, 7, credits=1000), Quota(Subject.USER, 7, images=2, jobs=3)
+    first, second = Quota(Subject.ROLE, 7, credits=1000), Quota(Subject.USER, 7, images=2, jobs=3, free_images=0)
     async with database.write() as tx:
         for quota in (Quota(Subject.ROLE, 7, images=9), second, first):
             await settings.set_quota(tx, SERVER, quota, at=NOW)

@@ -10,14 +10,17 @@ from discord.ui import LayoutView
 from bot.domain.periods import ALL_TIME, Period, Span
 from bot.domain.rules import Rules
 from bot.jobs.circuit_breaker import Outage
-from bot.jobs.limits import CreditLimit, InForce, LimitKind, Limits, LimitUse
+from bot.jobs.limits import InForce, LimitKind, Limits, LimitUse, PeriodLimit
 from bot.jobs.provider_text import as_stored
+from bot.jobs.worker import ServiceState
 from bot.providers.errors import Reason
 from bot.providers.operations import Operation
+from bot.providers.server_states import ServerState, Silence
 from bot.servers.reports import CreditsReport, PersonReport, ReportPage, Running, Step, Timeline, UsageReport
 from bot.servers.settings import MemberLimits
 from bot.text import VERBATIM, t
 from bot.ui.cards.buttons import LISTS
+from bot.ui.cards.running import running_card
 from bot.ui.cards.server import OLDEST_SHOWN, log_card, member_card, quotas_card, rules_card, subject_text
 from bot.ui.cards.usage import (
     ALT_AT_MOST,
@@ -34,7 +37,6 @@ from bot.ui.cards.usage import (
     person_card,
     report_card,
     report_chart,
-    running_card,
 )
 from bot.ui.cards.wording import units
 from bot.ui.charts import in_words
@@ -73,9 +75,9 @@ def fits(card: LayoutView) -> None:
 def report(by: By, lines: tuple[Line, ...], name: str = "2026-01-15..2026-02-14") -> UsageReport:
     bars = tuple(Spent(number * DAY, HUGE, HUGE) for number in range(92))
     limits = (
-        CreditLimit(LimitKind.SERVER, HUGE, Period.MONTH),
-        CreditLimit(LimitKind.SERVER_MONTHLY, 0, Period.MONTH),
-        CreditLimit(LimitKind.BOT_DAILY, HUGE, Period.DAY),
+        PeriodLimit(LimitKind.SERVER, HUGE, Period.MONTH),
+        PeriodLimit(LimitKind.SERVER_MONTHLY, 0, Period.MONTH),
+        PeriodLimit(LimitKind.BOT_DAILY, HUGE, Period.DAY),
     )
     return UsageReport(
         span=Span(1, 2, name),
@@ -134,7 +136,10 @@ def request(number: int, status: SubmissionStatus) -> Request:
 def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
     requests = tuple(request(number, list(SubmissionStatus)[number % 3]) for number in range(500))
     outages = tuple(Outage("p", NAUGHTY, 60.0, 10**12, 5, Reason.BROKEN) for _ in range(9))
-    card = running_card(Running(requests, outages, requests[:10], everywhere=True, now=5), NAMES, NAUGHTY)
+    servers = tuple(ServerState(Silence(reason, 60.0), "a1111/xl", 5, 5, 5) for reason in Reason)
+    services = tuple(ServiceState(NAUGHTY, servers, 5, 5, None, ready=True) for _ in range(9))
+    running = Running(requests, services, outages, requests[:10], everywhere=True, now=5)
+    card = running_card(running, NAMES, NAUGHTY * 100)
     fits(card)
     assert "\n# big" not in said(card)
     failed = tuple(request(number, SubmissionStatus.FAILED) for number in range(8))
@@ -155,7 +160,7 @@ def test_the_longest_lists_of_running_and_failed_jobs_fit() -> None:
 def test_the_longest_limits_and_rules_fit() -> None:
     quotas = [Quota(Subject.SERVER, credits=HUGE), *(Quota(Subject.USER, 2**62 + n, HUGE, 10, 9) for n in range(999))]
     fits(quotas_card(quotas, Rules(server_period=Period.WEEK), Limits(HUGE, HUGE, HUGE)))
-    limits = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
+    limits = tuple(PeriodLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
     member = MemberLimits(
         limits=InForce(limits, HUGE, server_jobs=10, images=10),
         uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in limits),
@@ -198,7 +203,7 @@ def test_credits_are_shown_with_the_rest_of_each_limit() -> None:
         in_flight=5000,
         engines=(Line("a/b", Figures(exact=7200)), Line("gone/away", Figures(exact=12_000))),
         threads=(("*light*houses", 19_200),),
-        limits=(LimitUse(CreditLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, DAY),),
+        limits=(LimitUse(PeriodLimit(LimitKind.USER_DAILY, 20_000, Period.DAY), 12_200, DAY),),
         grants=Balance(100_000, 60_000),
         jobs=5,
         images=None,
@@ -227,7 +232,7 @@ def test_credits_are_shown_with_the_rest_of_each_limit() -> None:
 
 
 def test_a_daily_limit_is_drawn_only_over_days() -> None:
-    daily = (LimitUse(CreditLimit(LimitKind.SERVER_USER, 20_000, Period.DAY), 0, DAY),)
+    daily = (LimitUse(PeriodLimit(LimitKind.SERVER_USER, 20_000, Period.DAY), 0, DAY),)
     for step, line in ((Step.HOUR, None), (Step.DAY, 20), (Step.MONTH, None)):
         report = CreditsReport(
             Span(1, 2, "x"), FIGURES, Timeline(step, (Spent(0, 1, 1),), 2), 0, (), (), daily, None, jobs=1, images=1

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bot.domain.edits import NAMES
-from bot.domain.money import Price
+from bot.domain.money import FREE, Price
 from bot.domain.options import OPTIONS, SEED
-from bot.providers.base import Engine
+from bot.providers.base import Ability, Bounds, Engine
 from bot.providers.operations import Operation, PictureRules
-from bot.text import Message, Text
+from bot.text import Message, Text, t
 from bot.ui.cards.engines import (
     ANY_SHAPE,
     DEFAULT,
@@ -23,10 +23,12 @@ from bot.ui.cards.engines import (
     NEW_SHAPE,
     NO_WORDS_NEEDED,
     PART_NEEDED,
+    PRICES,
     RETIRED,
     TOGETHER,
     UP_TO_RATIO,
     WANTS_PICTURE,
+    busy_texts,
     engine_card,
     engines_card,
 )
@@ -129,6 +131,26 @@ def test_an_engines_card_says_what_picture_it_takes(rules: PictureRules, shape: 
         assert shows(spoken, PART_NEEDED) is (operation is Operation.ERASE)
         assert shows(spoken, NO_WORDS_NEEDED) is (operation is not Operation.STRUCTURE)
         assert shows(spoken, EXTENDED_BY(most=rules.margin)) is (operation is Operation.OUTPAINT)
+
+
+@pytest.mark.parametrize("number", [1, 20])
+@pytest.mark.parametrize("price", [0, 1000])
+def test_the_unit_of_prices_is_left_out_where_all_is_free(number: int, price: int) -> None:
+    card = engines_card([ENGINE] * number, lambda _: Price(price, price, exact=True), default="")
+    assert shows(said(card), PRICES) is (price > 0)
+
+
+def test_what_is_the_same_for_all_operations_is_said_once() -> None:
+    steps, guidance = Bounds(1, 77, default=8), Bounds(0, 5, default=3)
+    takes = frozenset({Ability.STEPS, Ability.GUIDANCE})
+    first = replace(ENGINE, abilities=takes, steps=steps, guidance=guidance, workers=9, queue_seconds=120)
+    vary = replace(first, operation=Operation.IMAGE_TO_IMAGE, guidance=Bounds(0, 6, default=4))
+    spoken = said(engine_card(replace(first, others=(vary,)), lambda _: Price(0, 0, exact=True), default=""))
+    ranges = [t("{low} to {high}", low="1", high="77"), *(t("{low} to {high}", low="0", high=top) for top in "56")]
+    assert [spoken.count(str(each)) for each in ranges] == [1, 1, 1]
+    assert spoken.count(str(DOES_AND_COSTS(operation=NAMES[Operation.TEXT_TO_IMAGE], price=FREE))) == 1
+    assert all(str(each) in spoken for each in busy_texts(first))
+    assert len(list(busy_texts(first))) == 2
 
 
 @pytest.mark.usefixtures("any_language")

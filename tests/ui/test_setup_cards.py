@@ -9,7 +9,7 @@ from bot.domain.engines import NO_ENGINE_MAKES
 from bot.domain.money import Price
 from bot.domain.periods import Period
 from bot.domain.rules import NOT_YOUR_ROLE, OTHER_CHANNELS, PicturesAllowed, Privacy, Rules
-from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS_HERE, CreditLimit, InForce, LimitKind, LimitUse
+from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS_HERE, InForce, LimitKind, LimitUse, PeriodLimit
 from bot.servers.access import Access
 from bot.servers.settings import MemberLimits
 from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, Limit, SetupDraft, Suggestion, suggestions
@@ -25,7 +25,7 @@ from tests.doubles.cards import COMPONENTS_V2, everything, said
 
 HUGE = 10**12
 NAUGHTY = "@everyone <@1> [x](https://evil.example)\n# big"
-LIMITS = tuple(CreditLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
+LIMITS = tuple(PeriodLimit(kind, HUGE, Period.DAY) for kind in (LimitKind.SERVER_USER, LimitKind.SERVER))
 MEMBER = MemberLimits(
     limits=InForce(LIMITS, 5, server_jobs=1, images=10),
     uses=tuple(LimitUse(limit, HUGE, HUGE) for limit in LIMITS),

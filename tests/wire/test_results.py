@@ -124,3 +124,14 @@ async def test_the_bot_reads_discords_time_from_responses(home: House, ada: Pers
     assert abs(ahead) < 120
     home.clock.set_wall(3600)
     assert home.runtime.reference.ahead() == pytest.approx(3600 + ahead, abs=1)
+
+
+async def test_requests_say_whether_only_adults_see_the_images(home: House, ada: Person) -> None:
+    guild = home.channel.guild
+    assert guild is not None
+    places = (home.channel, guild.channel("adults", age_restricted=True), ada.dm)
+    for place in places:
+        await home.begun(ada, place)
+    await home.done()
+    views = [await home.runtime.jobs.view(number) for number in (1, 2, 3)]
+    assert [view.requests[0].adult for view in views] == [False, True, False]

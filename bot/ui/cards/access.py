@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.domain.rules import Rules
-from bot.jobs.limits import GRANTS_TOO_SMALL, TOO_EXPENSIVE, TOO_MANY_IMAGES, TOO_MANY_JOBS_HERE, LimitKind
+from bot.jobs.limits import (
+    GRANTS_TOO_SMALL,
+    TOO_EXPENSIVE,
+    TOO_MANY_FREE,
+    TOO_MANY_IMAGES,
+    TOO_MANY_JOBS_HERE,
+    LimitKind,
+)
 from bot.servers.access import Access
 from bot.servers.settings import MemberLimits
 from bot.text import Message, message, t
@@ -82,9 +89,12 @@ def _limits(access: Access, member: MemberLimits) -> list[str]:
     lines = []
     for use in member.uses:
         kind = use.limit.kind
-        names = {TOO_EXPENSIVE[kind].code, *([GRANTS_TOO_SMALL.code] if kind is LimitKind.SERVER_USER else [])}
+        names = {
+            (TOO_EXPENSIVE | TOO_MANY_FREE)[kind].code,
+            *([GRANTS_TOO_SMALL.code] if kind is LimitKind.SERVER_USER else []),
+        }
         lines.append(tick(left_text(use), fine=not names & reached))
-    if not member.uses:
+    if not member.limits.of(LimitKind.SERVER_USER, LimitKind.SERVER):
         lines.append(tick(NO_LIMIT_ON_CREDITS))
     if member.grants.given:
         lines.append(tick(EXTRA(left=member.grants.left, given=member.grants.given)))

@@ -10,12 +10,12 @@ from discord import ui
 from bot.domain.command_line import command_line
 from bot.domain.options import SEED
 from bot.jobs.results import JobDetails
-from bot.jobs.view import JobView, SubmissionView
-from bot.text import Text, credits_text, lasted, message, t
+from bot.jobs.view import JobView
+from bot.text import Text, lasted, message
 from bot.ui.cards.buttons import BUTTONS_IN_A_ROW, CHILD, LOG, PARENT, SOURCE, TREE
 from bot.ui.cards.delivery_text import delivery_text
 from bot.ui.cards.edit_text import source_image
-from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, took
+from bot.ui.cards.job import JOB_STATUS, SUBMISSION_STATUS, cost_text, for_author, submission_cost, took
 from bot.ui.cards.job_text import edit_line, label, prompt_text, settings_text
 from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, heading, quiet, rule, text, within
 from bot.ui.cards.proposal import LAPSED
@@ -139,16 +139,9 @@ def _requests(view: JobView) -> Iterator[str]:
             # Escaped: the number is part of the text, not of a Markdown list.
             f"{number}\\. {differs or status}",
             status if differs else None,
-            _cost(submission),
+            submission_cost(submission),
             None if seconds is None else lasted(seconds),
         )
-
-
-def _cost(submission: SubmissionView) -> Words:
-    if submission.captured is None:
-        return t("{held:credits} on hold", held=submission.held) if submission.held else t("not charged")
-    price = submission.captured
-    return credits_text(price) if submission.exact else t("about {price:credits}", price=price)
 
 
 def _buttons(found: JobDetails) -> list[ui.ActionRow[Any]]:

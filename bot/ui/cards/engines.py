@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -19,7 +19,7 @@ from bot.providers.base import Bounds, Engine, SizeGrid
 from bot.providers.operations import Operation, PictureRules
 from bot.text import Text, message, plural, t
 from bot.ui.cards.buttons import ENGINES_BACK, ENGINES_MORE, turning
-from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, quiet, rule, text, within
+from bot.ui.cards.layout import TEXT_AT_MOST, Card, Words, facts, quiet, rule, text, within
 from bot.ui.cards.wording import price_text, safe, units
 
 DEFAULT = message("engines_card.default", "default")
@@ -73,10 +73,15 @@ def engines_card(
     entries = [
         _engine(engine, price, _marks(engine, default=default, retired=retired), retired, room=room) for engine in every
     ]
-    parts: list[ui.Item[Any]] = [text(t("**Engines**"), quiet(PRICES))]
+    parts: list[ui.Item[Any]] = [text(t("**Engines**"), *_unit(every, price))]
     for entry in within(entries, _ROOM):
         parts += [rule(), text(entry)]
     return Card(*parts)
+
+
+def _unit(engines: Iterable[Engine], price: PriceOf) -> list[str]:
+    """The unit of the prices, unless all of them are free."""
+    return [quiet(PRICES)] if any(price(each).high for engine in engines for each in _each(engine)) else []
 
 
 def _engines_page(engines: list[Engine], price: PriceOf, *, default: str, page: int, retired: IsRetired) -> Card:
@@ -91,7 +96,7 @@ def _engines_page(engines: list[Engine], price: PriceOf, *, default: str, page: 
         ui.ActionRow(*turning(where, ENGINES_BACK, ENGINES_MORE)),
         text(
             quiet(plural("{count} engine.", "{count} engines.", len(engines))),
-            quiet(PRICES),
+            *_unit(engines, price),
             quiet(t("Type /engines and a name to see everything that an engine can do.")),
         ),
     )
@@ -114,22 +119,37 @@ def engine_card(engine: Engine, price: PriceOf, *, default: str, retired: IsReti
             f"**{safe(engine.name, 100)}**{_marks(engine, default=default, retired=retired)}",
             t("Its id: {engine}", engine=safe(engine.id, 120)),
             *_together(engine),
+            *filter(None, [facts(*busy_texts(engine))]),
         )
     ]
-    sections = ["\n".join(map(str, _section(each, price, retired))) for each in _each(engine)]
-    lists = _lists(engine)
-    room = _ENGINE_ROOM - sum(units(each) + 1 for each in lists)
+    every = [_bounds(each) for each in _each(engine)]
+    # What is the same for all operations is said once, at the end.
+    common = [line for line in every[0] if all(line in lines for lines in every)]
+    last = [*map(str, common), *_lists(engine)]
+    sections = [
+        "\n".join([*map(str, _section(each, price, retired)), *(quiet(line) for line in lines if line not in common)])
+        for each, lines in zip(_each(engine), every, strict=True)
+    ]
+    room = _ENGINE_ROOM - sum(units(each) + 1 for each in last)
     for section in within(sections, room):
         parts += [rule(), text(section)]
-    if lists:
-        parts += [rule(), text(*lists)]
+    if last:
+        parts += [rule(), text(*last)]
     return Card(*parts)
+
+
+def busy_texts(engine: Engine) -> Iterator[Text]:
+    """How many machines offer the engine, and how long their queue is, as far as the service tells."""
+    if engine.workers is not None:
+        yield plural("{count} machine", "{count} machines", engine.workers)
+    if engine.queue_seconds:
+        yield t("{wait:duration} of work waiting", wait=engine.queue_seconds)
 
 
 def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
     """What an engine takes for one of its operations."""
     operation, cost = engine.operation, RETIRED() if retired(engine) else _price(price(engine))
-    options = [*([SIZE.label] if engine.sized else []), *_takes(engine)]
+    options = [*([SIZE.label] if engine.sized else []), *(each.label for each in features() if each.taken_by(engine))]
     lines: list[Words] = [DOES_AND_COSTS(operation=NAMES[operation], price=cost)]
     lines.append(TAKES(options=options) if options else NO_OPTIONS())
     if operation.has_source:
@@ -140,10 +160,16 @@ def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
         lines.append(EXTENDED_BY(most=(engine.picture or PictureRules()).margin))
     if operation is Operation.UPSCALE:
         lines.append(UPSCALED_BY(scales=[str(scale) for scale in sorted(engine.scales)]))
-    if operation.needs_prompt:
-        lines.append(t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)))
-    else:
+    if not operation.needs_prompt:
         lines.append(NO_WORDS_NEEDED())
+    return [lines[0], *map(quiet, lines[1:])]
+
+
+def _bounds(engine: Engine) -> list[Text]:
+    """The values that it takes for one of its operations."""
+    lines = []
+    if engine.operation.needs_prompt:
+        lines.append(t("Prompt: up to {limit} characters", limit=min(engine.prompt_limit, PROMPT_LIMIT)))
     lines += [
         t("{label}: {range}", label=feature.label, range=_with_default(bounds))
         for feature in features()
@@ -153,7 +179,7 @@ def _section(engine: Engine, price: PriceOf, retired: IsRetired) -> list[Words]:
         lines.append(t("Default size: {size}", size=str(engine.default_size)))
     if engine.grid is not None:
         lines.append(t("Any size: {grid}", grid=_grid(engine.grid)))
-    return [lines[0], *map(quiet, lines[1:])]
+    return lines
 
 
 def _shape(rules: PictureRules) -> Text:
@@ -201,6 +227,8 @@ def _operations(engine: Engine, price: PriceOf, retired: IsRetired) -> list[str]
 
 
 def _price(price: Price) -> Text:
+    if not price.high:
+        return price.text
     if price.exact:
         return EXACT_PRICE(price=str(price))
     # The text of an estimated price contains "about" already.

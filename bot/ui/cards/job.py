@@ -11,6 +11,7 @@ import discord
 from discord import ui
 
 from bot.domain.comparison import left_out
+from bot.domain.money import FREE
 from bot.domain.pictures import ImageReference
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
@@ -57,7 +58,6 @@ SUBMISSION_STATUS: Mapping[SubmissionStatus, Message] = {
 
 CANCELLED = message("card.cancelled", "Cancelled.")
 NOT_MADE = message("card.not_made", "Couldn't make this image.")
-FREE = message("card.free", "free")
 NOT_CHARGED = message("card.not_charged", "Nothing was charged.")
 CHARGED = message("card.charged", "This cost {price:credits}.")
 NO_REASON = message("card.no_reason", "The image service gave no reason.")
@@ -241,7 +241,8 @@ def _outcome(view: JobView) -> str:
     duration = None if seconds is None else lasted(seconds)
     if view.options.engines is not None:
         # The lines above give the rest for each engine.
-        return facts(for_author(view), t("{cost} altogether", cost=cost_text(view)), duration)
+        cost = FREE if view.free else t("{cost} altogether", cost=cost_text(view))
+        return facts(for_author(view), cost, duration)
     return facts(
         for_author(view),
         safe(either(names.get(request.engine, request.engine) for request in requests), 300) or None,
@@ -332,13 +333,16 @@ def _compared(submission: SubmissionView) -> Words:
     seconds = submission.seconds
     return facts(
         f"{submission.images[0].width}x{submission.images[0].height}" if submission.images else None,
-        _submission_cost(submission),
+        submission_cost(submission),
         None if seconds is None else lasted(seconds),
     )
 
 
-def _submission_cost(submission: SubmissionView) -> Words:
-    if not submission.captured:
-        return t("not charged")
+def submission_cost(submission: SubmissionView) -> Words:
+    """The cost of one request: the amount spent, marked if it is an estimate, or the amount held."""
+    if not submission.charges:
+        return FREE
     price = submission.captured
+    if not price:
+        return t("{held:credits} on hold", held=submission.held) if submission.held else t("not charged")
     return credits_text(price) if submission.exact else t("about {price:credits}", price=price)

@@ -29,6 +29,7 @@ NO_TOOLS = message("panel.no_tools", "No engine here can change pictures right n
 HOW_TO_EXTEND = message("panel.how_to_extend", "How should the picture grow?")
 PRICES = message("panel.prices", "Prices are in credits.")
 FINISHING = message("panel.finishing", "Like it? Make a finer version. This one cost {cost:amount}.")
+FINISHING_FREE = message("panel.finishing_free", "Like it? Make a finer version. This one was free.")
 
 PICTURE = "picture.jpg"
 """The name of the small picture's file."""
@@ -56,11 +57,11 @@ def panel_sheet(
     parts.append(rule())
     if not shown:
         parts.append(text(NO_TOOLS(engines=mention("engines"))))
-    else:
+    elif any(offer.price.high for offer in shown):
         parts.append(text(quiet(PRICES)))
     parts += _rows([*(tool_button(picture, offer) for offer in shown), ORIGINAL.on(picture.reference)])
     if finish is not None:
-        parts.append(text(quiet(FINISHING(cost=picture.cost or 0))))
+        parts.append(text(quiet(FINISHING(cost=picture.cost) if picture.cost else FINISHING_FREE)))
         label = FINISH.label(engine=plain(finish.engine.name, _NAME_AT_MOST))
         parts.append(ui.ActionRow(tool_button(picture, finish, label=label)))
     return Sheet(Card(*parts) if shown else Card(*parts, accent=WARM), _files(small))

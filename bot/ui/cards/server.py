@@ -32,6 +32,7 @@ NOTHING_LIMITED = message("quota.member_unlimited", "{used:credits} used {period
 MEMBER_TITLE = message("quota.member_title", "**{person}'s limits here**")
 RESETS = message("quota.resets", "Resets {when}")
 IMAGES_A_JOB = message("quota.images_a_job", "Images a job: {images}")
+FREE_IMAGES = message("quota.free_images", "{count} free image {each}", "{count} free images {each}")
 UNFINISHED = message("quota.unfinished", "Running jobs: {jobs}")
 UNFINISHED_OF = message("quota.unfinished_of", "Running jobs: {jobs} of {most}")
 
@@ -213,6 +214,8 @@ def limits_text(quota: Quota, period: Period) -> str:
     parts: list[Words] = []
     if quota.credits is not None:
         parts.append(t("{credits:credits} {each}", credits=quota.credits, each=period.each))
+    if quota.free_images is not None:
+        parts.append(FREE_IMAGES(count=quota.free_images, each=period.each))
     if quota.images is not None:
         parts.append(_images(quota.images))
     if quota.jobs is not None:
@@ -238,12 +241,11 @@ def _operators(limits: Limits) -> list[ui.Item[Any]]:
     if limits.bot_daily is not None:
         lines.append(t("{credits:credits} for everyone together a day", credits=limits.bot_daily))
     if limits.free_images is not None:
-        free = limits.free_images
         lines.append(
             plural(
                 "{count} image a person a day with free engines",
                 "{count} images a person a day with free engines",
-                free,
+                limits.free_images,
             )
         )
     return [rule(), text(t("**The bot operator's limits** also apply"), *lines)]
@@ -281,6 +283,8 @@ def _detail(name: str, value: Any) -> Words:
             return t("{credits:credits} at most", credits=value)
         case "removed":
             return t("no limit on credits")
+        case "free_images":
+            return plural("{count} free image at most", "{count} free images at most", value)
         case "images":
             return _images(value)
         case "jobs":

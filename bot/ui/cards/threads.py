@@ -34,6 +34,7 @@ NO_CURRENT = message("threads.next_image_starts_one", "Your next image here star
 NO_IMAGES = message("threads.no_images", "There are no images in this thread yet.")
 CURRENT = message("threads.current", "current")
 TOTALS = message("threads.totals", "{jobs} · {images} · {spent:credits}")
+TOTALS_FREE = message("threads.totals_free", "{jobs} · {images} · free")
 ESTIMATED = message("threads.totals_estimated", "{jobs} · {images} · {spent:credits} ({estimated:amount} estimated)")
 NO_LONGER_STORED = message("threads.no_longer_stored", "{count} no longer stored", "{count} no longer stored")
 NO_PREVIEW = message("threads.no_preview", "{number} cannot be shown")
@@ -50,6 +51,7 @@ DELETES_UNDELIVERED = message(
 MESSAGES_STAY = message(
     "threads.messages_stay", "Messages in channels stay, and so does what was spent ({spent:credits})."
 )
+MESSAGES_STAY_FREE = message("threads.messages_stay_free", "Messages in channels stay.")
 
 _TITLE = 160
 _PROMPT = 160
@@ -116,8 +118,10 @@ def deletion_text(view: ThreadView) -> ui.TextDisplay[Any]:
         sentences.append(DELETES_NOTHING())
     if totals.undelivered:
         sentences.append(DELETES_UNDELIVERED(count=totals.undelivered))
-    if totals.jobs or totals.spent:
+    if totals.spent:
         sentences.append(MESSAGES_STAY(spent=totals.spent))
+    elif totals.jobs:
+        sentences.append(MESSAGES_STAY_FREE())
     return text(*sentences)
 
 
@@ -128,7 +132,7 @@ def _title(view: ThreadView) -> str:
 def _totals(totals: ThreadTotals) -> str:
     if not totals.jobs and not totals.spent:
         return str(t("empty"))
-    form = ESTIMATED if totals.estimated else TOTALS
+    form = ESTIMATED if totals.estimated else TOTALS if totals.spent or not totals.images else TOTALS_FREE
     jobs, images = JOBS(count=totals.jobs), IMAGES(count=totals.images)
     return facts(
         form(jobs=jobs, images=images, spent=totals.spent, estimated=totals.estimated),

@@ -1,8 +1,7 @@
-"""The cards of /usage and /credits with their charts: spending, grouped in several ways, and running jobs."""
+"""The cards of /usage and /credits with their charts: spending, grouped in several ways."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,20 +9,18 @@ from typing import Any
 import discord
 from discord import ui
 
+from bot.domain.money import FREE
 from bot.domain.periods import DAY_AND_MONTH, MONTH_AND_YEAR, MONTHS, Period, date_text, moment_of
-from bot.jobs.circuit_breaker import Outage
-from bot.jobs.limits import LimitKind, LimitUse
+from bot.jobs.limits import FREE_KINDS, LimitKind, LimitUse
 from bot.jobs.provider_text import as_texts
-from bot.providers.errors import Reason
-from bot.servers.reports import CreditsReport, PersonReport, Running, Step, Timeline, UsageReport
-from bot.text import Message, Text, message, plural, t
+from bot.servers.reports import CreditsReport, PersonReport, Step, Timeline, UsageReport
+from bot.text import Message, Text, message, t
 from bot.ui.cards.buttons import (
     BY_CHANNEL,
     BY_DAY,
     BY_ENGINE,
     BY_OPERATION,
     BY_USER,
-    CANCEL_JOB,
     REPORT_BACK,
     REPORT_MORE,
     turning,
@@ -32,14 +29,11 @@ from bot.ui.cards.job import SUBMISSION_STATUS
 from bot.ui.cards.layout import Card, Words, quiet, rule, text, within
 from bot.ui.cards.wording import IMAGES, JOBS, moment, operation_name, plain, safe
 from bot.ui.charts import ChartSpec, Series, in_words
-from storage.records import SubmissionStatus
 from storage.reports import DAY, By, Figures, Line, Request, Spent
 
 CHART = "chart.png"
 """The file name of a card's chart."""
 ALT_AT_MOST = 1024
-_JOBS_SHOWN = 12
-_BUTTONS = 5
 _ROOM = 2200
 # Numbers below this are days; Discord's ids are far larger.
 _DAYS_BELOW = 10**10
@@ -52,20 +46,11 @@ SPENT = message("usage.spent", "{spent:credits} spent")
 SPENT_ESTIMATED = message("usage.spent_estimated", "{spent:credits} spent, including {estimated:amount} estimated")
 ON_HOLD = message("usage.on_hold", "On hold for unfinished jobs: {held:credits}")
 GIVEN_BACK = message("usage.given_back", "{what}: {given_back:credits} given back")
+NOTHING_GIVEN_BACK = message("usage.nothing_given_back", "{what}")
 PAGE = message("usage.page", "Page {page} of {pages}, {count} line", "Page {page} of {pages}, {count} lines")
 WENT_WRONG = message("usage.went_wrong", "**Latest failures**")
 DELETED_USER = message("usage.deleted_user", "deleted user")
 NOT_KNOWN = message("usage.not_known", "unknown")
-
-RUNNING = message("usage.running", "**Running now** · {jobs}, {waiting} waiting")
-NOTHING_RUNS = message("usage.nothing_runs", "Nothing is running.")
-OUTAGES = message("usage.outages", "**Paused services**")
-OUTAGE = message(
-    "usage.outage",
-    "{service}: paused until {until} after {count} failure, because {cause}",
-    "{service}: paused until {until} after {count} failures, because {cause}",
-)
-UNKNOWN = message("usage.unknown", "**Outcome unknown** (not charged)")
 
 CREDITS_TITLE = message("credits.title", "**Your credits** · {period}")
 NO_LIMIT = message("credits.no_limit", "There is no limit on your credits here.")
@@ -88,6 +73,16 @@ LEFT = {
         "credits.server_monthly",
         "This server's limit from the bot's operator: {left:amount} of {limit:credits} left {period}, resets {resets}",
     ),
+    LimitKind.FREE_DAILY: message(
+        "credits.free_daily", "Free images: {left} of {limit} left {period}, resets {resets}"
+    ),
+    LimitKind.FREE_USER: message(
+        "credits.free_user", "Free images: {left} of {limit} left {period} in this server, resets {resets}"
+    ),
+    LimitKind.FREE_SERVER: message(
+        "credits.free_server",
+        "Free images of everyone in this server: {left} of {limit} left {period}, resets {resets}",
+    ),
 }
 USED = {
     LimitKind.BOT_DAILY: message(
@@ -98,6 +93,9 @@ USED = {
     ),
     LimitKind.SERVER: message(
         "usage.server", "This server's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+    ),
+    LimitKind.FREE_SERVER: message(
+        "usage.free_server", "This server's free images: {used} of {limit} used {period} ({percent} %)"
     ),
 }
 
@@ -123,20 +121,6 @@ TABS = {
     By.DAY: BY_DAY,
     By.CHANNEL: BY_CHANNEL,
 }
-CAUSES: Mapping[Reason, Message] = {
-    Reason.NO_ANSWER: message("outage.no_answer", "it doesn't answer"),
-    Reason.UNREACHABLE: message("outage.unreachable", "it can't be reached"),
-    Reason.BUSY: message("outage.busy", "it is busy"),
-    Reason.WRONG_KEY: message("outage.key", "it rejects the bot's key"),
-    Reason.NO_CREDITS: message("outage.credits", "the bot's account is out of credits"),
-    Reason.UNREADABLE_ANSWER: message("outage.unreadable_answer", "its answers are unreadable"),
-    Reason.NOT_FOUND: message("outage.not_found", "it isn't at the configured address"),
-    Reason.REDIRECTED: message("outage.redirected", "it redirects to another address"),
-    Reason.BROKEN: message("outage.fault", "it reports an internal error"),
-    Reason.REFUSED: message("outage.refused", "it refuses requests"),
-    Reason.NO_IMAGES: message("outage.nothing_came", "it takes requests but returns no images"),
-}
-_FAILS = message("outage.other", "it fails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,23 +244,29 @@ def _totals(totals: Figures) -> list[Words]:
     if totals.failed or totals.cancelled:
         failed = [t("{number} failed", number=totals.failed)] if totals.failed else []
         cancelled = [t("{number} cancelled", number=totals.cancelled)] if totals.cancelled else []
-        lines.append(GIVEN_BACK(what=[*failed, *cancelled], given_back=totals.given_back))
+        form = GIVEN_BACK if totals.given_back else NOTHING_GIVEN_BACK
+        lines.append(form(what=[*failed, *cancelled], given_back=totals.given_back))
     return lines
 
 
 def _used(use: LimitUse) -> Text:
     limit = use.limit
-    percent = 100 * use.used // limit.credits if limit.credits else 100
-    return USED[limit.kind](used=use.used, limit=limit.credits, period=limit.period.this, percent=percent)
+    percent = 100 * use.used // limit.most if limit.most else 100
+    return USED[limit.kind](used=use.used, limit=limit.most, period=limit.period.this, percent=percent)
 
 
 def _figures(figures: Figures) -> str:
     parts: list[Words] = [t("{spent:credits}", spent=figures.spent)]
+    if not figures.spent and figures.images:
+        parts = [FREE]
     if figures.estimated:
         parts = [t("{spent:credits} ({estimated:amount} estimated)", spent=figures.spent, estimated=figures.estimated)]
     if figures.in_flight:
         parts.append(t("{held:amount} on hold", held=figures.in_flight))
-    parts += [JOBS(count=figures.jobs), IMAGES(count=figures.images)]
+    if figures.jobs:
+        # A comparison counts for its first engine alone.
+        parts.append(JOBS(count=figures.jobs))
+    parts.append(IMAGES(count=figures.images))
     if figures.failed:
         parts.append(t("{number} failed", number=figures.failed))
     return ", ".join(map(str, parts))
@@ -329,10 +319,10 @@ def person_card(report: PersonReport, names: Names) -> Card:
 def _failure(request: Request) -> str:
     reason = None if request.private else " ".join(map(str, as_texts(request.problems)))
     why = safe(reason or str(SUBMISSION_STATUS[request.status]), 200)
-    return f"{moment(request.updated_at)} · {_job_number(request)} · {safe(request.engine, 80)}: {why}"
+    return f"{moment(request.updated_at)} · {job_number(request)} · {safe(request.engine, 80)}: {why}"
 
 
-def _job_number(request: Request) -> Text:
+def job_number(request: Request) -> Text:
     return t("job {number:plain}", number=request.job_id)
 
 
@@ -341,7 +331,9 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
     lines: list[Words] = [f"**{spent_text(report.totals)}**"]
     if report.in_flight:
         lines.append(ON_HOLD(held=report.in_flight))
-    lines += [left_text(use) for use in report.limits] or [NO_LIMIT]
+    if all(use.limit.kind in FREE_KINDS for use in report.limits):
+        lines.append(NO_LIMIT)
+    lines += [left_text(use) for use in report.limits]
     if report.grants is not None and report.grants.given:
         lines.append(EXTRA(left=report.grants.left, given=report.grants.given))
     jobs = JOBS_AT_A_TIME(count=report.jobs)
@@ -361,7 +353,7 @@ def credits_card(report: CreditsReport, *, names: Mapping[str, str], chart: Char
 def credits_chart(report: CreditsReport) -> ChartSpec | None:
     """The chart of a person's spending; None if they spent nothing."""
     daily = (
-        use.limit.credits
+        use.limit.most
         for use in report.limits
         if use.limit.period is Period.DAY and use.limit.kind in {LimitKind.USER_DAILY, LimitKind.SERVER_USER}
     )
@@ -371,65 +363,8 @@ def credits_chart(report: CreditsReport) -> ChartSpec | None:
 def left_text(use: LimitUse) -> Text:
     """What is left of a limit, and when it resets."""
     limit = use.limit
-    return LEFT[limit.kind](left=use.left, limit=limit.credits, period=limit.period.this, resets=moment(use.renews_at))
+    return LEFT[limit.kind](left=use.left, limit=limit.most, period=limit.period.this, resets=moment(use.renews_at))
 
 
 def _amount(name: str, spent: int) -> str:
     return str(t("{name}: {spent:credits}", name=safe(name, 100) or t("(untitled)"), spent=spent))
-
-
-# --- what runs now ------------------------------------------------------------------------------------------------
-
-
-def running_card(running: Running, names: Names, *said: Words) -> Card:
-    """Unfinished jobs, services with an outage, and unknown outcomes. ``said`` reports an action just taken."""
-    jobs: dict[int, list[Request]] = {}
-    for request in running.requests:
-        jobs.setdefault(request.job_id, []).append(request)
-    parts: list[ui.Item[Any]] = [text(safe(str(line), 500)) for line in said]
-    lines = [_job(requests, names) for requests in list(jobs.values())[:_JOBS_SHOWN]]
-    if len(jobs) > _JOBS_SHOWN:
-        lines.append(str(plural("… and {count} more job.", "… and {count} more jobs.", len(jobs) - _JOBS_SHOWN)))
-    head = RUNNING(
-        jobs=JOBS(count=len(jobs)),
-        waiting=sum(request.status is SubmissionStatus.QUEUED for request in running.requests),
-    )
-    parts += [text(head), text(*within(lines or [str(NOTHING_RUNS)], _ROOM))]
-    if running.outages:
-        parts += [rule(), text(OUTAGES, *within(map(_outage, running.outages), 600))]
-    if running.unknown:
-        unknown = [
-            f"{person(each.user_id)} · {_engine(each, names)} · {moment(each.created_at)} · {_job_number(each)}"
-            for each in running.unknown
-        ]
-        parts += [rule(), text(UNKNOWN, *within(unknown, 700))]
-    open_ones = [job for job, requests in jobs.items() if any(r.status is SubmissionStatus.QUEUED for r in requests)]
-    if open_ones:
-        parts.append(
-            ui.ActionRow(
-                *(CANCEL_JOB.to(1, f"{int(running.everywhere)}:{job}", job=job) for job in open_ones[:_BUTTONS])
-            )
-        )
-    return Card(*parts)
-
-
-def _outage(outage: Outage) -> str:
-    cause, service = CAUSES.get(outage.reason, _FAILS), safe(outage.label, 80)
-    return str(OUTAGE(service=service, until=moment(outage.until, "T"), count=outage.failures, cause=cause))
-
-
-def _engine(request: Request, names: Names) -> str:
-    return safe(names.engines.get(request.engine, request.engine), 80)
-
-
-def _job(requests: list[Request], names: Names) -> str:
-    first = requests[0]
-    counts = Counter(request.status for request in requests)
-    number = {status: f"{count:,} " if len(requests) > 1 else "" for status, count in counts.items()}
-    states = ", ".join(f"{number[status]}{SUBMISSION_STATUS[status]}" for status in counts)
-    engines = ", ".join(dict.fromkeys(_engine(request, names) for request in requests))
-    since = moment(min(request.sent_at or request.created_at for request in requests))
-    parts: list[Words] = [f"{person(first.user_id)} <#{first.channel_id}>"]
-    if first.private:
-        parts.append(t("private"))
-    return " · ".join(map(str, [*parts, engines, states, since, _job_number(first)]))

@@ -12,13 +12,13 @@ from typing import Any
 
 from discord import ui
 
+from bot.domain.money import FREE
 from bot.jobs.view import JobView, Progress, SubmissionView
 from bot.text import Message, Text, message, t
 from bot.ui.cards.buttons import CANCEL, REFRESH, job_rows
 from bot.ui.cards.job import (
     COMPARISON_AT_MOST,
     FAILED,
-    FREE,
     SUBMISSION_STATUS,
     ShownImage,
     comparison_lines,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from bot.domain.characters import NOT_SHOWN
 from bot.domain.edits import NAMES
-from bot.domain.money import Price
+from bot.domain.money import FREE, Price
 from bot.providers.operations import Operation
 from bot.text import Message, Text, amount_text, message, relative
 
@@ -16,7 +16,6 @@ JOBS = message("count.jobs", "{count} job", "{count} jobs")
 IMAGES = message("count.images", "{count} image", "{count} images")
 THREADS = message("count.threads", "{count} thread", "{count} threads")
 
-FREE = message("price.free", "free")
 FROM_ABOUT = message("price.from_about", "~{price:amount}")
 FROM_TO = message("price.from_to", "{low:amount}–{high:amount}")
 
