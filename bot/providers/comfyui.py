@@ -67,11 +67,9 @@ from bot.providers.uploads import FilePart, Form
 
 log = structlog.get_logger(__name__)
 
+# Seconds between two looks at the queue for one submission, and while it waits there and no events tell when it starts.
+# The response is long: it contains everybody's graphs.
 QUEUE_EVERY, PENDING_EVERY = 8.0, 2.0
-"""Seconds between two looks at the queue for one submission. The response is long: it contains everybody's graphs.
-
-The second value is for a submission that waits there while no events tell when it starts.
-"""
 QUEUE_KNOWN = 60.0
 """Seconds for which the length of the queue counts as known after a look at it."""
 SUBFOLDER = "easel"
