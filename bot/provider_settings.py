@@ -22,6 +22,8 @@ NO_SUCH_DEFAULT_ENGINE = message(
 
 DEMO = " (demo)"
 """The end of the names of what the demo paints."""
+PAINTED = frozenset({"ai-client", "aithriving"})
+"""The services that charge and whose place the demo takes. It uses no other one that charges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ def read_providers(settings: Settings) -> ConfiguredProviders:
         if found is not None:
             # The demo takes the place of services that charge. The operator's own servers are used as they are.
             painted = settings.demo_provider and found.charges
+            if painted and kind.name not in PAINTED:
+                continue  # The demo cannot take its place, and it would charge.
             (invalid if wrong else providers)[kind.name] = _demo(found) if painted else found
         elif wrong:
             wrong_keys.add(kind.name)

@@ -39,8 +39,15 @@ class LearningProvider(ScriptedProvider):
         return {}
 
 
+def test_the_demo_uses_no_service_that_charges_in_earnest() -> None:
+    keys = {"OPENAI_KEY": "a-key", "OPENAI_MODELS": "gpt-image-1 0.042", "AITHRIVING_KEY": "demo"}
+    assert set(configured(load(keys, None))) == {"openai", "aithriving"}
+    assert set(configured(load({**keys, "DEMO_PROVIDER": "1"}, None))) == {"aithriving"}
+
+
 async def test_learnt_engines_keep_the_label_of_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provider_settings, "PROVIDERS", (LearningProvider,))
+    monkeypatch.setattr(provider_settings, "PAINTED", frozenset({LearningProvider.name}))
     (provider,) = configured(load({"SCRIPTED_KEY": "demo", "DEMO_PROVIDER": "1"}, None)).values()
     engines = await provider.learn()
     labelled = [f"{name}{DEMO}" for name in ("Learnt", "Brush", *["Brush"] * len(EDITS))]
