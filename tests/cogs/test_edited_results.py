@@ -225,7 +225,7 @@ async def test_everybody_can_repeat_an_edit_of_an_image_that_they_may_see(
 async def test_the_form_of_an_edit_has_the_fields_of_its_operation(atelier: Studio, operation: Operation) -> None:
     await result(atelier)
     shown = await edited(atelier, operation)
-    form = await atelier.press(atelier.ada, shown, "Edit prompt")
+    form = await atelier.press(atelier.ada, shown, "Edit prompt" if operation.takes_prompt else "Edit settings")
     words = {
         Operation.ERASE: set[str](),
         Operation.OUTPAINT: {"Prompt", "Extend"},

@@ -85,6 +85,7 @@ NEW_SEED_FOR = JobButton(
 SAME_SEED_FOR = JobButton("same-seed", message("button.same_seed_for", "Same seed: {price}"))
 KEEP_IMAGES = JobButton("keep", KEEP)
 EDIT = JobButton("edit", message("button.edit", "Edit prompt"), icon="✏️")
+EDIT_WITHOUT_WORDS = JobButton(EDIT.name, message("button.edit_settings", "Edit settings"), icon="✏️")
 USE_PROMPT = JobButton("use", message("button.use_prompt", "Use this prompt"))
 EDIT_PICTURE = JobButton(
     "picture",
@@ -119,6 +120,7 @@ JOB_BUTTONS = (
     SAME_SEED_FOR,
     KEEP_IMAGES,
     EDIT,
+    EDIT_WITHOUT_WORDS,
     EDIT_PICTURE,
     USE_PROMPT,
     SHARE,
@@ -134,6 +136,11 @@ JOB_BUTTONS = (
 )
 JOB_ACTIONS = tuple(dict.fromkeys(button.name for button in JOB_BUTTONS))
 """The buttons of a job by name; each name has a handler."""
+
+
+def edit_button(view: JobView) -> JobButton:
+    """The button for the form of a job: some edits of pictures have no words."""
+    return EDIT if view.operation.takes_prompt else EDIT_WITHOUT_WORDS
 
 
 def job_rows(view: JobView, *buttons: JobButton, primary: JobButton | None = None) -> list[ui.ActionRow[Any]]:

@@ -12,11 +12,11 @@ from bot.ui.attached_files import Sheet
 from bot.ui.cards.buttons import (
     AGAIN,
     DETAILS,
-    EDIT,
     GO_TO_MESSAGE,
     NEWER_JOBS,
     OLDER_JOBS,
     SHOW,
+    edit_button,
     history_rest,
     turning,
 )
@@ -58,7 +58,7 @@ def _entry(entry: HistoryEntry, files: list[tuple[str, bytes]], *, with_thread: 
     words = text(prompt_text(view, _PROMPT), quiet(_facts(entry, with_thread=with_thread)))
     # Three buttons each: a page with more would have too many components.
     first = SHOW if entry.can_be_shown else AGAIN
-    row = [button.on(view.job.id, primary=button is SHOW, icon=False) for button in (first, EDIT, DETAILS)]
+    row = [button.on(view.job.id, primary=button is SHOW, icon=False) for button in (first, edit_button(view), DETAILS)]
     if picture is None or picture.preview is None:
         return [words, ui.ActionRow(*row)]
     name = f"preview-{picture.image.id}.webp"

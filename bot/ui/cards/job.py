@@ -15,7 +15,7 @@ from bot.domain.money import FREE
 from bot.domain.pictures import ImageReference
 from bot.jobs.view import JobView, SubmissionView
 from bot.text import Message, Text, credits_text, lasted, message, plural, t
-from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT, EDIT_PICTURE, NEW_SEED, SHARE, SHOW, job_rows
+from bot.ui.cards.buttons import AGAIN, DELETE, DETAILS, EDIT_PICTURE, NEW_SEED, SHARE, SHOW, edit_button, job_rows
 from bot.ui.cards.delivery_text import reasons_text
 from bot.ui.cards.job_text import (
     alt_text,
@@ -129,7 +129,9 @@ def result_card(
     if len(view.images) > 1:
         references = [ImageReference(view.job.id, place) for place in range(1, len(view.images) + 1)]
         parts.append(ui.ActionRow(images_menu(OPEN_PICTURE, references, hint=str(EDIT_A_PICTURE))))
-    parts += job_rows(view, EDIT_PICTURE, EDIT, AGAIN, NEW_SEED, *sharing, DETAILS, DELETE, primary=primary)
+    parts += job_rows(
+        view, EDIT_PICTURE, edit_button(view), AGAIN, NEW_SEED, *sharing, DETAILS, DELETE, primary=primary
+    )
     return Card(*parts, mark=RESULT)
 
 
@@ -143,7 +145,7 @@ def failure_card(view: JobView, *, notes: Iterable[Words] = ()) -> Card:
         *heading(view),
         rule(),
         text(bold(CANCELLED if cancelled else NOT_MADE), *happened, quiet(for_author(view))),
-        *job_rows(view, AGAIN, EDIT, DETAILS, DELETE, primary=AGAIN),
+        *job_rows(view, AGAIN, edit_button(view), DETAILS, DELETE, primary=AGAIN),
         accent=WARM,
         mark=RESULT,
     )
@@ -166,7 +168,7 @@ def elsewhere_card(
     lines: list[Words] = [headline]
     if reasons:
         lines.append(t("It couldn't be added here, because {reasons}.", reasons=reasons_text(reasons)))
-    row = [AGAIN, EDIT, DELETE]
+    row = [AGAIN, edit_button(view), DELETE]
     if sent is None:
         lines.append(t("<@{user:plain}>, press Show to see it, here or in /history.", user=job.user_id))
         row.insert(0, SHOW)

@@ -15,12 +15,12 @@ from bot.ui.cards.buttons import (
     CANCEL,
     CONFIRM,
     DELETE,
-    EDIT,
     KEEP_IMAGES,
     NEW_SEED,
     NEW_SEED_FOR,
     POST,
     SAME_SEED_FOR,
+    edit_button,
     job_rows,
 )
 from bot.ui.cards.delivery_text import jump_url
@@ -108,7 +108,7 @@ def lapsed_card(view: JobView) -> Card:
         *heading(view),
         rule(),
         text(bold(NEVER_STARTED), why, NOT_CHARGED, quiet(for_author(view))),
-        *job_rows(view, AGAIN, EDIT, *(() if dismissable else (DELETE,))),
+        *job_rows(view, AGAIN, edit_button(view), *(() if dismissable else (DELETE,))),
         accent=WARM,
     )
 
