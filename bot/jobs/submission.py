@@ -388,8 +388,7 @@ class SubmissionRun:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
         # Read before this submission is stored, or it would count twice.
         model = await self._jobs.durations.of(self._request)
-        # Computed from the duration, because the clock may have been set meanwhile, and the next start learns from
-        # this.
+        # Computed from the duration, which the next start learns: the clock may have been set meanwhile.
         known = seconds is not None and submission.sent_at is not None
         finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
         if await self._jobs.done(
@@ -403,7 +402,8 @@ class SubmissionRun:
             self._breaker.record_success(submission.id, submission.user_id)
             # The time for which its outcome was considered unknown says nothing about the engine.
             if seconds is not None and submission.reopened_at is None:
-                (model.add if schedule is None else schedule.learn)(seconds)
+                learn = model.add if schedule is None else schedule.learn
+                learn(seconds)
             self._moved(SubmissionStatus.DONE)
 
     async def _tell_of_fetching(self) -> None:

@@ -66,11 +66,6 @@ class ServiceState:
     ready: bool
 
 
-def _label(provider: Provider) -> str:
-    """Its name for people, which some providers learn after the start."""
-    return provider.label
-
-
 async def _nobody(job_id: int) -> None:
     """Do nothing: the delivery function until the worker has started."""
 
@@ -92,14 +87,7 @@ class Worker:
         self._clock = clock
         self._changed: Callable[[int], None] = lambda _: None
         self._deliver: Callable[[int], Awaitable[None]] = _nobody
-        self._slots = {
-            name: ProviderSlot(
-                provider,
-                Rate(provider.rate, clock, polls_per_second=provider.poll_rate),
-                CircuitBreaker(name, partial(_label, provider), clock, self.wake),
-            )
-            for name, provider in jobs.providers.items()
-        }
+        self._slots = {name: self._slot(name, provider) for name, provider in jobs.providers.items()}
         self._queue = Queue(jobs, clock)
         # Each task, with a function that returns whether to wait for it now instead of cancelling it.
         self._tasks: dict[asyncio.Task[None], Callable[[], bool]] = {}
@@ -110,6 +98,12 @@ class Worker:
         self._quiet = asyncio.Event()
         self._stopping = False
         self._dispatcher: asyncio.Task[None] | None = None
+
+    def _slot(self, name: str, provider: Provider) -> ProviderSlot:
+        rate = Rate(provider.rate, self._clock, polls_per_second=provider.poll_rate)
+        # Some providers learn their names for people after the start.
+        breaker = CircuitBreaker(name, lambda: provider.label, self._clock, self.wake)
+        return ProviderSlot(provider, rate, breaker)
 
     # --- public methods -----------------------------------------------------------------------------------------
 
