@@ -15,7 +15,7 @@ from bot.providers.http import Service
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
 from fakes.services import StandIn
 from tests.fakes.service_calls import picture
-from tests.providers.workbench import asked, refusal
+from tests.providers.workbench import asked, refusal, submitting
 
 DREAM, XL = "a1111/dreamshaper_8", "a1111/juggernautXL_v9"
 SQUARE = Size(512, 512)
@@ -65,17 +65,9 @@ async def on_its_way(
     provider: A1111, stand_in: StandIn, request: ImageRequest | None = None
 ) -> AsyncIterator[tuple[Handle, asyncio.Task[Finished]]]:
     """A submission that the server has; its handle and its submit."""
-    request = request or asked(DREAM)
-    handle = await provider.prepare(request)
-    known = len(stand_in.calls_to(TXT2IMG))
-    submit = asyncio.create_task(provider.submit(handle, request))
-    await stand_in.called(TXT2IMG, known + 1)
-    await settled(stand_in, str(handle["task"]))
-    try:
+    async with submitting(provider, stand_in, request or asked(DREAM), TXT2IMG) as (handle, submit):
+        await settled(stand_in, str(handle["task"]))
         yield handle, submit
-    finally:
-        submit.cancel()
-        await asyncio.gather(submit, return_exceptions=True)
 
 
 async def settled(stand_in: StandIn, task: str) -> None:

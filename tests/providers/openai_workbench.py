@@ -23,7 +23,7 @@ from fakes.services import Fate, Fault, StandIn
 from fakes.services.faults import Act
 from fakes.services.openai_images import SD_CPP_MODEL, Kind
 from tests.fakes.service_calls import picture
-from tests.providers.workbench import SECRET, asked, refusal
+from tests.providers.workbench import SECRET, asked, refusal, submitting
 
 GPT, SD_CPP = "openai/gpt-image-1-medium", f"openai/{SD_CPP_MODEL}"
 GENERATIONS, EDITS, MODELS, IMAGE = "openai.generations", "openai.edits", "openai.models", "openai.image"
@@ -92,16 +92,8 @@ async def on_its_way(
     provider: OpenaiImages, stand_in: StandIn, request: ImageRequest | None = None
 ) -> AsyncIterator[tuple[Handle, asyncio.Task[Finished]]]:
     """A submission that the service has; its handle and its submit."""
-    request = request or asked(GPT)
-    handle = await provider.prepare(request)
-    known = len(stand_in.calls_to(GENERATIONS))
-    submit = asyncio.create_task(provider.submit(handle, request))
-    await stand_in.called(GENERATIONS, known + 1)
-    try:
-        yield handle, submit
-    finally:
-        submit.cancel()
-        await asyncio.gather(submit, return_exceptions=True)
+    async with submitting(provider, stand_in, request or asked(GPT), GENERATIONS) as on_its_way:
+        yield on_its_way
 
 
 def alpha_mask(size: Size = SQUARE) -> bytes:

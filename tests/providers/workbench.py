@@ -12,13 +12,13 @@ import pytest
 from bot.config import Reader
 from bot.providers.ai_client import AiClient
 from bot.providers.aithriving import Aithriving
-from bot.providers.base import Finished, Handle, ImageRequest, PollResult, Waiting, WeightedText
+from bot.providers.base import Finished, Handle, ImageRequest, PollResult, Provider, Waiting, WeightedText
 from bot.providers.credentials import Credentials
 from bot.providers.errors import ProviderError
 from bot.providers.fetching import Downloads
 from bot.providers.http import Service
 from bot.providers.operations import Size
-from fakes.services import Fault
+from fakes.services import Fault, StandIn
 from fakes.services.answer_edits import Change
 from fakes.services.faults import Rewrite
 
@@ -154,3 +154,19 @@ def saying(data: bytes) -> Talk:
         await outgoing.drain()
 
     return talk
+
+
+@asynccontextmanager
+async def submitting(
+    provider: Provider, stand_in: StandIn, request: ImageRequest, route: str
+) -> AsyncIterator[tuple[Handle, asyncio.Task[Any]]]:
+    """A submission that has arrived at this route: its handle, and its submit, which ends with the images."""
+    handle = await provider.prepare(request)
+    known = len(stand_in.calls_to(route))
+    submit = asyncio.create_task(provider.submit(handle, request))
+    await stand_in.called(route, known + 1)
+    try:
+        yield handle, submit
+    finally:
+        submit.cancel()
+        await asyncio.gather(submit, return_exceptions=True)
