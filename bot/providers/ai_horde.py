@@ -21,7 +21,6 @@ from bot.providers.ai_horde_answers import (
     MOST_GENERATIONS,
     NO_CONTROL,
     NOBODY,
-    UNSERVED_SECONDS,
     State,
     code_of,
     ended,
@@ -32,7 +31,7 @@ from bot.providers.ai_horde_answers import (
 from bot.providers.ai_horde_budget import CallBudget
 from bot.providers.ai_horde_engines import MOST_ENGINES, NAME, engine_of, offered, read_models
 from bot.providers.ai_horde_requests import body_of
-from bot.providers.ai_horde_workers import Workforce
+from bot.providers.ai_horde_workers import Unserved, Workforce
 from bot.providers.answers import Answer
 from bot.providers.base import (
     FREE,
@@ -82,13 +81,13 @@ _MOST_NAMES = 5_000
 
 @dataclass(slots=True)
 class _Followed:
-    """What this process knows about a request. ``unserved_since`` is the loop's time. ``result`` is final.
+    """What this process knows about a request. ``result`` is final.
 
     ``results`` and ``deletions`` limit the calls for its images and to delete it.
     """
 
     said: Waiting = field(default_factory=Waiting)
-    unserved_since: float | None = None
+    unserved: Unserved = field(default_factory=Unserved)
     stopped: Reason | None = None
     result: Finished | Failed | None = None
     results: CallBudget = field(default_factory=CallBudget)
@@ -273,7 +272,7 @@ class AiHorde(Provider):
         if codes := warnings(value):
             log.info("ai_horde.warned", codes=codes)
         if NOBODY in codes:
-            self._unserved(self._followed.of(request_id), State(is_possible=False, done=False))
+            self._followed.of(request_id).unserved.too_long(asyncio.get_running_loop().time(), served=False)
         return {**handle, "id": request_id}
 
     async def find(self, handle: Handle) -> Handle | None:
@@ -299,20 +298,10 @@ class AiHorde(Provider):
         if state.over:
             return await self._result(request_id, followed, state.failure) if state.made else state.failure
         followed.said = state.said(images)
-        if self._unserved(followed, state):
+        if followed.unserved.too_long(asyncio.get_running_loop().time(), served=not state.unserved):
             self.outdated = True
             return await self._stop(request_id, followed, Reason.NO_WORKER)
         return followed.said
-
-    def _unserved(self, followed: _Followed, state: State) -> bool:
-        """Record whether a worker can make it. Returns whether none could for too long."""
-        now = asyncio.get_running_loop().time()
-        if not state.unserved:
-            followed.unserved_since = None
-            return False
-        if followed.unserved_since is None:
-            followed.unserved_since = now
-        return now - followed.unserved_since >= UNSERVED_SECONDS
 
     async def _result(self, request_id: str, followed: _Followed, otherwise: Failed) -> PollResult:
         """Ask for the images of a request that is done, if the budget allows. Otherwise, it goes on waiting."""

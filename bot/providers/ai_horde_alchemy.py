@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bot.providers.ai_horde_answers import ID, UNSERVED_SECONDS, Listed, generated, is_missing, refusal
+from bot.providers.ai_horde_answers import ID, Listed, generated, is_missing, refusal
+from bot.providers.ai_horde_workers import UNSERVED_SECONDS, Unserved
 from bot.providers.answers import Answer, Lenient, Name, name
 from bot.providers.base import (
     FREE,
@@ -112,10 +113,10 @@ FORMS = frozenset(form for each in ALCHEMISTS.values() for form in each.forms.va
 
 @dataclass(slots=True)
 class _Followed:
-    """What this process knows about a request. Times are the loop's. ``result`` is final."""
+    """What this process knows about a request. ``waiting_since`` is the loop's time. ``result`` is final."""
 
     waiting_since: float | None = None
-    unserved_since: float | None = None
+    unserved: Unserved = field(default_factory=Unserved)
     stopped: Reason | None = None
     result: PollResult | None = None
 
@@ -202,25 +203,20 @@ class Alchemists:
             return result
         if self._unserved(form, followed, waits=result.percent is None):
             return await self._stop(request_id, form, followed, Reason.NO_WORKER)
-        return replace(result, unserved=followed.unserved_since is not None)
+        return replace(result, unserved=followed.unserved.since is not None)
 
     def _unserved(self, form: str, followed: _Followed, *, waits: bool) -> bool:
         """Record whether a worker can do it. Returns whether none could for too long."""
         now = asyncio.get_running_loop().time()
         if not waits:
-            followed.waiting_since = followed.unserved_since = None
-            return False
-        if followed.waiting_since is None:
+            followed.waiting_since = None
+        elif followed.waiting_since is None:
             followed.waiting_since = now
-        if now - followed.waiting_since >= UNSERVED_SECONDS:
+        elif now - followed.waiting_since >= UNSERVED_SECONDS:
             followed.waiting_since = now
             self.outdated = True
-        if self.served is None or self.served.get(form):
-            followed.unserved_since = None
-            return False
-        if followed.unserved_since is None:
-            followed.unserved_since = now
-        return now - followed.unserved_since >= UNSERVED_SECONDS
+        known = self.served is not None and not self.served.get(form)
+        return followed.unserved.too_long(now, served=not (waits and known))
 
     async def cancel(self, handle: Handle) -> None:
         """Stop the request. If it is done already, its image is kept. Raises ProviderError."""

@@ -20,12 +20,14 @@ from bot.providers.refusals import Judge, sentence
 log = structlog.get_logger(__name__)
 
 MAINTENANCE_SECONDS = 60.0
-TIMEOUT_SECONDS = 3600.0
-"""The seconds without requests after the service has blocked the bot's address."""
+TIMEOUT_SECONDS = 180.0
+"""The seconds without requests after the service has blocked the bot's address.
+
+That is how long it does so for the first bad prompt. It blocks longer for later ones of the same day, but does not say
+for how long, and asking too early costs nothing.
+"""
 TOO_MANY_SECONDS = 30.0
 TOO_FAST_SECONDS = 5.0
-UNSERVED_SECONDS = 300.0
-"""The seconds after which a request is given up, if no worker can make it."""
 NOBODY = "NoAvailableWorker"
 """The code of the warning that no worker can make the images at the moment."""
 NO_CONTROL = frozenset({"ControlNetMismatch", "ControlNetUnsupported"})
@@ -247,7 +249,7 @@ def refusal(answer: Answer, value: Json, judge: Judge, *, paid: bool) -> Provide
     """
     code, detail = code_of(value), answer.detail
     if code == "CorruptPrompt":
-        # After several of these, the service blocks the address. So the person is stopped for a while.
+        # The service blocks the address for it, for everybody here. So the person is stopped for a while.
         return Refused(Reason.MODERATED, detail=detail, abuse=True)
     if code == "MaintenanceMode":
         return Busy(detail=detail, retry_after=MAINTENANCE_SECONDS)

@@ -63,6 +63,7 @@ _PICTURE = PictureRules(exact=True, most_pixels=3072 * 3072, bytes=4_600_000)
 
 _LARGE = re.compile(r"xl|pony|flux|chroma|illustrious|noob|cascade|qwen|z[-_ ]?image|hi-?dream|sd[-_ ]?3", re.I)
 _DISTILLED = re.compile(r"schnell|turbo|lightning|hyper|lcm|flux", re.I)
+_SCHNELL = re.compile(r"schnell", re.IGNORECASE)
 # A model of one account; models that make nothing from words alone; and programs that only improve a picture.
 _NOT_FOR_WORDS = re.compile(
     r"::|horde_special|inpaint|pix2pix|2 depth|esrgan|gfpgan|codeformers|strip_background", re.I
@@ -157,4 +158,6 @@ def engine_of(model: Model, part: str, *, controlled: bool = False, extended: bo
 def usual_values(name: str, *, controlled: bool = False) -> tuple[int, float]:
     """The steps and the guidance for a model of this name. A distilled one needs less of both."""
     steps, guidance = (8, 1.0) if _DISTILLED.search(name) else (25, 7.0)
+    if _SCHNELL.search(name):
+        steps = 5  # Workers that limit the steps take no more.
     return min(steps, CONTROL_STEPS) if controlled else steps, guidance

@@ -1,4 +1,4 @@
-"""Reads the list of the AI Horde's workers: what the volunteers' machines do at the moment."""
+"""The AI Horde's workers: what the volunteers' machines do now, and how long none of them can do a request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, ValidationError
 from bot.providers.answers import Flag, Lenient, Name, name
 from bot.providers.base import Json
 
+UNSERVED_SECONDS = 300.0
+"""The seconds after which a request is given up, if no worker can do it."""
 MOST_WORKERS = 5_000
 """The maximum number of workers that are read from a list."""
 _MOST_NAMES = 1_000
@@ -77,3 +79,18 @@ class Workforce:
             if worker.lora:
                 extended |= worker.models
         return cls(frozenset(controlled), frozenset(extended), forms)
+
+
+@dataclass(slots=True)
+class Unserved:
+    """How long no worker has been able to do a request. ``since`` is the loop's time; None: one can."""
+
+    since: float | None = None
+
+    def too_long(self, now: float, *, served: bool) -> bool:
+        """Record whether a worker can do it. Returns whether none could for UNSERVED_SECONDS."""
+        if served:
+            self.since = None
+        elif self.since is None:
+            self.since = now
+        return self.since is not None and now - self.since >= UNSERVED_SECONDS

@@ -38,7 +38,7 @@ SECOND_ORDER = frozenset({"k_heun", "k_dpm_2", "k_dpm_2_a", "k_dpmpp_2s_a", "k_d
 """The samplers whose steps count twice."""
 MOST_WAITING = 30
 MOST_WAITING_ANONYMOUS = 500
-MOST_SUSPICIONS = 3
+MOST_SUSPICIONS = 1
 MOST_FAULTS = 2
 """The number of workers that may fail to make an image."""
 
@@ -254,7 +254,7 @@ class AiHorde:
             refused.response.headers["Retry-After"] = "1"
             raise refused
         if self.suspicions >= MOST_SUSPICIONS:
-            raise Refused(403, "TimeoutIP", "Your IP address has been put into timeout for 300 more seconds.")
+            raise Refused(403, "TimeoutIP", "Your IP address has been put into timeout for 179 more seconds.")
         if self._services.is_filtered([wanted.prompt]):
             self.suspicions += 1
             raise Refused(400, "CorruptPrompt", "This prompt appears to violate our terms of service.")

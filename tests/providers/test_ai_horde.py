@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.providers.ai_horde import AiHorde
-from bot.providers.ai_horde_answers import UNSERVED_SECONDS
+from bot.providers.ai_horde_workers import UNSERVED_SECONDS
 from bot.providers.base import Cost, Failed, Finished, Quote, Waiting, WeightedText
 from bot.providers.errors import Reason, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
@@ -126,7 +126,7 @@ async def test_the_images_of_one_seed_differ(ai_horde: AiHorde, stand_in: StandI
 async def test_a_distilled_model_takes_few_steps(ai_horde: AiHorde, stand_in: StandIn) -> None:
     await finished(ai_horde, stand_in, wanted(SCHNELL))
     params = params_of(stand_in.calls_to(SUBMIT)[0])
-    assert (params["steps"], params["cfg_scale"]) == (8, 1.0)
+    assert (params["steps"], params["cfg_scale"]) == (5, 1.0)
 
 
 async def test_the_divider_in_a_prompt_divides_nothing(ai_horde: AiHorde, stand_in: StandIn) -> None:

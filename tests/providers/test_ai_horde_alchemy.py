@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from bot.providers.ai_horde import AiHorde
 from bot.providers.ai_horde_alchemy import ALCHEMISTS
-from bot.providers.ai_horde_answers import MAINTENANCE_SECONDS, UNSERVED_SECONDS
+from bot.providers.ai_horde_answers import MAINTENANCE_SECONDS
+from bot.providers.ai_horde_workers import UNSERVED_SECONDS
 from bot.providers.base import Cost, Failed, Finished, Gone, Handle, ImageRequest, Json, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Operation, Pictures, Size

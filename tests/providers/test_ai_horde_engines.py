@@ -78,7 +78,7 @@ async def test_the_models_with_the_most_workers_are_offered(ai_horde: AiHorde) -
         assert each.picture.bytes * 4 // 3 < 6_200_000
         assert each.picture.most_pixels == 3072 * 3072
     steps = [engine.steps.default for engine in from_words(ai_horde) if engine.steps is not None]
-    assert steps == [25, 25, 8, 25]
+    assert steps == [25, 25, 5, 25]
 
 
 async def test_no_more_than_twenty_unless_they_are_named(stand_in: StandIn) -> None:
