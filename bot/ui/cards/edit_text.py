@@ -43,7 +43,7 @@ DONE: Mapping[Operation, Message] = {
 
 CELLS = message("edit.cells", "{count} of {all} cells", "{count} of {all} cells")
 BY_MASK = message("edit.by_mask", "marked by a mask")
-TIMES = message("edit.times", "{scale} times")
+TIMES = message("edit.times", "{scale} times larger")
 EACH_SIDE = message("edit.each_side", "{pixels} px on each side")
 BOTH_SIDES: Mapping[tuple[str, str], Message] = {
     ("left", "right"): message("edit.left_and_right", "{pixels} px left and right"),
