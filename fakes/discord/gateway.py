@@ -99,6 +99,7 @@ class Gateway:
         """While True, new connections are refused with 503. discord.py then starts a new session."""
         self._doors = asyncio.Event()
         self._doors.set()
+        self._closing: int | None = None
         self.mute = False
         """While True, heartbeats are not acknowledged."""
         self.privileged_allowed = False
@@ -139,8 +140,12 @@ class Gateway:
         for line in list(self.lines):
             line.cut()
 
-    async def close(self, code: int) -> None:
-        """Close all connections with a close code."""
+    async def close(self, code: int, *, lasting: bool = False) -> None:
+        """Close all connections with a close code. ``lasting``: later ones too, as for codes that end a bot.
+
+        A client that writes while it is closed may see only that the connection broke. Then it comes again.
+        """
+        self._closing = code if lasting else None
         for line in list(self.lines):
             if line.session is not None:
                 line.session.line = None
@@ -245,6 +250,8 @@ class Gateway:
                 self.heartbeats += 1
                 if not self.mute:
                     line.send({"op": Op.HEARTBEAT_ACK, "d": None, "s": None, "t": None})
+            case Op.IDENTIFY | Op.RESUME if self._closing is not None:
+                await line.socket.close(code=self._closing)
             case Op.IDENTIFY:
                 await self._identify(line, data)
             case Op.RESUME:

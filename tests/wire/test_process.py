@@ -299,7 +299,7 @@ async def test_a_permanently_closed_connection_is_reported_in_one_line(
 ) -> None:
     since = len(easel.lines)
     ending = asyncio.ensure_future(easel.ended())
-    await discord.gateway.close(code)
+    await discord.gateway.close(code, lasting=True)
     assert await ending == status
     (line,) = [line for line in easel.lines[since:] if line.startswith("easel: ")]
     assert words in line
