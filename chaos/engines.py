@@ -16,6 +16,8 @@ class Free(StrEnum):
     A1111 = "a1111"
     COMFYUI = "comfyui"
     HORDE = "horde"
+    OPENAI = "openai"
+    """A server of one's own with OpenAI's API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ FREE: Mapping[Free, Service] = {
         each=True,
     ),
     Free.HORDE: Service("ai-horde/Deliberate", "horde.submit", ("horde.check", "horde.status"), ("horde.image",)),
+    Free.OPENAI: Service("openai/sd-cpp-local", "openai.generations", ("openai.models",), edit=("openai.edits",)),
 }
 MAKING = frozenset(route for service in FREE.values() for route in service.making)
 """The routes of the requests for images."""
@@ -74,6 +77,7 @@ def settings(kinds: Collection[Free], services: str) -> dict[str, str]:
             "AI_HORDE_RATE": "50",
             "AI_HORDE_ENGINES": "Deliberate",
         },
+        Free.OPENAI: {"OPENAI_URL": f"{services}/openai/v1", "OPENAI_FREE": "1", "OPENAI_RATE": "50"},
     }
     own = {name: value for kind in kinds for name, value in every[kind].items()}
     return own | ({"FREE_IMAGES_PER_USER": str(OFTEN)} if kinds else {})

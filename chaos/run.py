@@ -36,6 +36,7 @@ from fakes.discord.loopback import Discord
 from fakes.discord.model import Upload
 from fakes.discord.schema import read_schema
 from fakes.services import StandIn
+from fakes.services.openai_images import Kind as OpenaiKind
 from storage import images, jobs
 from storage.database import Database
 from storage.records import JobStatus
@@ -354,6 +355,7 @@ def services(size: Size) -> StandIn:
     made = StandIn(seconds=(0.1, 1.5), seed=size.seed, painter=paint)
     # The account may use it without a limit.
     made.horde.accounts[engines.HORDE_KEY] = engines.OFTEN
+    made.openai.kind = OpenaiKind.SD_CPP
     return made
 
 
