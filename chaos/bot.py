@@ -22,7 +22,10 @@ from bot.__main__ import main as bot
 from chaos.conditions import Conditions
 
 LOOKED_FOR = 5.0
-"""Seconds for which ComfyUI is asked for a lost request. Its own minute would outlast a run."""
+"""Seconds for which ComfyUI is asked about a lost request, and the longest rest of a wait from before a restart.
+
+The bot's own minute would outlast a run.
+"""
 
 _time_ns, _fsync, _getaddrinfo = time.time_ns, os.fsync, socket.getaddrinfo
 
@@ -55,6 +58,7 @@ def subject_to(conditions: Conditions) -> Iterator[None]:
         # Every author is notified when a job is done, as if each took long.
         patches.enter_context(patch("bot.jobs.notifications.LONG", 0))
         patches.enter_context(patch("bot.providers.comfyui.Comfyui.lost_after", LOOKED_FOR))
+        patches.enter_context(patch("bot.jobs.store.LONGEST_STORED_WAIT", LOOKED_FOR))
         yield
 
 
