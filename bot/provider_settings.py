@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from bot.config import Reader, Settings
 from bot.errors import SettingsError
 from bot.jobs.provider_text import wrong_setting_text
-from bot.providers.base import (
-    Engine,
-    Provider,
-)
+from bot.providers.base import Provider
 from bot.providers.operations import Operation
 from bot.providers.registry import PROVIDERS, configure
 from bot.providers.settings import WrongSetting
@@ -108,26 +105,10 @@ def _configured(kind: type[Provider], reader: Reader) -> tuple[Provider | None, 
 
 
 def _demo(provider: Provider) -> Provider:
-    """Label the provider and its engines, also those that it learns later."""
-    learn = provider.learn
-
-    async def learn_and_label() -> tuple[Engine, ...]:
-        await learn()
-        return _labelled(provider)
-
-    provider.learn = learn_and_label  # type: ignore[method-assign]  # the provider itself calls it too
-    _labelled(provider)
-    return provider
-
-
-def _labelled(provider: Provider) -> tuple[Engine, ...]:
-    provider.label = _in_demo(provider.label)
+    """Label the provider and its engines."""
+    provider.label = f"{provider.label}{DEMO}"
     provider.engines = tuple(
-        replace(each, name=_in_demo(each.name), others=tuple(replace(o, name=_in_demo(o.name)) for o in each.others))
+        replace(each, name=f"{each.name}{DEMO}", others=tuple(replace(o, name=f"{o.name}{DEMO}") for o in each.others))
         for each in provider.engines
     )
-    return provider.engines
-
-
-def _in_demo(name: str) -> str:
-    return f"{name.removesuffix(DEMO)}{DEMO}"
+    return provider

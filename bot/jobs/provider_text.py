@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.providers.base import (
-    Failed,
-)
+from bot.providers.base import Failed
 from bot.providers.errors import ProviderError, Reason
 from bot.providers.settings import Takes, WrongSetting
 from bot.text import Message, Text, message, read_stored, stored

@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from bot.providers.aithriving_endpoints import Endpoint
-from bot.providers.base import (
-    Cost,
-    ImageRequest,
-    Quote,
-)
+from bot.providers.base import Cost, ImageRequest, Quote
 from bot.providers.operations import Size
 from bot.providers.settings import SettingsReader, Takes, WrongSetting
 from bot.providers.stable_diffusion import STEPS

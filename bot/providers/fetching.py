@@ -14,9 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from bot.providers.addresses import as_written
-from bot.providers.base import (
-    FetchedImage,
-)
+from bot.providers.base import FetchedImage
 from bot.providers.errors import NotFound, Reason, Refused, Unreachable
 from bot.providers.hosts import Hosts
 from bot.providers.http import CONNECT_SECONDS, Service

@@ -15,12 +15,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator
 
 from bot.providers.answers import Lenient, Whole
-from bot.providers.base import (
-    Cost,
-    ImageRequest,
-    Json,
-    Quote,
-)
+from bot.providers.base import Cost, ImageRequest, Json, Quote
 from bot.providers.operations import Size
 from bot.providers.settings import SettingsReader, Takes, WrongSetting
 

@@ -8,9 +8,7 @@ from bot.providers.a1111 import A1111
 from bot.providers.ai_client import AiClient
 from bot.providers.ai_horde import AiHorde
 from bot.providers.aithriving import Aithriving
-from bot.providers.base import (
-    Provider,
-)
+from bot.providers.base import Provider
 from bot.providers.comfyui import Comfyui
 from bot.providers.openai_images import OpenaiImages
 from bot.providers.settings import SettingsReader

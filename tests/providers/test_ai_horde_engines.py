@@ -11,13 +11,7 @@ from structlog.testing import capture_logs
 from bot.errors import SettingsError
 from bot.providers.ai_horde import ANONYMOUS, LABEL, STORAGE, AiHorde
 from bot.providers.ai_horde_engines import MOST_ENGINES, MOST_IMAGES, OFFERED, SAMPLERS
-from bot.providers.base import (
-    Ability,
-    Engine,
-    Finished,
-    Json,
-    Quote,
-)
+from bot.providers.base import Ability, Engine, Finished, Json, Quote
 from bot.providers.engine_ids import id_parts
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Size

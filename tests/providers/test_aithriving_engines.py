@@ -6,12 +6,7 @@ import pytest
 
 from bot.providers.aithriving import Aithriving
 from bot.providers.aithriving_prices import LIST_PRICES
-from bot.providers.base import (
-    Ability,
-    Bounds,
-    Engine,
-    Quote,
-)
+from bot.providers.base import Ability, Bounds, Engine, Quote
 from bot.providers.operations import Operation, Size
 from bot.providers.settings import WrongSetting
 from tests.providers.workbench import asked, make_aithriving, reader
