@@ -269,7 +269,10 @@ class Run:
         seen, since = -1, time.monotonic()
         database = await Database.open(self.bot.environment["DATABASE_URL"])
         try:
-            while (unsettled() or self._last.waits) and time.monotonic() < min(deadline, since + QUIET):
+            # A job whose card its author never saw is not among the commands.
+            while time.monotonic() < min(deadline, since + QUIET):
+                if not (unsettled() or self._last.waits) and await _all_over(database):
+                    break
                 await self.crowd.confirm()
                 await asyncio.sleep(1.0)
                 now = len(self.discord.calls) + len(self.services.calls)
