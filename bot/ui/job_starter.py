@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -35,6 +36,38 @@ from bot.ui.questions import SameSeedQuestions
 ACKNOWLEDGE_TIMEOUT = 1.0
 """The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
 
+CHECKED_PER_TURN = 10
+"""The number of commands checked in one turn of the event loop: a check takes about half a millisecond.
+
+With one per turn, a burst would need a turn for each command, and turns are long while images are received or sent.
+"""
+
+
+class Turnstile:
+    """Lets tasks pass in their order, at most ``per_turn`` of them in each turn of the event loop."""
+
+    def __init__(self, per_turn: int) -> None:
+        self._per_turn = per_turn
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Wait for this task's turn."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._open, loop)
+        place = loop.create_future()
+        self._waiting.append(place)
+        await place
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> None:
+        for _ in range(min(self._per_turn, len(self._waiting))):
+            place = self._waiting.popleft()
+            # A cancelled task leaves its place behind.
+            if not place.done():
+                place.set_result(None)
+        if self._waiting:
+            loop.call_soon(self._open, loop)
+
 
 class AckFirst:
     """Acknowledges every command of a burst before any of them is processed.
@@ -45,8 +78,9 @@ class AckFirst:
 
     def __init__(self, timeout: float = ACKNOWLEDGE_TIMEOUT) -> None:
         self._timeout = timeout
-        self._entrance = asyncio.Lock()
-        self._exit = asyncio.Lock()
+        self._entrance = Turnstile(CHECKED_PER_TURN)
+        # Another one, so that new commands do not queue behind those that wait to be processed.
+        self._exit = Turnstile(1)
         self._unacknowledged = 0
         self._all_acknowledged = asyncio.Event()
         self._all_acknowledged.set()
@@ -64,8 +98,8 @@ class AckFirst:
                 self._all_acknowledged.set()
 
     async def enter(self) -> None:
-        """Let one command in per turn of the event loop."""
-        await _one_per_turn(self._entrance)
+        """Let a command in to be checked, a few per turn of the event loop."""
+        await self._entrance.enter()
 
     async def wait(self) -> None:
         """Wait until every command is acknowledged, or for the timeout. One caller returns per loop turn."""
@@ -73,8 +107,7 @@ class AckFirst:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):
                     await self._all_acknowledged.wait()
-            # A separate lock, so that new commands do not queue behind these.
-            await _one_per_turn(self._exit)
+            await self._exit.enter()
 
     async def defer(self, interaction: Interaction, *, private: bool) -> int:
         """Defer the first answer and return the id of its message. Whether it is private cannot change later."""
@@ -97,11 +130,6 @@ class Remember(Protocol):
         parent_id: int | None = None,
         incoming: Incoming | None = None,
     ) -> Card: ...
-
-
-async def _one_per_turn(lock: asyncio.Lock) -> None:
-    async with lock:
-        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
