@@ -14,6 +14,7 @@ import structlog
 from bot.clock import Clock
 from bot.jobs.polling import Doubt, alarm
 from bot.jobs.provider_text import provider_text
+from bot.jobs.rate import Rate
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from bot.providers.operations import Operation, Size
@@ -119,15 +120,18 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
 
 
 async def fetch_images(
-    provider: Provider, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
+    provider: Provider, rate: Rate, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
 ) -> Fetched:
-    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError."""
+    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError.
+
+    All jobs of a provider share the downloads that its ``rate`` allows.
+    """
 
     async def fetch(position: int, image: GeneratedImage) -> KeptImage:
         name = f"{stem}-{position}"
         async with files.writing(name) as aside:
             try:
-                fetched = await _patiently(provider, clock, image, aside)
+                fetched = await _patiently(provider, rate, clock, image, aside)
             except OSError as error:
                 # Providers convert network errors into their own, so this is a disk error.
                 raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
@@ -145,22 +149,26 @@ async def fetch_images(
     return Fetched(tuple(image for image in results if isinstance(image, KeptImage)), tuple(lost))
 
 
-async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
+async def _patiently(provider: Provider, rate: Rate, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
     """Fetch an image, and retry while it may still succeed: the image is paid for."""
-    began = clock.monotonic()
+    # The wait for a download's turn does not count, or a slow host would cost later images their attempts.
+    spent = 0.0
     gone = Doubt(clock)
     for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
-        try:
-            return await provider.fetch(image, aside)
-        except (Unreachable, NotFound) as error:
-            log.info("image.late", provider=provider.name, reason=error.reason.value, detail=error.detail)
-            if isinstance(error, NotFound):
-                if gone.seen():
-                    raise
-            else:
-                gone.over()
-                if clock.monotonic() + wait - began > PATIENCE:
-                    raise
+        async with rate.downloads:
+            began = clock.monotonic()
+            try:
+                return await provider.fetch(image, aside)
+            except (Unreachable, NotFound) as error:
+                log.info("image.late", provider=provider.name, reason=error.reason.value, detail=error.detail)
+                spent += clock.monotonic() - began + wait
+                if isinstance(error, NotFound):
+                    if gone.seen():
+                        raise
+                else:
+                    gone.over()
+                    if spent > PATIENCE:
+                        raise
         await clock.sleep(wait)
     raise AssertionError("the waits never end")
 

@@ -1,4 +1,4 @@
-"""Limits the rate of requests to a provider, and decides which request goes first."""
+"""Limits the requests to a provider and the downloads from it, and decides which request goes first."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from bot.clock import Clock
 _ORDERED_EVERY = 0.25
 POLLS_PAUSED_AT_MOST = 60.0
 """The longest pause of polls in seconds, even if the provider requests more: their jobs are already paid for."""
+DOWNLOADS_AT_ONCE = 8
+"""The number of images that are fetched from one provider at the same time.
+
+More would only share the bandwidth, so that all of them arrive late, and keep the event loop from other work.
+"""
 # The burst: after a quieter time, this many requests may be sent ahead of the even spacing.
 _AHEAD = 2
 
@@ -50,6 +55,8 @@ class Rate:
         self.per_second = per_second
         self.watched = 0
         """The number of submissions that are open at the provider and are polled."""
+        self.downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+        """Held while an image is fetched."""
         self._clock = clock
         # The time of the next request with even spacing, and the times of the latest requests: those of one second, or
         # a single one if the rate is lower than that.

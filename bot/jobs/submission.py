@@ -365,7 +365,7 @@ class SubmissionRun:
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
             stem = f"{submission.job_id}-{submission.position}"
-            fetched = await fetch_images(self._provider, self._files, self._clock, finished.images, stem)
+            fetched = await fetch_images(self._provider, self._rate, self._files, self._clock, finished.images, stem)
         finally:
             telling.cancel()
         problems = lost_images(self._provider, fetched)
