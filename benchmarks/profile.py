@@ -1,8 +1,6 @@
 """``python -m benchmarks.profile``: profiles the bot's event loop.
 
 The profiler makes small functions look more expensive than they are: trust the order more than the times.
-
-The profiler makes small functions look dearer than they are: the order tells more than the times.
 """
 
 from __future__ import annotations
