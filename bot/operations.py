@@ -12,7 +12,7 @@ from bot.jobs.provider_text import as_stored
 from bot.jobs.view import LOST_IN_RESTORE
 from bot.text import Text, amount_text, message, t
 from bot.ui.cards.wording import JOBS
-from storage import reconcile, reports, submissions
+from storage import endings, reconcile, reports
 from storage.database import Database, InstanceLock, database_path
 from storage.ledger import Scope
 from storage.pools import apart
@@ -115,7 +115,7 @@ async def ask_again(settings: Settings, providers: Collection[str], now: datetim
     """
     url = settings.database_url
     async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
-        reopened = await submissions.reopen(tx, providers, at=milliseconds(now))
+        reopened = await endings.reopen(tx, providers, at=milliseconds(now))
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
     return [*changes, STILL_UNKNOWN(count=reopened.left)] if reopened.left else changes
 

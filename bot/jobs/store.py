@@ -22,8 +22,8 @@ from bot.jobs.view import JobView, Progress, load
 from bot.providers.base import Cost, Engine, Handle, Provider
 from bot.providers.operations import Operation
 from bot.text import message
+from storage import endings, ledger, reports, retention, sources, submissions
 from storage import jobs as rows
-from storage import ledger, reports, retention, sources, submissions
 from storage.database import AsyncConnection, Database
 from storage.hints import Hint, record_shown
 from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
@@ -250,14 +250,14 @@ class JobStore:
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
         now, why, sent = self._clock.now(), EventReason.CANCELLED, as_stored(CANCELLED_SENT())
         async with self.database.write() as tx:
-            dropped = await submissions.end_free(
+            dropped = await endings.end_free(
                 tx, queued, cancelled, at=now, why=why, problems=as_stored(CANCELLED()), of_job=job_id, sent=False
             )
-            dropped += await submissions.end_free(
+            dropped += await endings.end_free(
                 tx, queued, unknown, at=now, why=why, problems=sent, of_job=job_id, forget_handle=True
             )
             if self.providers:
-                dropped += await submissions.end_free(
+                dropped += await endings.end_free(
                     tx,
                     on_their_way,
                     unknown,
@@ -341,7 +341,7 @@ class JobStore:
         """
         now = self._clock.now()
         async with self.database.write() as tx:
-            await submissions.end_free(
+            await endings.end_free(
                 tx,
                 {SubmissionStatus.QUEUED},
                 SubmissionStatus.FAILED,
@@ -351,7 +351,7 @@ class JobStore:
                 unless_provider_in=self.providers,
                 sent=False,
             )
-            await submissions.mark_resumed(tx, now)
+            await endings.mark_resumed(tx, now)
             on_their_way = await submissions.with_status(tx, ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
             waiting = await reports.waiting(tx, self.providers)

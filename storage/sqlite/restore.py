@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.database import Database, database_url
+from storage.endings import end_free
 from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
@@ -27,7 +28,6 @@ from storage.records import UNFINISHED, DeliveryReason, EventReason, JobStatus, 
 from storage.sqlite import backups, id_sequences
 from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import upgrade, version_of
-from storage.submissions import end_free
 
 _JOBS = tables.jobs.c
 

@@ -35,7 +35,7 @@ from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore
 from bot.providers.base import Cost, FetchedImage
 from bot.providers.operations import Size
-from storage import images, ledger, reconcile, retention, submissions, tables
+from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
@@ -259,7 +259,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
         async def reopen() -> None:
             async with self.database.write() as tx:
-                await submissions.reopen(tx, ["scripted"], at=self.clock.now())
+                await endings.reopen(tx, ["scripted"], at=self.clock.now())
 
         self.run(reopen())
 

@@ -16,7 +16,7 @@ from bot.jobs.worker import Worker
 from bot.providers.errors import Refused
 from bot.ui.cards.delivery_text import NO_LONGER_STORED, TOO_LARGE_HERE
 from bot.ui.delivery.result import LATE
-from storage import submissions
+from storage import endings
 from storage.records import DeliveryMethod, DeliveryReason, JobStatus
 from tests.doubles.texts import shows
 from tests.ui.conftest import ADA, Post, message, refused, ways, worked
@@ -358,7 +358,7 @@ async def shown_as_lost(post: Post, **options: Any) -> int:
     post.clock.advance(86_400)
     await post.worker.stop(0)
     async with post.database.write() as tx:
-        await submissions.reopen(tx, ["scripted"], at=post.clock.now())
+        await endings.reopen(tx, ["scripted"], at=post.clock.now())
     post.worker = Worker(
         jobs=post.jobs,
         files=post.files,
