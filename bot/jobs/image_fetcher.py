@@ -13,7 +13,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt, alarm
-from bot.jobs.provider_text import provider_text
+from bot.jobs.provider_text import MISSING_IMAGES, provider_text
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from bot.providers.operations import Operation, Size
@@ -165,9 +165,14 @@ async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, as
     raise AssertionError("the waits never end")
 
 
-def lost_images(provider: Provider, fetched: Fetched) -> list[Text]:
-    """Log the images that could not be fetched, and return the reasons for their author, each once."""
+def problems_of(provider: Provider, request: ImageRequest, finished: Finished, fetched: Fetched) -> list[Text]:
+    """Log the images that could not be fetched. Returns what the author should know, each text once."""
     for error in fetched.lost:
         log.warning("image.lost", provider=provider.name, reason=error.reason.value, detail=error.detail)
         alarm(provider, error)
-    return list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost))
+    reasons = list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost))
+    if not fetched.kept:
+        return reasons
+    missing = request.images - len(fetched.kept)
+    told = [MISSING_IMAGES(count=missing, asked=request.images), *reasons] if missing > 0 else []
+    return told + remarks(request, finished)

@@ -166,17 +166,17 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def send(self, pick: int) -> None:
         if submission := self.pick(pick, QUEUED):
-            assert self.run(self.jobs.sending(submission, {"number": submission.id}))
+            assert self.run(self.jobs.steps.sending(submission, {"number": submission.id}))
 
     @rule(pick=picks)
     def accept(self, pick: int) -> None:
         if submission := self.pick(pick, SUBMITTING):
-            assert self.run(self.jobs.accepted(submission, {"number": submission.id}, why="accepted"))
+            assert self.run(self.jobs.steps.accepted(submission, {"number": submission.id}, why="accepted"))
 
     @rule(pick=picks, seconds=st.integers(min_value=0, max_value=100))
     def postpone(self, pick: int, seconds: int) -> None:
         if submission := self.pick(pick, QUEUED, SUBMITTING):
-            assert self.run(self.jobs.postpone(submission, seconds=seconds, why="busy"))
+            assert self.run(self.jobs.steps.postpone(submission, seconds=seconds, why="busy"))
 
     @rule(pick=picks, cost=st.integers(min_value=0, max_value=9_000), exact=st.booleans())
     def finish(self, pick: int, cost: int, exact: bool) -> None:
@@ -187,28 +187,28 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(pick=picks, status=outcomes)
     def fail(self, pick: int, status: SubmissionStatus) -> None:
         if submission := self.pick(pick, *UNFINISHED):
-            assert self.run(self.jobs.ended_free(submission, status, why="a test", problems=[]))
+            assert self.run(self.jobs.steps.ended_free(submission, status, why="a test", problems=[]))
 
     @rule(pick=picks)
     def crash(self, pick: int) -> None:
         if submission := self.pick(pick, *UNFINISHED):
-            self.run(self.jobs.crashed(submission))
+            self.run(self.jobs.steps.crashed(submission))
 
     @rule(pick=picks, status=st.sampled_from(sorted(UNFINISHED)))
     def come_too_late(self, pick: int, status: SubmissionStatus) -> None:
         """Apply a stale reference to an ended submission; it must change nothing."""
         if submission := self.pick(pick, *ENDED):
             believed = replace(submission, status=status)
-            assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", problems=[]))
+            assert not self.run(self.jobs.steps.ended_free(believed, FAILED, why="too late", problems=[]))
             assert not self.run(self.done(believed, 9_000, exact=True))
-            assert not self.run(self.jobs.postpone(believed, seconds=0, why="too late"))
+            assert not self.run(self.jobs.steps.postpone(believed, seconds=0, why="too late"))
 
     @rule(pick=picks)
     def end_it_twice_at_once(self, pick: int) -> None:
         if submission := self.pick(pick, SUBMITTING, RENDERING):
 
             async def both() -> list[bool]:
-                free = self.jobs.ended_free(submission, FAILED, why="a race", problems=[])
+                free = self.jobs.steps.ended_free(submission, FAILED, why="a race", problems=[])
                 return list(await asyncio.gather(self.done(submission, 6_000, exact=True), free))
 
             paid, free = self.run(both())
@@ -345,7 +345,7 @@ class MoneyMachine(RuleBasedStateMachine):
         fetched = FetchedImage("image/png", Size(8, 8), 100)
         image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
         now = self.clock.now()
-        return self.jobs.done(submission, [image], Cost(cost, exact), finished_at=now, problems=None)
+        return self.jobs.steps.done(submission, [image], Cost(cost, exact), finished_at=now, problems=None)
 
 
 @pytest.mark.slow
