@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, literal, null, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -36,7 +36,8 @@ async def end_free(
 ) -> int:
     """End every submission in one of the unfinished statuses `old` without a charge, and make their jobs ready.
 
-    `problems` are the stored texts for the card. Submissions of the providers `unless_provider_in`, and with `of_job`
+    One that was reopened for its missing images is done again instead, as in :func:`finish_reopened`. `problems` are
+    the stored texts for the card. Submissions of the providers `unless_provider_in`, and with `of_job`
     those of other jobs, are skipped. `sent` selects those that were sent before and may have arrived (True), or those
     that certainly were not (False). With `forget_handle`, none can be polled again. Returns the number ended.
     """
@@ -49,15 +50,42 @@ async def end_free(
         wanted = and_(wanted, _SUBMISSIONS.job_id == of_job)
     if sent is not None:
         wanted = and_(wanted, _SUBMISSIONS.sendings > 0 if sent else _SUBMISSIONS.sendings == 0)
+    again = await _end_reopened(tx, wanted, at, why, forget_handle=forget_handle)
     await _add_events_of(tx, wanted, new, at, why)
     await _release(tx, wanted, new, at, why)
     values: dict[str, Any] = {"ended_at": at, "next_attempt_at": None, "problems": list(problems)}
     if forget_handle:
         values["handle"] = null()
     ended = await tx.execute(update(tables.submissions).where(wanted).values(status=new.value, updated_at=at, **values))
-    if ended.rowcount:
+    number = again + int(ended.rowcount)
+    if number:
         await _settle(tx, at, of_job)
-    return int(ended.rowcount)
+    return number
+
+
+async def finish_reopened(tx: AsyncConnection, *, at: int, why: str) -> int:
+    """End every submission that was reopened for its missing images: it is done again. Returns the number.
+
+    What it lacks stays stored.
+    """
+    unfinished = _SUBMISSIONS.status.in_([status.value for status in UNFINISHED])
+    number = await _end_reopened(tx, unfinished, at, why)
+    if number:
+        await _settle(tx, at, None)
+    return number
+
+
+async def _end_reopened(
+    tx: AsyncConnection, wanted: ColumnElement[bool], at: int, why: str, *, forget_handle: bool = False
+) -> int:
+    """End those that were reopened for missing images: they are done again, with their texts."""
+    has_images = exists().where(tables.images.c.submission_id == _SUBMISSIONS.id)
+    paid = and_(wanted, _SUBMISSIONS.reopened_at.is_not(None), has_images)
+    await _add_events_of(tx, paid, SubmissionStatus.DONE, at, why)
+    values: dict[str, Any] = {"status": SubmissionStatus.DONE.value, "updated_at": at, "ended_at": at}
+    if forget_handle:
+        values |= {"handle": null(), "result": null(), "waits_for": None}
+    return int((await tx.execute(update(tables.submissions).where(paid).values(values))).rowcount)
 
 
 async def mark_resumed(tx: AsyncConnection, at: int) -> int:
@@ -71,23 +99,27 @@ async def mark_resumed(tx: AsyncConnection, at: int) -> int:
 
 
 class Reopened(NamedTuple):
-    """The number of unknown submissions to poll again, of their jobs, and of submissions that stay unknown."""
+    """The number of submissions to poll again, of their jobs, of those that stay unknown or keep missing images."""
 
     submissions: int
     jobs: int
-    left: int
+    unknown: int
+    incomplete: int = 0
 
 
 async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) -> Reopened:
-    """Reopen every unknown submission that one of the providers can still look up.
+    """Reopen every submission that is unknown, or done without images that can be fetched later.
 
-    It is on its way as after a restart, its job is working, and it has no hold. Only the holder of the InstanceLock may
-    call this: the next start resumes such submissions.
+    One of the providers must still be able to look it up. It is on its way as after a restart, its job is working, and
+    it has no hold. One that was done keeps its images, its capture, and what is stored about missing ones. Only the
+    holder of the InstanceLock may call this: the next start resumes such submissions.
     """
     shown = (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
     its_job = exists().where(_JOBS.id == _SUBMISSIONS.job_id, _JOBS.status.in_([status.value for status in shown]))
+    unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
+    incomplete = and_(_SUBMISSIONS.status == SubmissionStatus.DONE.value, _SUBMISSIONS.result.is_not(None))
     wanted = and_(
-        _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
+        or_(unknown, incomplete),
         _SUBMISSIONS.handle.is_not(None),
         _SUBMISSIONS.provider.in_(list(providers)),
         its_job,
@@ -100,8 +132,8 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
             status=SubmissionStatus.RENDERING.value,
             updated_at=at,
             ended_at=None,
-            problems=null(),
-            waits_for=None,
+            problems=case((incomplete, _SUBMISSIONS.problems), else_=null()),
+            waits_for=case((incomplete, _SUBMISSIONS.waits_for), else_=null()),
             reopened_at=at,
             sent_at=func.coalesce(_SUBMISSIONS.sent_at, _SUBMISSIONS.updated_at),
         )
@@ -115,9 +147,8 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
         # An earlier message must not be mistaken for the next one.
         .values(status=JobStatus.WORKING.value, updated_at=at, ended_at=None, attempting=None)
     )
-    unknown = _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value
-    left = (await tx.execute(select(func.count()).where(unknown))).scalar_one()
-    return Reopened(len(jobs), len(set(jobs)), int(left))
+    left = [(await tx.execute(select(func.count()).where(which))).scalar_one() for which in (unknown, incomplete)]
+    return Reopened(len(jobs), len(set(jobs)), *map(int, left))
 
 
 async def _add_events_of(

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from bot.clock import Clock
+from bot.domain.requests import decode_request
+from bot.jobs.late_images import Later, decode_result, fetch_later, up_to_date
 from bot.jobs.polling import Doubt, alarm
 from bot.jobs.provider_text import MISSING_IMAGES, provider_text
-from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
-from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
-from bot.providers.operations import Operation, Size
+from bot.providers.base import FetchedImage, Finished, GeneratedImage, ImageRequest, Provider
+from bot.providers.errors import NotFound, ProviderError, Unreachable
+from bot.providers.operations import Operation
 from bot.text import Text, message
 from storage.errors import Fault, StorageError
 from storage.images import ImageFiles, NewImage
+from storage.records import Submission
 
 log = structlog.get_logger(__name__)
 
@@ -61,54 +63,19 @@ class KeptImage:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The downloaded images, and the errors of the others."""
+    """The downloaded images, and the errors of the others by position."""
 
     kept: tuple[KeptImage, ...]
-    lost: tuple[ProviderError, ...]
-
-    @property
-    def fixable(self) -> Refused | None:
-        """The error of a missing image that the operator can still get by changing a setting, if there is one."""
-        named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
-        return next(named, None)
+    lost: Mapping[int, ProviderError]
 
 
-def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
-    """Encode the URLs and the cost of the images as plain JSON. Returns None if the images came with the response.
+@dataclass(frozen=True, slots=True)
+class FetchedResult:
+    """The newly downloaded images of a submission, what its author should know, and what can be fetched later."""
 
-    ``why`` tells the operator why they could not be fetched.
-    """
-    if any(image.url is None for image in finished.images):
-        return None
-    images: list[Json] = [
-        {
-            "url": image.url,
-            "seed": image.seed,
-            "filtered": image.filtered,
-            "reshaped": image.reshaped,
-            "size": str(image.size) if image.size else None,
-            "bytes": image.expected_bytes,
-        }
-        for image in finished.images
-    ]
-    cost = finished.cost
-    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond, "why": why}
-
-
-def decode_result(stored: dict[str, Any]) -> Finished:
-    """Decode what :func:`encode_result` returned."""
-    images = tuple(
-        GeneratedImage(
-            url=image["url"],
-            seed=image["seed"],
-            filtered=image["filtered"],
-            reshaped=image.get("reshaped", False),
-            size=Size.parse(image["size"]) if image["size"] else None,
-            expected_bytes=image["bytes"],
-        )
-        for image in stored["images"]
-    )
-    return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
+    kept: tuple[KeptImage, ...]
+    problems: list[Text]
+    later: Later
 
 
 def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
@@ -118,10 +85,34 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
     return [EXTENDED_DIFFERENTLY() if request.operation is Operation.OUTPAINT else RESHAPED()]
 
 
+async def fetch_result(
+    provider: Provider,
+    files: ImageFiles,
+    clock: Clock,
+    submission: Submission,
+    finished: Finished,
+    before: Collection[int],
+) -> FetchedResult:
+    """Fetch the images of a finished submission, except those at the positions ``before``, which it has.
+
+    Raises StorageError.
+    """
+    if before and submission.result is not None:
+        finished = up_to_date(decode_result(submission.result), finished)
+    wanted = {position: image for position, image in enumerate(finished.images) if position not in before}
+    fetched = await fetch_images(provider, files, clock, wanted, f"{submission.job_id}-{submission.position}")
+    problems = _problems(provider, decode_request(submission.request), finished, fetched, before=len(before))
+    later = fetch_later(finished, fetched.lost, made_some=bool(before or fetched.kept))
+    return FetchedResult(fetched.kept, problems, later)
+
+
 async def fetch_images(
-    provider: Provider, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
+    provider: Provider, files: ImageFiles, clock: Clock, images: Mapping[int, GeneratedImage], stem: str
 ) -> Fetched:
-    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError."""
+    """Fetch the images, by position, concurrently: each into a file whose name begins with ``stem``.
+
+    Raises StorageError.
+    """
 
     async def fetch(position: int, image: GeneratedImage) -> KeptImage:
         name = f"{stem}-{position}"
@@ -135,14 +126,14 @@ async def fetch_images(
             await files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
-    results = await asyncio.gather(*(fetch(*each) for each in enumerate(images)), return_exceptions=True)
-    lost = []
-    for error in results:
+    results = await asyncio.gather(*(fetch(*each) for each in images.items()), return_exceptions=True)
+    lost = {}
+    for position, error in zip(images, results, strict=True):
         if isinstance(error, ProviderError):
-            lost.append(error)
+            lost[position] = error
         elif isinstance(error, BaseException):
             raise error
-    return Fetched(tuple(image for image in results if isinstance(image, KeptImage)), tuple(lost))
+    return Fetched(tuple(image for image in results if isinstance(image, KeptImage)), lost)
 
 
 async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
@@ -165,14 +156,20 @@ async def _patiently(provider: Provider, clock: Clock, image: GeneratedImage, as
     raise AssertionError("the waits never end")
 
 
-def problems_of(provider: Provider, request: ImageRequest, finished: Finished, fetched: Fetched) -> list[Text]:
-    """Log the images that could not be fetched. Returns what the author should know, each text once."""
-    for error in fetched.lost:
+def _problems(
+    provider: Provider, request: ImageRequest, finished: Finished, fetched: Fetched, *, before: int = 0
+) -> list[Text]:
+    """Log the images that could not be fetched. Returns what the author should know, each text once.
+
+    ``before`` is the number of images that were fetched and stored earlier.
+    """
+    for error in fetched.lost.values():
         log.warning("image.lost", provider=provider.name, reason=error.reason.value, detail=error.detail)
         alarm(provider, error)
-    reasons = list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost))
-    if not fetched.kept:
+    reasons = list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost.values()))
+    made = before + len(fetched.kept)
+    if not made:
         return reasons
-    missing = request.images - len(fetched.kept)
+    missing = request.images - made
     told = [MISSING_IMAGES(count=missing, asked=request.images), *reasons] if missing > 0 else []
     return told + remarks(request, finished)

@@ -11,7 +11,8 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, problems_of
+from bot.jobs.image_fetcher import fetch_result
+from bot.jobs.late_images import decode_result
 from bot.jobs.poll_schedule import PollSchedule
 from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import (
@@ -331,18 +332,23 @@ class SubmissionRun:
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
     async def _nothing_made(self, failed: Failed | Gone) -> None:
+        cancelled = isinstance(failed, Failed) and failed.reason is Reason.CANCELLED
+        if self.submission.result is not None and not cancelled:
+            # It was reopened, and its images had been made: they may still be at their addresses.
+            await self._give_up(EventReason.GONE, UNKNOWN())
+            return
         if isinstance(failed, Gone):
             if not self._provider.charges and self._may_send_again:
                 await self._send_again(EventReason.GONE)
             else:
-                await self._give_up(EventReason.GONE, UNKNOWN())
+                await self._end_charged(EventReason.GONE, UNKNOWN())
             return
         self._breaker.check_abuse(self.submission.user_id, failed)
         told = provider_text(self._provider.label, failed)
         if failed.charged:
             # The service made the images, or withheld them after a check: that is not a failure.
             await self._end_charged(EventReason.NOTHING_MADE, told, charged=failed.charged, fault=False)
-        elif failed.reason is Reason.CANCELLED:
+        elif cancelled:
             await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
         else:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
@@ -362,39 +368,34 @@ class SubmissionRun:
     async def _keep(self, finished: Finished, seconds: float | None, schedule: PollSchedule | None = None) -> None:
         """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
         submission = self.submission
+        before = await self._steps.positions(submission)
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
-            stem = f"{submission.job_id}-{submission.position}"
-            fetched = await fetch_images(self._provider, self._files, self._clock, finished.images, stem)
+            fetched = await fetch_result(self._provider, self._files, self._clock, submission, finished, before)
         finally:
             telling.cancel()
-        problems = problems_of(self._provider, self._request, finished, fetched)
-        if not fetched.kept:
-            fixable = fetched.fixable
-            result = encode_result(finished, why=fixable.detail if fixable else "") or submission.result
+        if not before and not fetched.kept:
             await self._end_charged(
                 EventReason.NO_IMAGES,
-                *problems,
+                *fetched.problems,
                 charged=finished.cost.millicredits + finished.beyond,
                 fault=not all(image.filtered for image in finished.images),
-                result=result,
-                waits_for=fixable.setting if fixable and result else None,
+                result=fetched.later.result or submission.result,
+                waits_for=fetched.later.waits_for,
             )
             return
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
         # Read before this submission is stored, or it would count twice.
         model = await self._durations.of(self._request)
-        # Computed from the duration, which the next start learns: the clock may have been set meanwhile.
-        known = seconds is not None and submission.sent_at is not None
-        finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
         if await self._steps.done(
             submission,
             fetched.kept,
             finished.cost,
-            finished_at=finished_at,
-            problems=as_stored(*problems) if problems else None,
+            seconds=seconds,
+            problems=as_stored(*fetched.problems) or None,
             beyond=finished.beyond,
+            later=fetched.later,
         ):
             self._breaker.record_success(submission.id, submission.user_id)
             # The time for which its outcome was considered unknown says nothing about the engine.
@@ -411,8 +412,10 @@ class SubmissionRun:
     # --- the record ---------------------------------------------------------------------------------------------
 
     async def _end(self, status: SubmissionStatus, why: EventReason, *problems: Text, **known: object) -> None:
-        if await self._steps.ended_free(self.submission, status, why=why, problems=as_stored(*problems), **known):
-            self._moved(status)
+        stored = as_stored(*problems)
+        ended = await self._steps.ended_free(self.submission, status, why=why, problems=stored, **known)
+        if ended is not None:
+            self._moved(ended)
 
     async def _give_up(self, why: EventReason, *problems: Text) -> None:
         """Give up because the provider does not report the outcome. An earlier result is tried once more, if any."""

@@ -12,13 +12,14 @@ from typing import Any
 from bot.clock import Clock
 from bot.domain.money import converted
 from bot.jobs.image_fetcher import KeptImage
+from bot.jobs.late_images import NOTHING, Later
 from bot.jobs.provider_text import as_stored
 from bot.providers.base import Cost, Handle, Provider
 from bot.text import message
 from storage import jobs as rows
 from storage import ledger, submissions
 from storage.database import Database
-from storage.images import add_images
+from storage.images import add_images, positions_of
 from storage.records import ENDED, EventReason, Submission, SubmissionStatus
 
 CRASHED = message(
@@ -92,18 +93,28 @@ class SubmissionSteps:
         images: Sequence[KeptImage],
         cost: Cost,
         *,
-        finished_at: int | None,
+        seconds: float | None,
         problems: Sequence[dict[str, Any]] | None,
         beyond: int = 0,
+        later: Later = NOTHING,
     ) -> bool:
         """Move → done, after the files are stored. Captures the cost and releases the hold in the same transaction.
 
-        ``finished_at`` is None if the time of the end is unknown. ``beyond`` is an additional charge by the provider,
-        in its millicredits; no user pays for it.
+        A submission that was reopened for its missing images was captured before, so only the images are added.
+        ``later`` is about images that can be fetched later.
+
+        ``seconds`` is the time in which they were made, None if that is unknown. ``beyond`` is an additional charge by
+        the provider, in its millicredits; no user pays for it.
         """
         now = self._clock.now()
         provider = self._providers[submission.provider]
+        reopened = submission.reopened_at is not None
         async with self._database.write() as tx:
+            paid = reopened and bool(await positions_of(tx, submission.id))
+            # Computed from the duration, which the next start learns: the clock may have been set meanwhile.
+            known = seconds is not None and submission.sent_at is not None
+            finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
+            first = {} if paid else {"finished_at": finished_at, "charged": cost.millicredits + beyond}
             moved = await submissions.move_submission(
                 tx,
                 submission.id,
@@ -111,24 +122,26 @@ class SubmissionSteps:
                 SubmissionStatus.DONE,
                 at=now,
                 why=EventReason.FINISHED,
-                finished_at=finished_at,
                 ended_at=now,
                 problems=problems,
-                charged=cost.millicredits + beyond,
-                result=None,
+                **later._asdict(),
+                **first,
             )
             if not moved:
                 return False
             await add_images(tx, submission.id, [image.row for image in images], at=now)
-            await ledger.capture(
-                tx,
-                submission.id,
-                amount=converted(cost.millicredits, provider.credit_value),
-                exact=cost.exact,
-                raw_amount=cost.millicredits,
-                at=now,
-                reopened=submission.reopened_at is not None,
-            )
+            if paid:
+                await ledger.count_images(tx, submission.id)
+            else:
+                await ledger.capture(
+                    tx,
+                    submission.id,
+                    amount=converted(cost.millicredits, provider.credit_value),
+                    exact=cost.exact,
+                    raw_amount=cost.millicredits,
+                    at=now,
+                    reopened=reopened,
+                )
             await rows.settle_job(tx, submission.job_id, now)
         return True
 
@@ -140,31 +153,43 @@ class SubmissionSteps:
         why: str,
         problems: Sequence[dict[str, Any]],
         **known: object,
-    ) -> bool:
+    ) -> SubmissionStatus | None:
         """Move → failed, cancelled or unknown, and release the hold. ``problems`` are the stored texts for the card.
 
-        ``known`` are columns: an amount that the provider charged nevertheless, and facts about missing images.
+        ``known`` are columns: an amount that the provider charged nevertheless, and facts about missing images. A
+        submission that was reopened for its missing images is done again instead: what it has is paid for, and what it
+        lacks stays stored. Returns the new status, or None if the submission is no longer in its old one.
         """
         now = self._clock.now()
+        columns: dict[str, object] = {"problems": problems, **known}
         async with self._database.write() as tx:
+            if submission.reopened_at is not None and await positions_of(tx, submission.id):
+                status, columns = SubmissionStatus.DONE, {}
             moved = await submissions.move_submission(
-                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, problems=problems, **known
+                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, **columns
             )
             if not moved:
-                return False
+                return None
             # The hold of a reopened submission was released at its first end.
             if submission.reopened_at is None:
                 await ledger.release(tx, submission.id, at=now, note=why)
             await rows.settle_job(tx, submission.job_id, now)
-        return True
+        return status
 
     async def crashed(self, submission: Submission) -> None:
-        """End a run that a bug stopped: unknown if it was sent, failed if not. Both are free."""
+        """End a run that a bug stopped: unknown if it was sent, failed if not. Both are free. See ``ended_free``."""
         sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
         status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
         problems = as_stored(CRASHED(job=submission.job_id))
         if submission.status not in ENDED:
             await self.ended_free(submission, status, why=EventReason.CRASHED, problems=problems)
+
+    async def positions(self, submission: Submission) -> frozenset[int]:
+        """Return the positions of the images that it has: none, unless it was reopened for the missing ones."""
+        if submission.reopened_at is None:
+            return frozenset()
+        async with self._database.read() as connection:
+            return await positions_of(connection, submission.id)
 
     async def _move(
         self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object

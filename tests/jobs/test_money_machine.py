@@ -344,8 +344,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def done(self, submission: Submission, cost: int, *, exact: bool) -> Coroutine[Any, Any, bool]:
         fetched = FetchedImage("image/png", Size(8, 8), 100)
         image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
-        now = self.clock.now()
-        return self.jobs.steps.done(submission, [image], Cost(cost, exact), finished_at=now, problems=None)
+        return self.jobs.steps.done(submission, [image], Cost(cost, exact), seconds=1, problems=None)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs.image_fetcher import decode_result, encode_result
+from bot.jobs.late_images import decode_result, encode_result
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.operations import Size

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from storage import endings, jobs, ledger, submissions, tables
 from storage.database import AsyncConnection, Database
+from storage.endings import Reopened
 from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
@@ -142,7 +143,7 @@ async def test_unknown_submissions_with_a_handle_are_reopened(database: Database
             await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
         reopened = await endings.reopen(tx, ["aithriving"], at=LATER)
         shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
-        assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
+        assert reopened == Reopened(*((1, 1, 1) if shown else (0, 0, 2)))
         assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
         assert await job_status(tx, job_id) is (JobStatus.WORKING if shown else status)
         first = (await submissions.submissions_of(tx, job_id))[0]
@@ -150,7 +151,7 @@ async def test_unknown_submissions_with_a_handle_are_reopened(database: Database
         if shown:
             last = [event for event in await submissions.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
             assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "reopened")
-            assert await endings.reopen(tx, [], at=LATER) == (0, 0, 1)
+            assert await endings.reopen(tx, [], at=LATER) == Reopened(0, 0, 1)
 
 
 async def test_jobs_with_sent_submissions_are_marked_as_resumed(database: Database) -> None:
