@@ -12,7 +12,7 @@ from bot.jobs.provider_text import as_stored
 from bot.jobs.view import LOST_IN_RESTORE
 from bot.text import Text, amount_text, message, t
 from bot.ui.cards.wording import JOBS
-from storage import reconcile, reports, submissions
+from storage import endings, reconcile, reports
 from storage.database import Database, InstanceLock, database_path
 from storage.ledger import Scope
 from storage.pools import apart
@@ -48,6 +48,11 @@ STILL_UNKNOWN = message(
     "it.",
     "{count} requests stay unknown: their service is not set up or cannot look them up, or somebody cancelled or "
     "deleted them.",
+)
+STILL_INCOMPLETE = message(
+    "retry.still_incomplete",
+    "{count} request still lacks images: its service is not set up.",
+    "{count} requests still lack images: their service is not set up.",
 )
 SUBMISSION = message("reconcile.submission", "submission {id:plain} of job {job:plain} ({engine})")
 UNKNOWN = message("reconcile.unknown", "unknown  {submission}: since {since}, {held:credits} returned")
@@ -108,16 +113,20 @@ def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> 
 
 
 async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[Text]:
-    """Reopen requests with an unknown outcome, if these providers can still look them up.
+    """Reopen requests that are unknown or lack images, if these providers can still look them up.
 
     The next start looks them up; they are never sent again. Returns a summary. Raises StorageError, also if the bot is
     running.
     """
     url = settings.database_url
     async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
-        reopened = await submissions.reopen(tx, providers, at=milliseconds(now))
+        reopened = await endings.reopen(tx, providers, at=milliseconds(now))
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
-    return [*changes, STILL_UNKNOWN(count=reopened.left)] if reopened.left else changes
+    if reopened.unknown:
+        changes.append(STILL_UNKNOWN(count=reopened.unknown))
+    if reopened.incomplete:
+        changes.append(STILL_INCOMPLETE(count=reopened.incomplete))
+    return changes
 
 
 async def books(settings: Settings) -> tuple[list[Text], bool]:

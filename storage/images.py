@@ -197,6 +197,12 @@ async def old_images(
     return [StoredImage(**row) for row in (await conn.execute(statement)).mappings()]
 
 
+async def positions_of(conn: AsyncConnection, submission_id: int) -> frozenset[int]:
+    """Return the positions of the submission's images, also of those whose file was deleted."""
+    statement = select(_IMAGES.position).where(_IMAGES.submission_id == submission_id)
+    return frozenset((await conn.execute(statement)).scalars())
+
+
 async def get_image(conn: AsyncConnection, image_id: int) -> StoredImage | None:
     """Return the image with this id, or None."""
     row = (await conn.execute(select(tables.images).where(_IMAGES.id == image_id))).mappings().first()

@@ -79,6 +79,14 @@ _NOT_FREE_AFTER_ALL = (
     .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "release")
     .values(outcome=None)
 )
+# More images of a request that is paid for: only reports count them.
+_COUNT_IMAGES = (
+    update(tables.ledger)
+    .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "capture")
+    .values(
+        images=select(func.count()).where(tables.images.c.submission_id == bindparam("of")).scalar_subquery(),
+    )
+)
 # A hold with the image count and the status of its submission.
 _HOLD_OF = select(
     tables.ledger,
@@ -231,6 +239,11 @@ async def capture(
     two = {f"{name}_{number}": value for number, entry in enumerate((spent, freed)) for name, value in entry.items()}
     with _refusing(f"Submission {submission_id} was paid for or released already."):
         await tx.execute(_TWO_ENTRIES, two)
+
+
+async def count_images(tx: AsyncConnection, submission_id: int) -> None:
+    """Count the images of a submission again that was captured before. Every amount stays the same."""
+    await tx.execute(_COUNT_IMAGES, {"of": submission_id})
 
 
 async def release(tx: AsyncConnection, submission_id: int, *, at: int, note: str | None = None) -> None:

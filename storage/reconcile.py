@@ -1,8 +1,9 @@
 """Checks that the ledger and all submissions are consistent.
 
 Every submission has one hold. A submission that has ended has one release of the whole hold, and one capture if it is
-done. An unfinished one has neither, unless it was reopened: then its hold was released. Submissions that were deleted
-by age must also have ended. Amounts are millicredits, times Unix milliseconds (UTC).
+done. An unfinished one has neither, unless it was reopened: then its hold was released, and it was captured if it was
+reopened for missing images. Submissions that were deleted by age must also have ended. Amounts are
+millicredits, times Unix milliseconds (UTC).
 """
 
 from __future__ import annotations
@@ -160,7 +161,8 @@ def _wrong_submissions() -> Select[Any]:
         (and_(~over, ~reopened, its.releases != 0), "is unfinished, and its hold was released"),
         (and_(~over, reopened, its.releases != 1), "was reopened, and its hold was not released once"),
         (and_(done, its.captures != 1), "is done, and was not captured once"),
-        (and_(~done, its.captures != 0), "is not done, and was captured"),
+        (and_(~done, or_(over, ~reopened), its.captures != 0), "is not done, and was captured"),
+        (its.captures > 1, "was captured more than once"),
         (its.captured < 0, "was captured below zero"),
         (and_(over, its.grants_still_held != 0), "has ended, and not all that was held of grants was released"),
         (~its.grants_used.between(0, its.grants_held), "used more of grants than was held of them"),

@@ -279,20 +279,22 @@ async def waiting(conn: AsyncConnection, providers: Collection[str]) -> list[Wai
         and_(_SUBMISSIONS.status == SubmissionStatus.QUEUED.value, _SUBMISSIONS.sendings > 0),
     )
     unfetched = and_(
-        _SUBMISSIONS.status == SubmissionStatus.UNKNOWN.value,
+        _SUBMISSIONS.status.in_((SubmissionStatus.UNKNOWN.value, SubmissionStatus.DONE.value)),
         _SUBMISSIONS.waits_for.is_not(None),
         _SUBMISSIONS.handle.is_not(None),
         _JOBS.status != JobStatus.DELETED.value,
     )
+    # A reopened one keeps its setting until it has ended again.
+    setting = case((unfetched, _SUBMISSIONS.waits_for)).label("setting")
     statement = (
-        select(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.result)
+        select(_SUBMISSIONS.provider, setting, _SUBMISSIONS.result)
         .join(tables.jobs, _JOBS.id == _SUBMISSIONS.job_id)
         .where(or_(and_(missing, sent), unfetched))
-        .order_by(_SUBMISSIONS.provider, _SUBMISSIONS.waits_for, _SUBMISSIONS.id)
+        .order_by(_SUBMISSIONS.provider, setting, _SUBMISSIONS.id)
     )
     found: dict[tuple[str, str | None], list[str]] = {}
     for row in await conn.execute(statement):
-        found.setdefault((row.provider, row.waits_for), []).append((row.result or {}).get("why", ""))
+        found.setdefault((row.provider, row.setting), []).append((row.result or {}).get("why", ""))
     return [
         Waits(provider, setting, len(whys), tuple(dict.fromkeys(filter(None, whys))))
         for (provider, setting), whys in found.items()

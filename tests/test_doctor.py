@@ -204,7 +204,8 @@ async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:
             ("gone", rendering, {}),
             ("ai-client", rendering, {}),
             ("ai-client", unknown, host),
-            ("ai-client", unknown, host),
+            ("ai-client", SubmissionStatus.DONE, host),
+            ("ai-client", SubmissionStatus.DONE, {}),
             ("ai-client", unknown, {}),
         ):
             id_ = await add_submission(tx, await add_job(tx), provider=provider)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Any
 
 import structlog
 
 from bot.clock import Clock
+from bot.domain.requests import decode_request
+from bot.jobs.late_images import Later, decode_result, fetch_later, up_to_date
 from bot.jobs.polling import Doubt, alarm
-from bot.jobs.provider_text import provider_text
+from bot.jobs.provider_text import MISSING_IMAGES, provider_text
 from bot.jobs.rate import Rate
-from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
-from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
-from bot.providers.operations import Operation, Size
+from bot.providers.base import FetchedImage, Finished, GeneratedImage, ImageRequest, Provider
+from bot.providers.errors import NotFound, ProviderError, Unreachable
+from bot.providers.operations import Operation
 from bot.text import Text, message
 from storage.errors import Fault, StorageError
 from storage.images import ImageFiles, NewImage
+from storage.records import Submission
 
 log = structlog.get_logger(__name__)
 
@@ -61,55 +63,20 @@ class KeptImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """The downloaded images, and the errors of the others."""
+class _Fetched:
+    """The downloaded images, and the errors of the others by position."""
 
     kept: tuple[KeptImage, ...]
-    lost: tuple[ProviderError, ...]
-
-    @property
-    def fixable(self) -> Refused | None:
-        """The error of a missing image that the operator can still get by changing a setting, if there is one."""
-        named = (error for error in self.lost if isinstance(error, Refused) and error.setting)
-        return next(named, None)
+    lost: Mapping[int, ProviderError]
 
 
-def encode_result(finished: Finished, *, why: str = "") -> dict[str, Json] | None:
-    """Encode the URLs and the cost of the images as plain JSON. Returns None if the images came with the response.
+@dataclass(frozen=True, slots=True)
+class FetchedResult:
+    """The newly downloaded images of a submission, what its author should know, and what can be fetched later."""
 
-    ``why`` tells the operator why they could not be fetched.
-    """
-    if any(image.url is None for image in finished.images):
-        return None
-    images: list[Json] = [
-        {
-            "url": image.url,
-            "seed": image.seed,
-            "filtered": image.filtered,
-            "reshaped": image.reshaped,
-            "size": str(image.size) if image.size else None,
-            "bytes": image.expected_bytes,
-        }
-        for image in finished.images
-    ]
-    cost = finished.cost
-    return {"images": images, "cost": cost.millicredits, "exact": cost.exact, "beyond": finished.beyond, "why": why}
-
-
-def decode_result(stored: dict[str, Any]) -> Finished:
-    """Decode what :func:`encode_result` returned."""
-    images = tuple(
-        GeneratedImage(
-            url=image["url"],
-            seed=image["seed"],
-            filtered=image["filtered"],
-            reshaped=image.get("reshaped", False),
-            size=Size.parse(image["size"]) if image["size"] else None,
-            expected_bytes=image["bytes"],
-        )
-        for image in stored["images"]
-    )
-    return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
+    kept: tuple[KeptImage, ...]
+    problems: list[Text]
+    later: Later
 
 
 def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
@@ -119,63 +86,88 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
     return [EXTENDED_DIFFERENTLY() if request.operation is Operation.OUTPAINT else RESHAPED()]
 
 
-async def fetch_images(
-    provider: Provider, rate: Rate, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
-) -> Fetched:
-    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError.
+class ImageFetcher:
+    """Fetches the images of a provider's submissions. All of them share the downloads that its rate allows."""
 
-    All jobs of a provider share the downloads that its ``rate`` allows.
-    """
+    def __init__(self, provider: Provider, rate: Rate, files: ImageFiles, clock: Clock) -> None:
+        self._provider = provider
+        self._downloads = rate.downloads
+        self._files = files
+        self._clock = clock
 
-    async def fetch(position: int, image: GeneratedImage) -> KeptImage:
+    async def fetch(self, submission: Submission, finished: Finished, before: Collection[int]) -> FetchedResult:
+        """Fetch the images of a finished submission, except those at the positions ``before``, which it has.
+
+        Raises StorageError.
+        """
+        if before and submission.result is not None:
+            finished = up_to_date(decode_result(submission.result), finished)
+        wanted = {position: image for position, image in enumerate(finished.images) if position not in before}
+        fetched = await self._fetch_all(wanted, f"{submission.job_id}-{submission.position}")
+        problems = self._problems(decode_request(submission.request), finished, fetched, before=len(before))
+        later = fetch_later(finished, fetched.lost, made_some=bool(before or fetched.kept))
+        return FetchedResult(fetched.kept, problems, later)
+
+    async def _fetch_all(self, images: Mapping[int, GeneratedImage], stem: str) -> _Fetched:
+        """Fetch the images, by position, concurrently: each into a file whose name begins with ``stem``."""
+        fetches = (self._fetch_one(position, image, stem) for position, image in images.items())
+        results = await asyncio.gather(*fetches, return_exceptions=True)
+        lost = {}
+        for position, error in zip(images, results, strict=True):
+            if isinstance(error, ProviderError):
+                lost[position] = error
+            elif isinstance(error, BaseException):
+                raise error
+        return _Fetched(tuple(image for image in results if isinstance(image, KeptImage)), lost)
+
+    async def _fetch_one(self, position: int, image: GeneratedImage, stem: str) -> KeptImage:
         name = f"{stem}-{position}"
-        async with files.writing(name) as aside:
+        async with self._files.writing(name) as aside:
             try:
-                fetched = await _patiently(provider, rate, clock, image, aside)
+                fetched = await self._patiently(image, aside)
             except OSError as error:
                 # Providers convert network errors into their own, so this is a disk error.
                 raise StorageError(Fault.FILES_UNUSABLE, path=aside.parent, reason=error.strerror) from error
             name = f"{name}.{EXTENSIONS[fetched.media_type]}"
-            await files.keep(aside, name)
+            await self._files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
-    results = await asyncio.gather(*(fetch(*each) for each in enumerate(images)), return_exceptions=True)
-    lost = []
-    for error in results:
-        if isinstance(error, ProviderError):
-            lost.append(error)
-        elif isinstance(error, BaseException):
-            raise error
-    return Fetched(tuple(image for image in results if isinstance(image, KeptImage)), tuple(lost))
+    async def _patiently(self, image: GeneratedImage, aside: Path) -> FetchedImage:
+        """Fetch an image, and retry while it may still succeed: the image is paid for."""
+        # The wait for a download's turn does not count, or a slow host would cost later images their attempts.
+        spent = 0.0
+        gone = Doubt(self._clock)
+        for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
+            async with self._downloads:
+                began = self._clock.monotonic()
+                try:
+                    return await self._provider.fetch(image, aside)
+                except (Unreachable, NotFound) as error:
+                    reason, detail = error.reason.value, error.detail
+                    log.info("image.late", provider=self._provider.name, reason=reason, detail=detail)
+                    spent += self._clock.monotonic() - began + wait
+                    if isinstance(error, NotFound):
+                        if gone.seen():
+                            raise
+                    else:
+                        gone.over()
+                        if spent > PATIENCE:
+                            raise
+            await self._clock.sleep(wait)
+        raise AssertionError("the waits never end")
 
+    def _problems(self, request: ImageRequest, finished: Finished, fetched: _Fetched, *, before: int) -> list[Text]:
+        """Log the images that could not be fetched. Returns what the author should know, each text once.
 
-async def _patiently(provider: Provider, rate: Rate, clock: Clock, image: GeneratedImage, aside: Path) -> FetchedImage:
-    """Fetch an image, and retry while it may still succeed: the image is paid for."""
-    # The wait for a download's turn does not count, or a slow host would cost later images their attempts.
-    spent = 0.0
-    gone = Doubt(clock)
-    for wait in chain(BACKOFF, repeat(BACKOFF[-1])):
-        async with rate.downloads:
-            began = clock.monotonic()
-            try:
-                return await provider.fetch(image, aside)
-            except (Unreachable, NotFound) as error:
-                log.info("image.late", provider=provider.name, reason=error.reason.value, detail=error.detail)
-                spent += clock.monotonic() - began + wait
-                if isinstance(error, NotFound):
-                    if gone.seen():
-                        raise
-                else:
-                    gone.over()
-                    if spent > PATIENCE:
-                        raise
-        await clock.sleep(wait)
-    raise AssertionError("the waits never end")
-
-
-def lost_images(provider: Provider, fetched: Fetched) -> list[Text]:
-    """Log the images that could not be fetched, and return the reasons for their author, each once."""
-    for error in fetched.lost:
-        log.warning("image.lost", provider=provider.name, reason=error.reason.value, detail=error.detail)
-        alarm(provider, error)
-    return list(dict.fromkeys(provider_text(provider.label, error) for error in fetched.lost))
+        ``before`` is the number of images that were fetched and stored earlier.
+        """
+        for error in fetched.lost.values():
+            log.warning("image.lost", provider=self._provider.name, reason=error.reason.value, detail=error.detail)
+            alarm(self._provider, error)
+        reasons = list(dict.fromkeys(provider_text(self._provider.label, error) for error in fetched.lost.values()))
+        made = before + len(fetched.kept)
+        if not made:
+            return reasons
+        missing = request.images - made
+        told = [MISSING_IMAGES(count=missing, asked=request.images), *reasons] if missing > 0 else []
+        return told + remarks(request, finished)

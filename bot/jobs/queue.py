@@ -75,7 +75,7 @@ class Queue:
             return self.waiting
         # A submission that is added from here on may be missing from the result.
         self._stale = False
-        later = self._jobs.next_attempts
+        later = self._jobs.steps.next_attempts
         fallen_due = [id_ for id_, at in later.items() if at <= now]
         try:
             async with self._jobs.database.read() as connection:

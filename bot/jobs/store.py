@@ -1,7 +1,6 @@
-"""The transactions of jobs and submissions. Each step is one guarded update with its event and ledger entries.
+"""The transactions of jobs. Each step is one guarded update.
 
-A step returns False if the record is no longer in the status in which the step starts. The caller decides what that
-means.
+A step returns False if the job is no longer in the status in which the step starts. The caller decides what that means.
 """
 
 from __future__ import annotations
@@ -10,23 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
 from bot.clock import Clock
-from bot.domain.money import converted
 from bot.domain.place import CardAddress
 from bot.errors import UserError
 from bot.jobs.durations import Durations
 from bot.jobs.hints import Hints
-from bot.jobs.image_fetcher import KeptImage
 from bot.jobs.provider_text import as_stored
 from bot.jobs.repeats import RecentResults
+from bot.jobs.submission_steps import SubmissionSteps
 from bot.jobs.view import JobView, Progress, load
-from bot.providers.base import Cost, Engine, Handle, Provider
+from bot.providers.base import Engine, Provider
 from bot.providers.operations import Operation
 from bot.text import message
+from storage import endings, reports, retention, sources, submissions
 from storage import jobs as rows
-from storage import ledger, reports, retention, sources, submissions
 from storage.database import AsyncConnection, Database
 from storage.hints import Hint, record_shown
-from storage.images import add_images, add_removals, forget_files, forget_previews, images_of
+from storage.images import add_removals, forget_files, forget_previews, images_of
 from storage.jobs import JobColumns
 from storage.records import (
     ENDED,
@@ -52,10 +50,6 @@ CANCELLED_SENT = message(
     "submission.cancelled_sent", "Cancelled after it was sent. We can't tell if the image service made it."
 )
 LONGEST_STORED_WAIT = 60.0  # The maximum rest of a wait from an earlier process, in seconds: clocks may be set.
-CRASHED = message(
-    "submission.crashed",
-    "Something went wrong on our side. If this keeps happening, tell the bot's operator about job {job:plain}.",
-)
 
 
 class TakenUp(NamedTuple):
@@ -67,7 +61,7 @@ class TakenUp(NamedTuple):
 
 
 class JobStore:
-    """All changes of existing jobs and submissions. ``NewJobs`` adds new ones."""
+    """All changes of existing jobs. ``NewJobs`` adds new ones, and ``steps`` changes their submissions."""
 
     def __init__(self, database: Database, providers: Mapping[str, Provider], clock: Clock, *, kept_days: int) -> None:
         """``kept_days`` is for how many days the images of an undelivered job are kept after its end."""
@@ -77,11 +71,10 @@ class JobStore:
         """All engines by id, each for its first operation, including those that their services no longer have."""
         self._clock = clock
         self._kept_days = kept_days
+        self.steps = SubmissionSteps(database, providers, clock)
         self.durations = Durations(database)
         self.recent = RecentResults()
         self.hints = Hints(database)
-        self.next_attempts: dict[int, float] = {}
-        """When each postponed submission is due, by the monotonic clock, because the wall clock may be set."""
         self._ready_before: frozenset[int] = frozenset()
         for provider in providers.values():
             self.add_engines(provider.engines)
@@ -99,145 +92,6 @@ class JobStore:
         """Take over what a service says that it has."""
         self.engines.update((engine.id, engine) for engine in engines)
 
-    # --- the steps of a submission ------------------------------------------------------------------------------
-
-    async def sending(self, submission: Submission, handle: Handle) -> bool:
-        """Move queued → submitting, committed before the paid call. The call counts from now on."""
-        now = self._clock.now()
-        self.next_attempts.pop(submission.id, None)
-        return await self._move(
-            submission,
-            SubmissionStatus.QUEUED,
-            SubmissionStatus.SUBMITTING,
-            EventReason.SENT,
-            handle=handle,
-            sent_at=now,
-            next_attempt_at=None,
-            sendings=submission.sendings + 1,
-        )
-
-    async def postpone(
-        self, submission: Submission, *, seconds: float, why: str, handle: Handle | None = None, lost: bool = False
-    ) -> bool:
-        """Stay queued, or move submitting → queued, because nothing was accepted. Retry after ``seconds``.
-
-        The call counts no longer, unless it is ``lost``: no response came, and the provider does not find the request.
-        """
-        refused = submission.status is SubmissionStatus.SUBMITTING and not lost
-        sendings = submission.sendings - refused
-        due_at = self._clock.monotonic() + seconds
-        postponed = await self._move(
-            submission,
-            submission.status,
-            SubmissionStatus.QUEUED,
-            why,
-            handle=handle if handle is not None else submission.handle,
-            attempts=submission.attempts + 1,
-            next_attempt_at=self._clock.now() + int(seconds * 1000),
-            sent_at=submission.sent_at if sendings else None,
-            sendings=sendings,
-        )
-        if postponed:
-            self.next_attempts[submission.id] = due_at
-        return postponed
-
-    async def accepted(self, submission: Submission, handle: Handle, *, why: str) -> bool:
-        """Move submitting → rendering; also queued → rendering if an earlier call turns out to have arrived."""
-        return await self._move(submission, submission.status, SubmissionStatus.RENDERING, why, handle=handle)
-
-    async def learnt(self, submission: Submission, handle: Handle, charged: int | None) -> bool:
-        """Stay rendering; store an extended handle, or the amount that the provider charged so far (millicredits)."""
-        rendering = SubmissionStatus.RENDERING
-        return await self._move(submission, rendering, rendering, "", handle=handle, charged=charged)
-
-    async def done(
-        self,
-        submission: Submission,
-        images: Sequence[KeptImage],
-        cost: Cost,
-        *,
-        finished_at: int | None,
-        problems: Sequence[dict[str, Any]] | None,
-        beyond: int = 0,
-    ) -> bool:
-        """Move → done, after the files are stored. Captures the cost and releases the hold in the same transaction.
-
-        ``finished_at`` is None if the time of the end is unknown. ``beyond`` is an additional charge by the provider,
-        in its millicredits; no user pays for it.
-        """
-        now = self._clock.now()
-        provider = self.providers[submission.provider]
-        async with self.database.write() as tx:
-            moved = await submissions.move_submission(
-                tx,
-                submission.id,
-                submission.status,
-                SubmissionStatus.DONE,
-                at=now,
-                why=EventReason.FINISHED,
-                finished_at=finished_at,
-                ended_at=now,
-                problems=problems,
-                charged=cost.millicredits + beyond,
-                result=None,
-            )
-            if not moved:
-                return False
-            await add_images(tx, submission.id, [image.row for image in images], at=now)
-            await ledger.capture(
-                tx,
-                submission.id,
-                amount=converted(cost.millicredits, provider.credit_value),
-                exact=cost.exact,
-                raw_amount=cost.millicredits,
-                at=now,
-                reopened=submission.reopened_at is not None,
-            )
-            await rows.settle_job(tx, submission.job_id, now)
-        return True
-
-    async def ended_free(
-        self,
-        submission: Submission,
-        status: SubmissionStatus,
-        *,
-        why: str,
-        problems: Sequence[dict[str, Any]],
-        **known: object,
-    ) -> bool:
-        """Move → failed, cancelled or unknown, and release the hold. ``problems`` are the stored texts for the card.
-
-        ``known`` are columns: an amount that the provider charged nevertheless, and facts about missing images.
-        """
-        now = self._clock.now()
-        async with self.database.write() as tx:
-            moved = await submissions.move_submission(
-                tx, submission.id, submission.status, status, at=now, why=why, ended_at=now, problems=problems, **known
-            )
-            if not moved:
-                return False
-            # The hold of a reopened submission was released at its first end.
-            if submission.reopened_at is None:
-                await ledger.release(tx, submission.id, at=now, note=why)
-            await rows.settle_job(tx, submission.job_id, now)
-        return True
-
-    async def crashed(self, submission: Submission) -> None:
-        """End a run that a bug stopped: unknown if it was sent, failed if not. Both are free."""
-        sent = submission.status is not SubmissionStatus.QUEUED or submission.sendings > 0
-        status = SubmissionStatus.UNKNOWN if sent else SubmissionStatus.FAILED
-        problems = as_stored(CRASHED(job=submission.job_id))
-        if submission.status not in ENDED:
-            await self.ended_free(submission, status, why=EventReason.CRASHED, problems=problems)
-
-    async def _move(
-        self, submission: Submission, old: SubmissionStatus, new: SubmissionStatus, why: str, **columns: object
-    ) -> bool:
-        async with self.database.write() as tx:
-            return await submissions.move_submission(
-                tx, submission.id, old, new, at=self._clock.now(), why=why, **columns
-            )
-
     # --- the steps of a job -------------------------------------------------------------------------------------
 
     async def cancel(self, job_id: int) -> tuple[int, int]:
@@ -250,14 +104,14 @@ class JobStore:
         cancelled, unknown = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
         now, why, sent = self._clock.now(), EventReason.CANCELLED, as_stored(CANCELLED_SENT())
         async with self.database.write() as tx:
-            dropped = await submissions.end_free(
+            dropped = await endings.end_free(
                 tx, queued, cancelled, at=now, why=why, problems=as_stored(CANCELLED()), of_job=job_id, sent=False
             )
-            dropped += await submissions.end_free(
+            dropped += await endings.end_free(
                 tx, queued, unknown, at=now, why=why, problems=sent, of_job=job_id, forget_handle=True
             )
             if self.providers:
-                dropped += await submissions.end_free(
+                dropped += await endings.end_free(
                     tx,
                     on_their_way,
                     unknown,
@@ -341,7 +195,7 @@ class JobStore:
         """
         now = self._clock.now()
         async with self.database.write() as tx:
-            await submissions.end_free(
+            await endings.end_free(
                 tx,
                 {SubmissionStatus.QUEUED},
                 SubmissionStatus.FAILED,
@@ -351,14 +205,14 @@ class JobStore:
                 unless_provider_in=self.providers,
                 sent=False,
             )
-            await submissions.mark_resumed(tx, now)
+            await endings.mark_resumed(tx, now)
             on_their_way = await submissions.with_status(tx, ON_THEIR_WAY)
             ready = await rows.jobs_with_status(tx, (JobStatus.READY,))
             waiting = await reports.waiting(tx, self.providers)
             postponed = await submissions.next_attempts(tx)
         self._ready_before = frozenset(job.id for job in ready)
         began = self._clock.monotonic()
-        self.next_attempts = {
+        self.steps.next_attempts = {
             id_: began + min(LONGEST_STORED_WAIT, max(0.0, (at - now) / 1000)) for id_, at in postponed.items()
         }
         return TakenUp([each for each in on_their_way if each.provider in self.providers], ready, waiting)

@@ -11,12 +11,12 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, remarks
+from bot.jobs.image_fetcher import ImageFetcher
+from bot.jobs.late_images import decode_result
 from bot.jobs.poll_schedule import PollSchedule
 from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
 from bot.jobs.provider_text import (
     INTERRUPTED,
-    MISSING_IMAGES,
     QUEUED_TOO_LONG,
     STOPPED,
     UNKNOWN,
@@ -81,11 +81,12 @@ class SubmissionRun:
         self._no_retry: tuple[EventReason, Text] | None = None
         # An earlier process was sending it.
         self._interrupted = submission.status is SubmissionStatus.SUBMITTING
-        self._jobs = jobs
+        self._steps = jobs.steps
+        self._durations = jobs.durations
         self._provider = provider
         self._rate = rate
         self._breaker = breaker
-        self._files = files
+        self._images = ImageFetcher(provider, rate, files, clock)
         self._sources = sources
         self._clock = clock
         self._changed = changed
@@ -151,7 +152,7 @@ class SubmissionRun:
     async def _send_now(self, handle: Handle, pictures: Pictures | None) -> None:
         self._calling = True
         try:
-            if self.stopping or not await self._jobs.sending(self.submission, handle):
+            if self.stopping or not await self._steps.sending(self.submission, handle):
                 return
             self.submission = replace(self.submission, sendings=self.submission.sendings + 1)
             self._moved(SubmissionStatus.SUBMITTING, handle=handle, sent_at=self._clock.now())
@@ -186,7 +187,7 @@ class SubmissionRun:
             await self._not_sent(answer)
         elif isinstance(answer, Finished):
             await self._keep(answer, seconds)
-        elif await self._jobs.accepted(self.submission, answer, why=EventReason.ACCEPTED):
+        elif await self._steps.accepted(self.submission, answer, why=EventReason.ACCEPTED):
             self._moved(SubmissionStatus.RENDERING, handle=answer)
         self._answer = None
 
@@ -219,7 +220,7 @@ class SubmissionRun:
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
         handle = self.submission.handle
-        if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
+        if await self._steps.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)
 
     # --- a submit whose response was lost -----------------------------------------------------------------------
@@ -259,7 +260,7 @@ class SubmissionRun:
     async def _send_again(self, why: EventReason) -> None:
         """Queue it once more: at once if it costs money and surely did not arrive, else after a pause."""
         pause = 0.0 if self._provider.charges else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
-        if await self._jobs.postpone(self.submission, seconds=pause, why=why, lost=True):
+        if await self._steps.postpone(self.submission, seconds=pause, why=why, lost=True):
             self._moved(SubmissionStatus.QUEUED)
 
     async def _end_unknown(self, why: EventReason) -> None:
@@ -282,7 +283,7 @@ class SubmissionRun:
 
     async def _take(self, found: Handle) -> None:
         """Store that the provider has it."""
-        if await self._jobs.accepted(self.submission, found, why=EventReason.FOUND):
+        if await self._steps.accepted(self.submission, found, why=EventReason.FOUND):
             self._found = Elapsed(self._clock)
             self._moved(SubmissionStatus.RENDERING, handle=found)
 
@@ -299,7 +300,7 @@ class SubmissionRun:
         if handle is None or sent is None:
             raise RuntimeError("a rendering submission has neither handle nor time of sending")
         polls = 0
-        model = await self._jobs.durations.of(self._request)
+        model = await self._durations.of(self._request)
         shortest, at_once = self._provider.shortest_poll, self._poll_at_once
         rate, pushed = self._rate.polls, self._provider.pushed(handle)
         # If this is interrupted, the next run polls at once.
@@ -326,23 +327,28 @@ class SubmissionRun:
                         so_far = result.charged or self.submission.charged
                         if result.handle is not None or so_far != self.submission.charged:
                             handle = result.handle or handle
-                            if not await self._jobs.learnt(self.submission, handle, so_far):
+                            if not await self._steps.learnt(self.submission, handle, so_far):
                                 return
                             self.submission = replace(self.submission, handle=handle, charged=so_far)
 
     async def _nothing_made(self, failed: Failed | Gone) -> None:
+        cancelled = isinstance(failed, Failed) and failed.reason is Reason.CANCELLED
+        if self.submission.result is not None and not cancelled:
+            # It was reopened, and its images had been made: they may still be at their addresses.
+            await self._give_up(EventReason.GONE, UNKNOWN())
+            return
         if isinstance(failed, Gone):
             if not self._provider.charges and self._may_send_again:
                 await self._send_again(EventReason.GONE)
             else:
-                await self._give_up(EventReason.GONE, UNKNOWN())
+                await self._end_charged(EventReason.GONE, UNKNOWN())
             return
         self._breaker.check_abuse(self.submission.user_id, failed)
         told = provider_text(self._provider.label, failed)
         if failed.charged:
             # The service made the images, or withheld them after a check: that is not a failure.
             await self._end_charged(EventReason.NOTHING_MADE, told, charged=failed.charged, fault=False)
-        elif failed.reason is Reason.CANCELLED:
+        elif cancelled:
             await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
         else:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
@@ -362,42 +368,34 @@ class SubmissionRun:
     async def _keep(self, finished: Finished, seconds: float | None, schedule: PollSchedule | None = None) -> None:
         """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
         submission = self.submission
+        before = await self._steps.positions(submission)
         telling = asyncio.create_task(self._tell_of_fetching())
         try:
-            stem = f"{submission.job_id}-{submission.position}"
-            fetched = await fetch_images(self._provider, self._rate, self._files, self._clock, finished.images, stem)
+            fetched = await self._images.fetch(submission, finished, before)
         finally:
             telling.cancel()
-        problems = lost_images(self._provider, fetched)
-        if not fetched.kept:
-            fixable = fetched.fixable
-            result = encode_result(finished, why=fixable.detail if fixable else "") or submission.result
+        if not before and not fetched.kept:
             await self._end_charged(
                 EventReason.NO_IMAGES,
-                *problems,
+                *fetched.problems,
                 charged=finished.cost.millicredits + finished.beyond,
                 fault=not all(image.filtered for image in finished.images),
-                result=result,
-                waits_for=fixable.setting if fixable and result else None,
+                result=fetched.later.result or submission.result,
+                waits_for=fetched.later.waits_for,
             )
             return
-        missing = self._request.images - len(fetched.kept)
-        problems = [MISSING_IMAGES(count=missing, asked=self._request.images), *problems] if missing > 0 else []
-        problems += remarks(self._request, finished)
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
         # Read before this submission is stored, or it would count twice.
-        model = await self._jobs.durations.of(self._request)
-        # Computed from the duration, which the next start learns: the clock may have been set meanwhile.
-        known = seconds is not None and submission.sent_at is not None
-        finished_at = (submission.sent_at or 0) + round((seconds or 0) * 1000) if known else None
-        if await self._jobs.done(
+        model = await self._durations.of(self._request)
+        if await self._steps.done(
             submission,
             fetched.kept,
             finished.cost,
-            finished_at=finished_at,
-            problems=as_stored(*problems) if problems else None,
+            seconds=seconds,
+            problems=as_stored(*fetched.problems) or None,
             beyond=finished.beyond,
+            later=fetched.later,
         ):
             self._breaker.record_success(submission.id, submission.user_id)
             # The time for which its outcome was considered unknown says nothing about the engine.
@@ -414,8 +412,10 @@ class SubmissionRun:
     # --- the record ---------------------------------------------------------------------------------------------
 
     async def _end(self, status: SubmissionStatus, why: EventReason, *problems: Text, **known: object) -> None:
-        if await self._jobs.ended_free(self.submission, status, why=why, problems=as_stored(*problems), **known):
-            self._moved(status)
+        stored = as_stored(*problems)
+        ended = await self._steps.ended_free(self.submission, status, why=why, problems=stored, **known)
+        if ended is not None:
+            self._moved(ended)
 
     async def _give_up(self, why: EventReason, *problems: Text) -> None:
         """Give up because the provider does not report the outcome. An earlier result is tried once more, if any."""

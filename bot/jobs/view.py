@@ -239,7 +239,7 @@ async def load_all(
     for submission, costs in await submission_rows.with_costs(connection, submissions):
         submissions[submission.job_id].append((submission, costs))
     # Images are stored when their submission ends; most views are read before that, so the query is skipped.
-    made = [job_id for job_id, its in submissions.items() if any(one.status is SubmissionStatus.DONE for one, _ in its)]
+    made = [job_id for job_id, its in submissions.items() if any(_may_have_images(one) for one, _ in its)]
     images: dict[int, list[StoredImage]] = {}
     for image in await image_rows.images_of(connection, *made) if made else ():
         images.setdefault(image.submission_id, []).append(image)
@@ -247,6 +247,10 @@ async def load_all(
     views = [_view(job, submissions[job.id], images, titles, providers) for job in jobs]
     pictures = await made_from(connection, [(view.job, view.options) for view in views])
     return [replace(view, made_from=pictures.get(view.job.id)) if pictures else view for view in views]
+
+
+def _may_have_images(submission: Submission) -> bool:
+    return submission.status is SubmissionStatus.DONE or submission.reopened_at is not None
 
 
 def _view(

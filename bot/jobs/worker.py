@@ -313,7 +313,7 @@ class Worker:
                     wait = next(waits, None)
                     if wait is None or not run.resumable:
                         await self._clock.sleep(CRASH_BACKOFF[0])
-                        await self._until_stored(partial(self._jobs.crashed, run.submission))
+                        await self._until_stored(partial(self._jobs.steps.crashed, run.submission))
                         break
                 await self._clock.sleep(wait)
         finally:

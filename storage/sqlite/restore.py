@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
 from storage.database import Database, database_url
+from storage.endings import end_free, finish_reopened
 from storage.errors import Fault, StorageError
 from storage.files import make_folder, put_in_place
 from storage.migrations import known_versions
@@ -27,7 +28,6 @@ from storage.records import UNFINISHED, DeliveryReason, EventReason, JobStatus, 
 from storage.sqlite import backups, id_sequences
 from storage.sqlite import connection as sqlite
 from storage.sqlite.upgrade import upgrade, version_of
-from storage.submissions import end_free
 
 _JOBS = tables.jobs.c
 
@@ -106,6 +106,7 @@ async def _end_what_is_open(tx: AsyncConnection, problems: Sequence[dict[str, An
         )
     )
     await tx.execute(jobs.where(proposed).values(status=JobStatus.LAPSED.value, ended_at=at, updated_at=at))
+    await finish_reopened(tx, at=at, why=EventReason.RESTORED)
     unknown = await end_free(
         tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=at, why=EventReason.RESTORED, problems=problems
     )

@@ -162,7 +162,7 @@ async def test_failed_jobs_do_not_use_a_grant(slow_studio: Studio) -> None:
 
     assert await left() == 0
     submission = (await studio.runtime.jobs.view(1)).submissions[0].record
-    assert await studio.runtime.jobs.ended_free(submission, SubmissionStatus.FAILED, why="a test", problems=[])
+    assert await studio.runtime.jobs.steps.ended_free(submission, SubmissionStatus.FAILED, why="a test", problems=[])
     assert await left() == 6000
 
 

@@ -286,15 +286,15 @@ async def test_a_trial_that_is_never_sent_does_not_block_others(make_workshop: M
     await workshop.finish()
     assert workshop.worker.outages()
     workshop.clock.advance(SHORTEST)
-    sending = workshop.jobs.sending
+    sending = workshop.jobs.steps.sending
     taken: list[int] = []
 
     async def somebody_else(submission: object, handle: object) -> bool:
-        workshop.jobs.sending = sending  # type: ignore[method-assign]  # once only
+        workshop.jobs.steps.sending = sending  # type: ignore[method-assign]  # once only
         taken.append((await workshop.jobs.cancel(1 + FAILURES))[0])
         return False
 
-    workshop.jobs.sending = somebody_else  # type: ignore[method-assign]  # the moment at which a person cancels
+    workshop.jobs.steps.sending = somebody_else  # type: ignore[method-assign]  # the moment at which a person cancels
     cancelled, other = await workshop.imagine(ADA), await workshop.imagine(BEN)
     await workshop.finish()
     assert taken == [1]

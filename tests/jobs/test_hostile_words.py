@@ -130,7 +130,7 @@ async def test_an_internal_error_shows_neither_key_nor_token_nor_prompt(
     async def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(workshop.jobs, "accepted", broken)
+    monkeypatch.setattr(workshop.jobs.steps, "accepted", broken)
     job_id = await ask(workshop, XL)
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN

@@ -225,15 +225,14 @@ class QuotaMachine(RuleBasedStateMachine):
             submission = open_ones[pick % len(open_ones)]
             fetched = FetchedImage("image/png", Size(8, 8), 100)
             image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
-            now = self.clock.now()
-            self.run(self.jobs.done(submission, [image], Cost(cost, exact=True), finished_at=now, problems=None))
+            self.run(self.jobs.steps.done(submission, [image], Cost(cost, exact=True), seconds=1, problems=None))
 
     @rule(pick=st.integers(0, 100))
     def fail(self, pick: int) -> None:
         open_ones = self.run(self.unfinished())
         if open_ones:
             submission = open_ones[pick % len(open_ones)]
-            self.run(self.jobs.ended_free(submission, SubmissionStatus.FAILED, why="a test", problems=[]))
+            self.run(self.jobs.steps.ended_free(submission, SubmissionStatus.FAILED, why="a test", problems=[]))
 
     @rule(days=st.sampled_from((0.4, 3, 20)))
     def let_time_pass(self, days: float) -> None:

@@ -30,12 +30,13 @@ from bot.domain.place import CardAddress, Origin
 from bot.domain.requests import plan, read_command
 from bot.errors import UserError
 from bot.jobs.image_fetcher import KeptImage
+from bot.jobs.late_images import NOTHING, Later
 from bot.jobs.limits import Limits
 from bot.jobs.new_jobs import NewJobs
 from bot.jobs.store import JobStore
 from bot.providers.base import Cost, FetchedImage
 from bot.providers.operations import Size
-from storage import images, ledger, reconcile, retention, submissions, tables
+from storage import endings, images, ledger, reconcile, retention, tables
 from storage import jobs as rows
 from storage import submissions as submission_rows
 from storage.database import Database
@@ -166,55 +167,57 @@ class MoneyMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def send(self, pick: int) -> None:
         if submission := self.pick(pick, QUEUED):
-            assert self.run(self.jobs.sending(submission, {"number": submission.id}))
+            assert self.run(self.jobs.steps.sending(submission, {"number": submission.id}))
 
     @rule(pick=picks)
     def accept(self, pick: int) -> None:
         if submission := self.pick(pick, SUBMITTING):
-            assert self.run(self.jobs.accepted(submission, {"number": submission.id}, why="accepted"))
+            assert self.run(self.jobs.steps.accepted(submission, {"number": submission.id}, why="accepted"))
 
     @rule(pick=picks, seconds=st.integers(min_value=0, max_value=100))
     def postpone(self, pick: int, seconds: int) -> None:
         if submission := self.pick(pick, QUEUED, SUBMITTING):
-            assert self.run(self.jobs.postpone(submission, seconds=seconds, why="busy"))
+            assert self.run(self.jobs.steps.postpone(submission, seconds=seconds, why="busy"))
 
-    @rule(pick=picks, cost=st.integers(min_value=0, max_value=9_000), exact=st.booleans())
-    def finish(self, pick: int, cost: int, exact: bool) -> None:
+    @rule(pick=picks, cost=st.integers(min_value=0, max_value=9_000), exact=st.booleans(), lacks=st.booleans())
+    def finish(self, pick: int, cost: int, exact: bool, lacks: bool) -> None:
+        """End it with an image. If it ``lacks`` another, it can be reopened, and is not paid for again."""
         if submission := self.pick(pick, SUBMITTING, RENDERING):
-            assert self.run(self.done(submission, cost, exact=exact))
-            self.captured[submission.id] = cost
+            later = Later({"images": []}, "IMAGE_HOSTS") if lacks else NOTHING
+            assert self.run(self.done(submission, cost, exact=exact, later=later))
+            self.captured.setdefault(submission.id, cost)
 
     @rule(pick=picks, status=outcomes)
     def fail(self, pick: int, status: SubmissionStatus) -> None:
         if submission := self.pick(pick, *UNFINISHED):
-            assert self.run(self.jobs.ended_free(submission, status, why="a test", problems=[]))
+            assert self.run(self.jobs.steps.ended_free(submission, status, why="a test", problems=[]))
 
     @rule(pick=picks)
     def crash(self, pick: int) -> None:
         if submission := self.pick(pick, *UNFINISHED):
-            self.run(self.jobs.crashed(submission))
+            self.run(self.jobs.steps.crashed(submission))
 
     @rule(pick=picks, status=st.sampled_from(sorted(UNFINISHED)))
     def come_too_late(self, pick: int, status: SubmissionStatus) -> None:
         """Apply a stale reference to an ended submission; it must change nothing."""
         if submission := self.pick(pick, *ENDED):
             believed = replace(submission, status=status)
-            assert not self.run(self.jobs.ended_free(believed, FAILED, why="too late", problems=[]))
+            assert not self.run(self.jobs.steps.ended_free(believed, FAILED, why="too late", problems=[]))
             assert not self.run(self.done(believed, 9_000, exact=True))
-            assert not self.run(self.jobs.postpone(believed, seconds=0, why="too late"))
+            assert not self.run(self.jobs.steps.postpone(believed, seconds=0, why="too late"))
 
     @rule(pick=picks)
     def end_it_twice_at_once(self, pick: int) -> None:
         if submission := self.pick(pick, SUBMITTING, RENDERING):
 
-            async def both() -> list[bool]:
-                free = self.jobs.ended_free(submission, FAILED, why="a race", problems=[])
-                return list(await asyncio.gather(self.done(submission, 6_000, exact=True), free))
+            async def both() -> tuple[bool, SubmissionStatus | None]:
+                free = self.jobs.steps.ended_free(submission, FAILED, why="a race", problems=[])
+                return await asyncio.gather(self.done(submission, 6_000, exact=True), free)
 
             paid, free = self.run(both())
-            assert paid != free
+            assert paid == (free is None)
             if paid:
-                self.captured[submission.id] = 6_000
+                self.captured.setdefault(submission.id, 6_000)
 
     # --- events of a job, and of the process --------------------------------------------------------------------
 
@@ -255,11 +258,11 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule()
     def ask_again(self) -> None:
-        """Let the operator retry all unknown requests."""
+        """Let the operator retry all requests that are unknown or lack images."""
 
         async def reopen() -> None:
             async with self.database.write() as tx:
-                await submissions.reopen(tx, ["scripted"], at=self.clock.now())
+                await endings.reopen(tx, ["scripted"], at=self.clock.now())
 
         self.run(reopen())
 
@@ -341,11 +344,12 @@ class MoneyMachine(RuleBasedStateMachine):
         found = self.run(look())
         return found[number % len(found)] if found else None
 
-    def done(self, submission: Submission, cost: int, *, exact: bool) -> Coroutine[Any, Any, bool]:
+    async def done(self, submission: Submission, cost: int, *, exact: bool, later: Later = NOTHING) -> bool:
         fetched = FetchedImage("image/png", Size(8, 8), 100)
-        image = KeptImage(position=0, file=f"{submission.id}.png", fetched=fetched, seed=1, filtered=False)
-        now = self.clock.now()
-        return self.jobs.done(submission, [image], Cost(cost, exact), finished_at=now, problems=None)
+        position = len(await self.jobs.steps.positions(submission))
+        file = f"{submission.id}-{position}.png"
+        image = KeptImage(position=position, file=file, fetched=fetched, seed=1, filtered=False)
+        return await self.jobs.steps.done(submission, [image], Cost(cost, exact), seconds=1, problems=None, later=later)
 
 
 @pytest.mark.slow

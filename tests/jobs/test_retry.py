@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs.image_fetcher import decode_result, encode_result
+from bot.jobs.late_images import decode_result, encode_result
 from bot.providers.base import Cost, Failed, Finished, GeneratedImage, Gone
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, Unreachable
 from bot.providers.operations import Size
-from storage import reconcile, reports
+from storage import endings, reconcile, reports
 from storage import submissions as rows
+from storage.endings import Reopened
 from storage.ledger import Scope
 from storage.records import JobStatus, SubmissionStatus
 from storage.reports import By, Waits, report
-from storage.submissions import Reopened
 from tests.doubles.provider import ScriptedProvider, png
 from tests.jobs.conftest import ADA, MakeWorkshop, Workshop
 
@@ -44,7 +44,7 @@ async def retry(workshop: Workshop) -> Reopened:
     """Stop the bot, run retry as the operator, and start the bot."""
     await workshop.worker.stop(0)
     async with workshop.database.write() as tx:
-        reopened = await rows.reopen(tx, ["scripted"], at=workshop.clock.now())
+        reopened = await endings.reopen(tx, ["scripted"], at=workshop.clock.now())
         assert (await reconcile.reconcile(tx)).differences == []
     await workshop.restart()
     await workshop.finish()

@@ -229,14 +229,14 @@ async def test_a_ready_result_is_shown_although_the_first_read_failed(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ailing = Ailing(workshop, monkeypatch)
-    real = workshop.jobs.done
+    real = workshop.jobs.steps.done
 
     async def done(*args: object, **named: object) -> bool:
         moved = await real(*args, **named)  # type: ignore[arg-type]  # handed through
         ailing.failing["read"] = 8
         return moved
 
-    monkeypatch.setattr(workshop.jobs, "done", done)
+    monkeypatch.setattr(workshop.jobs.steps, "done", done)
     job_id = await workshop.imagine()
     await workshop.finish()
     assert ailing.failed == 8

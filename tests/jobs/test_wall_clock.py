@@ -108,14 +108,14 @@ async def test_a_clock_change_does_not_move_a_postponed_submit(workshop: Worksho
     when(workshop.provider, "prepare", lambda: None)
     job_id = await workshop.imagine()
     began = workshop.clock.monotonic()
-    postpone = workshop.jobs.postpone
+    postpone = workshop.jobs.steps.postpone
 
     async def postponed(*given: object, **named: object) -> bool:
         stored = await postpone(*given, **named)  # type: ignore[arg-type]  # what it is called with
         workshop.clock.set_wall(step)
         return stored
 
-    workshop.jobs.postpone = postponed  # type: ignore[method-assign]  # the moment after it was stored
+    workshop.jobs.steps.postpone = postponed  # type: ignore[method-assign]  # the moment after it was stored
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is SubmissionStatus.DONE
     assert 30 <= workshop.clock.monotonic() - began < 60

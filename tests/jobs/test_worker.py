@@ -10,7 +10,7 @@ from bot.errors import NotMade, UserError
 from bot.jobs.limits import Limits
 from bot.jobs.provider_text import as_stored
 from bot.jobs.service import ALREADY_ENDED, CANCELLED, PARTLY_CANCELLED
-from bot.jobs.store import CRASHED
+from bot.jobs.submission_steps import CRASHED
 from storage.records import SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import update
 
-from storage import jobs, ledger, submissions, tables
+from storage import endings, jobs, ledger, submissions, tables
 from storage.database import AsyncConnection, Database
+from storage.endings import Reopened
 from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
 from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
 
@@ -53,7 +54,7 @@ async def job_status(tx: AsyncConnection, job_id: int) -> JobStatus:
 async def test_all_unfinished_submissions_end_with_an_event_and_a_released_hold(database: Database) -> None:
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, SUBMITTING, RENDERING, DONE, FAILED)
-        count = await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", problems=TOLD)
+        count = await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="a fire", problems=TOLD)
         assert count == 3
         assert await statuses(tx, job_id) == [UNKNOWN, UNKNOWN, UNKNOWN, DONE, FAILED]
         ended = (await submissions.submissions_of(tx, job_id))[:3]
@@ -78,7 +79,7 @@ async def test_all_unfinished_submissions_end_with_an_event_and_a_released_hold(
         job = await jobs.get_job(tx, job_id)
         assert job is not None
         assert (job.status, job.ended_at) == (JobStatus.READY, LATER)
-        assert await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="again", problems=TOLD) == 0
+        assert await endings.end_free(tx, UNFINISHED, UNKNOWN, at=LATER, why="again", problems=TOLD) == 0
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ async def test_only_matching_submissions_end_and_a_job_continues_with_the_others
 ) -> None:
     async with database.write() as tx:
         found = {name: (await put(tx, QUEUED, RENDERING, provider=name))[0] for name in ("here", "gone")}
-        await submissions.end_free(tx, old, FAILED, at=LATER, why="", problems=[], unless_provider_in=providers)
+        await endings.end_free(tx, old, FAILED, at=LATER, why="", problems=[], unless_provider_in=providers)
         for name, job_id in found.items():
             assert await statuses(tx, job_id) == expected[name]
             assert await job_status(tx, job_id) is JobStatus.WORKING
@@ -109,16 +110,16 @@ async def test_a_job_that_was_shown_or_deleted_does_not_become_ready(database: D
         others = [status for status in JobStatus if status is not JobStatus.WORKING]
         made = [(await put(tx, DONE, job=status))[0] for status in others]
         await put(tx, QUEUED)
-        await submissions.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[])
+        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[])
         assert [await job_status(tx, job_id) for job_id in made] == others
 
 
 async def test_only_unfinished_submissions_can_be_ended(database: Database) -> None:
     async with database.write() as tx:
         with pytest.raises(ValueError, match="not an end"):
-            await submissions.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", problems=[])
+            await endings.end_free(tx, {QUEUED}, RENDERING, at=NOW, why="", problems=[])
         with pytest.raises(ValueError, match="not an end"):
-            await submissions.end_free(tx, {DONE}, FAILED, at=NOW, why="", problems=[])
+            await endings.end_free(tx, {DONE}, FAILED, at=NOW, why="", problems=[])
 
 
 @pytest.mark.parametrize(("sent", "ended"), [(True, [QUEUED, FAILED]), (False, [FAILED, QUEUED]), (None, [FAILED] * 2)])
@@ -128,7 +129,7 @@ async def test_sent_submissions_are_distinguished_from_unsent_ones(
     async with database.write() as tx:
         job_id, ids = await put(tx, QUEUED, QUEUED)
         await submissions.move_submission(tx, ids[1], QUEUED, QUEUED, at=NOW, sendings=1, handle={"thread": "x"})
-        await submissions.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[], sent=sent, forget_handle=True)
+        await endings.end_free(tx, {QUEUED}, FAILED, at=LATER, why="", problems=[], sent=sent, forget_handle=True)
         assert await statuses(tx, job_id) == ended
         (_, second) = await submissions.submissions_of(tx, job_id)
         assert (second.handle is None) == (ended[1] is FAILED)
@@ -140,9 +141,9 @@ async def test_unknown_submissions_with_a_handle_are_reopened(database: Database
         job_id, ids = await put(tx, UNKNOWN, UNKNOWN, FAILED, DONE, job=status)
         for id_ in (ids[0], ids[2]):
             await tx.execute(update(_SUBMISSIONS).where(_SUBMISSIONS.c.id == id_).values(handle={"thread": "x"}))
-        reopened = await submissions.reopen(tx, ["aithriving"], at=LATER)
+        reopened = await endings.reopen(tx, ["aithriving"], at=LATER)
         shown = status in (JobStatus.WORKING, JobStatus.READY, JobStatus.DELIVERED, JobStatus.UNDELIVERED)
-        assert reopened == ((1, 1, 1) if shown else (0, 0, 2))
+        assert reopened == Reopened(*((1, 1, 1) if shown else (0, 0, 2)))
         assert await statuses(tx, job_id) == [RENDERING if shown else UNKNOWN, UNKNOWN, FAILED, DONE]
         assert await job_status(tx, job_id) is (JobStatus.WORKING if shown else status)
         first = (await submissions.submissions_of(tx, job_id))[0]
@@ -150,7 +151,7 @@ async def test_unknown_submissions_with_a_handle_are_reopened(database: Database
         if shown:
             last = [event for event in await submissions.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
             assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "reopened")
-            assert await submissions.reopen(tx, [], at=LATER) == (0, 0, 1)
+            assert await endings.reopen(tx, [], at=LATER) == Reopened(0, 0, 1)
 
 
 async def test_jobs_with_sent_submissions_are_marked_as_resumed(database: Database) -> None:
@@ -158,7 +159,7 @@ async def test_jobs_with_sent_submissions_are_marked_as_resumed(database: Databa
         marked = {(await put(tx, QUEUED, SUBMITTING))[0], (await put(tx, DONE, RENDERING))[0]}
         await put(tx, QUEUED)
         await put(tx, DONE, job=JobStatus.READY)
-        assert await submissions.mark_resumed(tx, LATER) == 2
+        assert await endings.mark_resumed(tx, LATER) == 2
         resumed = {job.id: job.resumed_at for job in await jobs.jobs_with_status(tx, list(JobStatus))}
         assert {id_ for id_, at in resumed.items() if at == LATER} == marked
         assert sum(at is None for at in resumed.values()) == 2

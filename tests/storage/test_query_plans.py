@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from storage import hints, images, jobs, ledger, lineage, notifications, retention, sources, submissions, threads
+from storage import (
+    endings,
+    hints,
+    images,
+    jobs,
+    ledger,
+    lineage,
+    notifications,
+    retention,
+    sources,
+    submissions,
+    threads,
+)
 from storage.database import AsyncConnection, Database
 from storage.jobs import JobFilter
 from storage.records import UNFINISHED, JobStatus, SourceKind, SubmissionStatus
@@ -149,10 +161,10 @@ MOVES: dict[str, tuple[Ask, str]] = {
     "release": (lambda tx: sources.release(tx, 1), "INTEGER PRIMARY KEY (rowid=?)"),
     "touch": (lambda tx: sources.touch(tx, [1], at=1), "INTEGER PRIMARY KEY (rowid=?)"),
     "end_free": (
-        lambda tx: submissions.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", problems=[]),
+        lambda tx: endings.end_free(tx, UNFINISHED, SubmissionStatus.UNKNOWN, at=1, why="", problems=[]),
         "ix_submissions_status_created_at (status=?)",
     ),
-    "mark_resumed": (lambda tx: submissions.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
+    "mark_resumed": (lambda tx: endings.mark_resumed(tx, 1), "ix_jobs_status_user_id (status=?)"),
 }
 # Read in the order of the index, so that LIMIT ends the search: nothing is sorted.
 IN_ORDER = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, event, insert, update
 
-from storage import ledger, reconcile, retention, submissions, tables
+from storage import endings, ledger, reconcile, retention, submissions, tables
 from storage.database import AsyncConnection, Database
 from storage.ledger import Totals
 from storage.reconcile import Beyond, Standing
@@ -93,7 +93,7 @@ async def test_empty_books_agree(database: Database) -> None:
 async def test_the_entries_of_deleted_jobs_still_agree(database: Database) -> None:
     async with database.write() as tx:
         await put_one_of_each(tx)
-        await submissions.end_free(tx, UNFINISHED, UNKNOWN, at=NOW, why="", problems=[])
+        await endings.end_free(tx, UNFINISHED, UNKNOWN, at=NOW, why="", problems=[])
         await tx.execute(update(tables.jobs).values(status=JobStatus.DELIVERED.value, ended_at=NOW))
         assert await retention.delete_jobs(tx, NOW + 1, limit=9) == 5
         books = await reconcile.reconcile(tx)

@@ -191,7 +191,8 @@ class JobCards:
                 return
             if followed.message_id != view.job.message_id:
                 followed.moved_to(view.job.message_id)
-            if not followed.unreachable:
+            # The card of a reopened job goes on showing its images: an edit would remove them.
+            if not followed.unreachable and not (view.images and view.job.delivered_at is not None):
                 await self._say(followed, view, client)
             if view.waiting:
                 self._remind(followed, view)

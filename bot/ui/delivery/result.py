@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import discord
 import structlog
 
@@ -15,7 +17,7 @@ from bot.ui.cards.job import elsewhere_card, failure_card, result_card
 from bot.ui.cards.job_text import what_next
 from bot.ui.cards.layout import Card
 from bot.ui.delivery import methods
-from bot.ui.delivery.attachments import ImageSender, Uploads
+from bot.ui.delivery.attachments import ImageSender, Uploads, labelled
 from bot.ui.delivery.messages import Messages
 from bot.ui.delivery.methods import BOT_EDIT, DIRECT_MESSAGE, EDITS, NEW_MESSAGE, SENDS, TOKEN, Refused, refusals
 from storage.hints import Hint
@@ -69,8 +71,13 @@ class ResultDelivery:
         begun = self._job.attempting
         self._unsure = begun is TOKEN if methods.needs_token(self._job) else again and begun is None
         before = self._job.delivered_at
-        self.told = before is not None and not any(image.created_at > before for image in view.images)
+        new = [image for image in view.images if before is not None and image.created_at > before]
+        # The images that the card lacks, if it was delivered before.
+        self._new = frozenset(image.id for image in new)
+        self.told = before is not None and not new
         """The job was delivered, then reopened, and has no new images: do not notify the author twice."""
+        # An edit replaces all images of the card, and these could not be uploaded again.
+        self._keeps_card = before is not None and any(image.file is None for image in view.images)
         self._closed: dict[DeliveryMethod, DeliveryReason] = {}
         self._reasons: list[DeliveryReason] = []
         # The channel and the message of a result that was sent as a new message.
@@ -112,6 +119,8 @@ class ResultDelivery:
 
     async def _try_all(self) -> None:
         left = frozenset(EDITS if self.told else methods.PUBLIC)
+        if self._keeps_card:
+            left -= frozenset(EDITS)
         for method in methods.methods_of(self._job):
             if method not in left:
                 continue
@@ -147,7 +156,7 @@ class ResultDelivery:
         This happens before the job's new state is stored, so that it is repeated after a crash. Raises errors of
         Discord or the network if a retry may help.
         """
-        if self._unsure or not _LEAVE_CARD_ALONE.isdisjoint(self._closed.values()):
+        if self._unsure or self._keeps_card or not _LEAVE_CARD_ALONE.isdisjoint(self._closed.values()):
             return
         server_id = None if sent is DIRECT_MESSAGE else self._job.server_id
         url = message_url(server_id, self._where["channel_id"], self._where["message_id"]) if self._where else None
@@ -240,12 +249,17 @@ class ResultDelivery:
             files = None  # The channel is gone, together with the card.
         except discord.Forbidden as error:
             raise Refused(DeliveryReason.MAYBE_SHOWN) from error
-        if files is None:
+        if files is None or not self._shows_new(files):
             self._unsure = False
             return False
         self._reasons.clear()
         await self._store(DeliveryMethod.FOUND_IN_CARD, whole=bool(files) or not self._view.images)
         return True
+
+    def _shows_new(self, files: Collection[str]) -> bool:
+        """Whether the card with these files shows one of the new images of a reopened job, if there are any."""
+        stems = {each.stem for each in labelled(self._view, with_text=False) if each.image.id in self._new}
+        return not stems or not stems.isdisjoint(name.rpartition(".")[0] for name in files)
 
     def _card(self, method: DeliveryMethod, uploads: Uploads) -> Card:
         view, job = self._view, self._job
