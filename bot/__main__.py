@@ -148,15 +148,14 @@ async def restore(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 async def retry(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Have the next start look up requests whose outcome is unknown; stop the bot first."""
+    """Have the next start look up requests that are unknown or lack images; stop the bot first."""
     from bot.operations import ask_again
     from bot.provider_settings import configured
 
     providers = configured(settings)
     for provider in providers.values():
         await provider.close()
-    askable = [name for name, provider in providers.items() if provider.finds_lost_submits]
-    print(*await ask_again(settings, askable, datetime.now(UTC)), sep="\n")
+    print(*await ask_again(settings, providers, datetime.now(UTC)), sep="\n")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from bot.config import BACKUPS, Settings
 from bot.domain.periods import Span, date_text, milliseconds, moment_of, span
 from bot.jobs.provider_text import as_stored
 from bot.jobs.view import LOST_IN_RESTORE
+from bot.providers.base import Provider
 from bot.text import Text, amount_text, message, t
 from bot.ui.cards.wording import JOBS
 from storage import endings, reconcile, reports
@@ -112,15 +113,16 @@ def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> 
         yield NOT_SHOWN(count=restored.kept)
 
 
-async def ask_again(settings: Settings, providers: Collection[str], now: datetime) -> list[Text]:
-    """Reopen requests that are unknown or lack images, if these providers can still look them up.
+async def ask_again(settings: Settings, providers: Mapping[str, Provider], now: datetime) -> list[Text]:
+    """Reopen requests that are unknown or lack images, if these providers can look them up or fetch what is missing.
 
-    The next start looks them up; they are never sent again. Returns a summary. Raises StorageError, also if the bot is
+    The next start does so; they are never sent again. Returns a summary. Raises StorageError, also if the bot is
     running.
     """
     url = settings.database_url
     async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:
-        reopened = await endings.reopen(tx, providers, at=milliseconds(now))
+        askable = [name for name, provider in providers.items() if provider.finds_lost_submits]
+        reopened = await endings.reopen(tx, askable, fetching=providers, at=milliseconds(now))
     changes = [REOPENED(count=reopened.submissions, jobs=JOBS(count=reopened.jobs))]
     if reopened.unknown:
         changes.append(STILL_UNKNOWN(count=reopened.unknown))

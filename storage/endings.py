@@ -107,10 +107,13 @@ class Reopened(NamedTuple):
     incomplete: int = 0
 
 
-async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) -> Reopened:
+async def reopen(
+    tx: AsyncConnection, providers: Collection[str], *, fetching: Collection[str] = (), at: int
+) -> Reopened:
     """Reopen every submission that is unknown, or done without images that can be fetched later.
 
-    One of the providers must still be able to look it up. It is on its way as after a restart, its job is working, and
+    One of the `providers` must be able to look it up, or, if the addresses of its images are stored, one of those in
+    `fetching` to fetch them. It is on its way as after a restart, its job is working, and
     it has no hold. One that was done keeps its images, its capture, and what is stored about missing ones. Only the
     holder of the InstanceLock may call this: the next start resumes such submissions.
     """
@@ -121,7 +124,10 @@ async def reopen(tx: AsyncConnection, providers: Collection[str], *, at: int) ->
     wanted = and_(
         or_(unknown, incomplete),
         _SUBMISSIONS.handle.is_not(None),
-        _SUBMISSIONS.provider.in_(list(providers)),
+        or_(
+            _SUBMISSIONS.provider.in_(list(providers)),
+            and_(_SUBMISSIONS.result.is_not(None), _SUBMISSIONS.provider.in_(list(fetching))),
+        ),
         its_job,
     )
     await _add_events_of(tx, wanted, SubmissionStatus.RENDERING, at, EventReason.REOPENED)

@@ -263,7 +263,8 @@ class Submission:
 
     `sendings` is how often it was sent and may have arrived. `charged` is in the provider's own millicredits.
     `problems` are the stored texts that say why it failed or what is missing. `result` has the facts about images that
-    could not be fetched, and `waits_for` names the setting that would fix that.
+    could not be fetched but may be later, and `waits_for` names the setting that would fix that. One with `reopened_at`
+    was unknown, or done without some of its images.
     """
 
     id: int

@@ -261,8 +261,8 @@ class Request:
 class Waits:
     """The submissions of one provider that wait for the operator.
 
-    After a change of ``setting``, their images can be fetched. ``details`` are the refused hosts or sizes. If
-    ``setting`` is None, they wait until the provider is configured again.
+    After a change of ``setting``, all or some of their images can be fetched. ``details`` are the refused hosts or
+    sizes. If ``setting`` is None, they wait until the provider is configured again.
     """
 
     provider: str

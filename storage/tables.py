@@ -166,7 +166,7 @@ submissions = Table(
     # The URLs and the cost of images that could not be fetched, and the setting that would fix that.
     Column("result", JsonText),
     Column("waits_for", Text),
-    # When it was reopened to be polled again. Its hold was released before.
+    # When it was reopened to be polled again. Its hold was released before, and it was captured if it was done.
     Column("reopened_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),

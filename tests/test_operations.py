@@ -19,6 +19,7 @@ from bot.operations import (
     REOPENED,
     RESTORED,
     SET_ASIDE,
+    STILL_INCOMPLETE,
     STILL_UNKNOWN,
     SUBMISSION,
     TOTALS,
@@ -159,6 +160,31 @@ def test_reconcile_lists_open_requests_and_differences(easel: Callable[..., Ende
     assert all(shows(line, DIFFERS) for line in differences)
     assert ["submission 1" in differences[0], "job 1" in differences[1], "ledger" in differences[2]] == [True] * 3
     assert (totals_line, last) == (str(totals), str(DIFFER(count=3)))
+
+
+@pytest.mark.parametrize("status", [SubmissionStatus.UNKNOWN, SubmissionStatus.DONE])
+def test_retry_reopens_requests_whose_images_have_addresses(
+    easel: Callable[..., Ended], path: Path, status: SubmissionStatus
+) -> None:
+    """Also those of a service that cannot look up requests."""
+
+    async def put_missing() -> None:
+        database = await Database.open(address(path))
+        async with database.write() as tx:
+            id_ = await add_submission(tx, await add_job(tx, status=JobStatus.DELIVERED), provider="openai")
+            known = {"handle": {"engine": "x"}, "result": {"images": []}}
+            await submissions.move_submission(tx, id_, SubmissionStatus.QUEUED, status, at=NOW, why="", **known)
+        await database.close()
+
+    asyncio.run(put_missing())
+    still = STILL_UNKNOWN if status is SubmissionStatus.UNKNOWN else STILL_INCOMPLETE
+    for key, lines in (
+        ("AITHRIVING_KEY", [REOPENED(count=0, jobs=JOBS(count=0)), still(count=1)]),
+        ("OPENAI_KEY", [REOPENED(count=1, jobs=JOBS(count=1))]),
+    ):
+        asked = easel("retry", **{key: "key", "OPENAI_MODELS": "gpt-image-1 0.042"})
+        assert (asked.status, asked.err) == (0, "")
+        assert asked.out.splitlines() == [str(line) for line in lines]
 
 
 def test_retry_reopens_unknown_requests_while_the_bot_is_stopped(easel: Callable[..., Ended], path: Path) -> None:

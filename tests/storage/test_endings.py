@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from storage import endings, jobs, ledger, submissions, tables
+from storage import endings, jobs, ledger, reconcile, submissions, tables
 from storage.database import AsyncConnection, Database
 from storage.endings import Reopened
 from storage.records import ENDED, ON_THEIR_WAY, UNFINISHED, JobStatus, SubmissionStatus
-from tests.storage.rows import NOW, SERVER, USER, add_job, add_submission
+from tests.storage.rows import NOW, SERVER, USER, add_image, add_job, add_submission
 
 QUEUED, SUBMITTING, RENDERING = SubmissionStatus.QUEUED, SubmissionStatus.SUBMITTING, SubmissionStatus.RENDERING
 DONE, FAILED, UNKNOWN = SubmissionStatus.DONE, SubmissionStatus.FAILED, SubmissionStatus.UNKNOWN
@@ -152,6 +153,54 @@ async def test_unknown_submissions_with_a_handle_are_reopened(database: Database
             last = [event for event in await submissions.events_of(tx, job_id) if event.submission_id == ids[0]][-1]
             assert (last.old_status, last.new_status, last.why) == (UNKNOWN, RENDERING, "reopened")
             assert await endings.reopen(tx, [], at=LATER) == Reopened(0, 0, 1)
+
+
+async def lacking(tx: AsyncConnection, *others: SubmissionStatus) -> tuple[int, int]:
+    """A shown job whose first submission is done and lacks an image. Returns both ids."""
+    job_id, (id_, *_) = await put(tx, DONE, *others, job=JobStatus.DELIVERED)
+    await add_image(tx, id_)
+    stored: dict[str, Any] = {
+        "handle": {"thread": "x"},
+        "result": {"why": "cdn.lan"},
+        "waits_for": "IMAGE_HOSTS",
+        "problems": TOLD,
+    }
+    await submissions.move_submission(tx, id_, DONE, DONE, at=NOW, **stored)
+    return job_id, id_
+
+
+async def test_done_submissions_that_lack_images_are_reopened(database: Database) -> None:
+    async with database.write() as tx:
+        job_id, _ = await lacking(tx, DONE, FAILED)
+        before = (await submissions.submissions_of(tx, job_id))[0]
+        assert await endings.reopen(tx, ["other"], at=LATER) == Reopened(0, 0, 0, incomplete=1)
+        assert await endings.reopen(tx, ["aithriving"], at=LATER) == Reopened(1, 1, 0)
+        assert await statuses(tx, job_id) == [RENDERING, DONE, FAILED]
+        assert await job_status(tx, job_id) is JobStatus.WORKING
+        after = (await submissions.submissions_of(tx, job_id))[0]
+        assert (after.problems, after.result, after.waits_for) == (before.problems, before.result, before.waits_for)
+        assert (await reconcile.reconcile(tx)).differences == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_one_that_was_reopened_for_its_missing_images_ends_as_done(
+    database: Database, *, cancelled: bool
+) -> None:
+    async with database.write() as tx:
+        job_id, _ = await lacking(tx)
+        await endings.reopen(tx, ["aithriving"], at=LATER)
+        if cancelled:
+            ended = await endings.end_free(
+                tx, ON_THEIR_WAY, UNKNOWN, at=LATER, why="", problems=[], of_job=job_id, forget_handle=True
+            )
+        else:
+            ended = await endings.finish_reopened(tx, at=LATER, why="")
+        assert ended == 1
+        (submission,) = await submissions.submissions_of(tx, job_id)
+        assert (submission.status, submission.problems) == (DONE, TOLD)
+        assert (submission.result is None) is cancelled
+        assert await job_status(tx, job_id) is JobStatus.READY
+        assert (await reconcile.reconcile(tx)).differences == []
 
 
 async def test_jobs_with_sent_submissions_are_marked_as_resumed(database: Database) -> None:

@@ -131,6 +131,14 @@ def reopened(submission_id: int) -> Callable[[AsyncConnection], Awaitable[object
     return lambda tx: tx.execute(statement.values(reopened_at=NOW))
 
 
+def both(*changes: Callable[[AsyncConnection], Awaitable[object]]) -> Callable[[AsyncConnection], Awaitable[object]]:
+    async def all_of_them(tx: AsyncConnection) -> None:
+        for change in changes:
+            await change(tx)
+
+    return all_of_them
+
+
 SUMS = "the ledger"
 WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tuple[str, str]]]] = {
     "no entries": (
@@ -152,6 +160,10 @@ WRONGS: dict[str, tuple[Callable[[AsyncConnection], Awaitable[object]], list[tup
     "one that is asked for again, without the release of its end": (
         reopened(1),
         [("submission 1 of job 1 (queued)", "was reopened"), (SUMS, "6000")],
+    ),
+    "one that is asked for again though it failed, and was paid for": (
+        both(reopened(4), entry(submission_id=4, kind="capture", amount=1)),
+        [("submission 4 of job 4 (failed)", "was captured")],
     ),
     "a release before the end": (
         entry(submission_id=1, kind="release", amount=-6000),
