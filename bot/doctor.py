@@ -68,6 +68,7 @@ DEMO_NOT_INSTALLED = message(
     "Set DEMO_PROVIDER=0 and the key of an image service.",
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
+LOGIN_REFUSED = message("doctor.login_refused", "It wants a user name and a password. Check {user} and {password}.")
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVER_UNREACHABLE = message(
     "doctor.server_unreachable",
@@ -364,6 +365,9 @@ async def _learnt(provider: Provider) -> ProviderError | None:
 def _advice(provider: Provider, error: ProviderError) -> Text:
     """What the operator can do. The usual texts are for people who have to ask the operator."""
     match error.reason:
+        case Reason.WRONG_KEY if _is_own(provider):
+            name = provider.key_setting.removesuffix("_URL")
+            return LOGIN_REFUSED(user=f"{name}_USER", password=f"{name}_PASSWORD")
         case Reason.WRONG_KEY:
             return KEY_REFUSED(setting=provider.key_setting)
         case Reason.NO_CREDITS:

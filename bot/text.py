@@ -91,9 +91,12 @@ GONE = message("text.gone", "The reason is no longer known.")
 _LIST_AND = message("text.list.and", "{some} and {last}")
 _LIST_OR = message("text.list.or", "{some} or {last}")
 _CREDITS = message("text.credits", "{number} credit", "{number} credits")
-_SECONDS = message("text.seconds", "{seconds} s")
-_MINUTES = message("text.minutes", "{minutes} min")
-_MINUTES_AND_SECONDS = message("text.minutes_and_seconds", "{minutes} min {seconds} s")
+# A number is not separated from its unit at the end of a line.
+_SECONDS = message("text.seconds", "{seconds}\N{NO-BREAK SPACE}s")
+_MINUTES = message("text.minutes", "{minutes}\N{NO-BREAK SPACE}min")
+_MINUTES_AND_SECONDS = message(
+    "text.minutes_and_seconds", "{minutes}\N{NO-BREAK SPACE}min {seconds}\N{NO-BREAK SPACE}s"
+)
 
 
 def amount_text(millicredits: int) -> str:

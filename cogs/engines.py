@@ -6,8 +6,9 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.domain.engines import find_engine
+from bot.domain.engines import NO_ENGINES, find_engine
 from bot.domain.features import NAME_AT_MOST
+from bot.errors import UserError
 from bot.jobs.service import JobService
 from bot.ui.autocomplete import calmly, matching
 from bot.ui.cards.engines import engine_card, engines_card
@@ -27,6 +28,8 @@ class Engines(commands.Cog):
         service = self._service
         default = service.engine_by_default(origin_of(interaction))
         retired = service.has_retired
+        if not service.all_engines:
+            raise UserError(NO_ENGINES())
         if engine is None:
             card = engines_card(service.all_engines.values(), service.price_of, default=default, retired=retired)
         else:

@@ -196,7 +196,7 @@ class Server(
             in_channel=not problems & CHANNEL_PROBLEMS,
             has_role=not problems & ROLE_PROBLEMS,
             engines=len(self._service.engines),
-            default=self._service.all_engines[access.default].name,
+            default=self._service.require_engine(access.default).name,
             lacks=lacking_for_commands(permissions_of(member, interaction.channel)),
             bot_lacks=lacking_here(interaction),
         )

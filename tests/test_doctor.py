@@ -23,6 +23,7 @@ from bot.doctor import (
     KEY_REFUSED,
     LEAST_FREE_GIB,
     LIMITED,
+    LOGIN_REFUSED,
     NO_CREDITS,
     NO_ENGINES,
     OTHER_SERVER,
@@ -172,6 +173,7 @@ async def test_a_service_with_the_api_of_openai(further: dict[str, str], wanted:
     [
         (Unreachable(), SERVER_UNREACHABLE(setting="COMFYUI_URL")),
         (NotFound(), OTHER_SERVER(setting="COMFYUI_URL")),
+        (Refused(Reason.WRONG_KEY), LOGIN_REFUSED(user="COMFYUI_USER", password="COMFYUI_PASSWORD")),
         (None, NO_ENGINES()),
     ],
 )
@@ -187,6 +189,17 @@ async def test_what_is_wrong_with_a_server_of_the_operator(
     monkeypatch.setattr(ScriptedProvider, "key_setting", "COMFYUI_URL")
     finding, _ = [finding async for finding in services(settings, {"scripted": provider})]
     assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
+async def test_an_a1111_server_with_a_password_that_is_not_set() -> None:
+    async with StandIn(painter=flat) as stand_in:
+        stand_in.a1111.accounts = {("ann", "secret")}
+        settings = load({"A1111_URL": f"{stand_in.url}/a1111"}, None)
+        providers = configured(settings)
+        finding, _ = [finding async for finding in services(settings, providers)]
+        for provider in providers.values():
+            await provider.close()
+    assert finding.text == LOGIN_REFUSED(user="A1111_USER", password="A1111_PASSWORD")
 
 
 async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:

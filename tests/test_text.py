@@ -48,7 +48,7 @@ def test_values_are_inserted_where_the_message_names_them() -> None:
     assert str(FOUND(count=2000, who="Ada")) == "2,000 jobs of Ada"
     assert str(OR(engines=["a", "b", "c"])) == "Take a, b or c."
     assert str(t("{some}!", some=["a", "b", "c"])) == "a, b and c!"
-    assert str(COST(price=1500, time=65)) == "This costs 1.5 credits and took 1 min 5 s."
+    assert str(COST(price=1500, time=65)) == "This costs 1.5 credits and took 1\xa0min 5\xa0s."
     assert str(plural("{count} image", "{count} images", 1)) == "1 image"
     assert str(t("In {year:plain}", year=2026)) == "In 2026"
 

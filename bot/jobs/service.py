@@ -381,6 +381,16 @@ class JobService:
             return default
         return min(able, key=lambda engine: self.price(engine, operation).high)
 
+    def require_engine(self, engine_id: str) -> Engine:
+        """Return the engine with this id, even if it is retired.
+
+        Raises UserError if there is none: services that list their engines may all have been away since the start.
+        """
+        engine = self.all_engines.get(engine_id)
+        if engine is None:
+            raise UserError(NO_ENGINES())
+        return engine
+
     def engine_by_default(self, origin: Origin, operation: Operation = Operation.TEXT_TO_IMAGE) -> str:
         """Return the id of the engine for a command that names none."""
         named, able = (layer.engine for layer in self._defaults(origin)), self.engines_doing(operation)

@@ -33,7 +33,8 @@ class HelpPages:
         """
         origin = origin_of(interaction)
         if about == OVERVIEW:
-            prices = {name: self._price(interaction, each.prompt) for name, each in EXAMPLES.items()}
+            found = {name: self._price(interaction, each.prompt) for name, each in EXAMPLES.items()}
+            prices = {name: price for name, price in found.items() if price is not None}
             return help_card(self._mention, prices, manages=origin.manage_server)
         if about not in SUBJECTS:
             raise UserError(OLD_LIST)
@@ -59,10 +60,14 @@ class HelpPages:
         options = self._service.example(origin_of(interaction), EXAMPLES[match["name"]].prompt)
         await self._starter.run(interaction, options, named_price=named_price)
 
-    def _price(self, interaction: Interaction, prompt: str) -> Price:
-        """The price of an example here and now, or of one image of the default engine if it would be refused."""
+    def _price(self, interaction: Interaction, prompt: str) -> Price | None:
+        """The price of an example here and now, or of one image of the default engine if it would be refused.
+
+        None if there is no engine.
+        """
         origin, service = origin_of(interaction), self._service
         try:
             return service.cost(service.check(origin, service.example(origin, prompt)))
         except UserError:
-            return service.price(service.engine_by_default(origin))
+            default = service.engine_by_default(origin)
+            return service.price(default) if default in service.all_engines else None

@@ -82,7 +82,7 @@ class SettingsPanel:
         return SettingsView(
             settings,
             engines=service.engines,
-            engine=service.all_engines[service.engine_by_default(origin_of(interaction))],
+            engine=service.all_engines.get(service.engine_by_default(origin_of(interaction))),
             misfits=tuple(personal.misfits(settings)),
             changed=changed,
         )

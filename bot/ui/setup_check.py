@@ -75,6 +75,7 @@ class SetupCheck:
         """Start the job of the person who presses the button, and show them the checklist."""
         origin = origin_of(interaction)
         server_id = require_manager(origin)
+        engine = self._service.require_engine(self._service.engine_by_default(origin)).name
         options = self._service.example(origin, str(FIRST_PROMPT))
         problems: tuple[Text, ...] = ()
         job_id = None
@@ -86,7 +87,6 @@ class SetupCheck:
         access = await self._access.of(origin)
         lacks = lacking_here(interaction)
         before = steps_before(access, lacks, limited=self._problems.limited(server_id))
-        engine = self._service.all_engines[access.default].name
         if job_id is None:
             known = {*access.place, *access.limits, *access.operators}
             others = [problem for problem in problems if problem not in known]

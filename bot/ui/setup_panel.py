@@ -21,6 +21,7 @@ from bot.domain.values import means_nothing
 from bot.domain.word_filter import typed_list
 from bot.errors import UserError
 from bot.jobs.service import JobService
+from bot.providers.base import Engine
 from bot.providers.operations import Operation
 from bot.servers.settings import CREDITS_AT_MOST, CREDITS_RANGE, Servers, require_manager
 from bot.servers.setup import PERSON_IMAGES, SERVER_IMAGES, ServerSetup, SetupDraft, merged_words, rebased, suggestions
@@ -156,7 +157,7 @@ class SetupPanel:
     def _begin(self, interaction: Interaction) -> SetupDraft:
         """A new draft for this person, with suggestions where nothing is set."""
         server_id = _managed(interaction)
-        draft = self._setup.suggested(server_id, self._service.price(self._engine(server_id)))
+        draft = self._setup.suggested(server_id, self._service.price_of(self._engine(server_id)))
         self._keep(interaction, draft)
         return draft
 
@@ -179,17 +180,17 @@ class SetupPanel:
         while len(self._drafts) > DRAFTS_AT_MOST:
             self._drafts.popitem(last=False)
 
-    def _engine(self, server_id: int) -> str:
-        """The engine whose price the suggestions are made from."""
+    def _engine(self, server_id: int) -> Engine:
+        """The engine whose price the suggestions are made from. Raises UserError if there is none."""
         rules, engines = self._servers.rules(server_id), self._service.engines
         usual = self._service.default_for(Operation.TEXT_TO_IMAGE)
         default = rules.defaults(list(engines), usual).engine
-        return default if default in engines else usual
+        return self._service.require_engine(default if default in engines else usual)
 
     def _panel(self, interaction: Interaction, draft: SetupDraft, *problems: Words) -> ui.LayoutView:
         guild = _guild(interaction)
         operator = self._setup.operator
-        engine = self._service.all_engines[self._engine(guild.id)]
+        engine = self._engine(guild.id)
         price = self._service.price(engine.id)
 
         def exists(id_: int) -> bool:

@@ -21,6 +21,10 @@ from bot.ui.cards.wording import safe
 log = structlog.get_logger(__name__)
 
 NO_LIMIT = message("missing.limit", "Spending isn't limited yet, so one person could spend everything. Set a limit.")
+NO_ENGINE = message(
+    "missing.engine",
+    "I have no image engine right now, so nobody can make images. The bot's operator can find out why with `doctor`.",
+)
 ONLY_DEMO = message(
     "missing.service", "I only have painted demo images. The bot's operator has to set up an image service."
 )
@@ -37,6 +41,8 @@ class StartProblems:
 
     def of(self, guild: discord.Guild) -> Iterator[Text | Message]:
         """The problems of the server, the most important first."""
+        if not self._service.available_engines:
+            yield NO_ENGINE
         if not self.limited(guild.id):
             yield NO_LIMIT
         if self._demo:
@@ -89,11 +95,11 @@ class Welcomer:
             log.info("welcome.no_channel", server=guild.id)
             return
         read_in(guild.preferred_locale.value)
-        engine = self._service.all_engines[self._service.default_for(Operation.TEXT_TO_IMAGE)]
+        engine = self._service.all_engines.get(self._service.default_for(Operation.TEXT_TO_IMAGE))
         card = welcome_card(
             self._mention,
-            engine=safe(engine.name, 80),
-            price=self._service.price(engine.id),
+            engine=None if engine is None else safe(engine.name, 80),
+            price=None if engine is None else self._service.price(engine.id),
             missing=list(self._problems.of(guild))[:_PROBLEMS_SHOWN],
         )
         try:

@@ -69,7 +69,7 @@ async def test_all_engines_are_shown_side_by_side_with_time_and_price(studio: St
     assert "1024x1024 · 6 credits · " in core
     assert "seed" not in core
     assert core.startswith("Image 3 · **Stable Image Core**")
-    assert core.endswith(" s")
+    assert core.endswith("\xa0s")
     basic = next(line for line in lines if "**Stable Diffusion 1.6**" in line)
     assert " · about " in basic
     assert "(estimate)" in shown.text

@@ -279,9 +279,12 @@ async def test_engines_are_listed_with_prices(studio: Studio) -> None:
     for engine in studio.runtime.service.all_engines.values():
         assert f"**{engine.name}**" in shown.text
     assert f"Stable Image Core** · {DEFAULT}" in shown.text
-    assert str(DOES(operation=NAMES[Operation.TEXT_TO_IMAGE], price="6")) in shown.text
-    assert str(DOES(operation=NAMES[Operation.IMAGE_TO_IMAGE], price=FROM_TO(low=400, high=2000))) in shown.text
-    assert str(DOES(operation=NAMES[Operation.ERASE], price="6")) in shown.text
+    for price, *operations in (
+        ("6", Operation.TEXT_TO_IMAGE),
+        (FROM_TO(low=400, high=2000), Operation.TEXT_TO_IMAGE, Operation.IMAGE_TO_IMAGE),
+        ("6", Operation.INPAINT, Operation.ERASE),
+    ):
+        assert str(DOES(operations=[NAMES[each] for each in operations], price=price)) in shown.text
     await studio.ada.slash(studio.channel, "settings set", engine=BASIC)
     mine = told(await studio.ada.slash(studio.channel, "engines")).text
     assert f"Stable Diffusion 1.6** · {DEFAULT}" in mine

@@ -59,7 +59,7 @@ async def test_the_card_shows_how_far_it_is(make_studio: MakeStudio) -> None:
         Fault("ai-client.entries", Rewrite(state_is("processing", waiting=True, percent=31)), None)
     )
     result = await studio.imagine(engine="midjourney")
-    await studio.until(lambda: "31 %" in card(result).text)
+    await studio.until(lambda: "31%" in card(result).text)
     studio.stand_in.behave()
     studio.stand_in.finish_all()
     await studio.finish()

@@ -55,7 +55,7 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
         (SubmissionStatus.RENDERING, Progress(seconds_left=12.4, usual_seconds=3.6), waiting.LEFT(time=10)),
         (SubmissionStatus.SUBMITTING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.SUBMITTING]()),
         (SubmissionStatus.RENDERING, Progress(), cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()),
-        (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40 %"),
+        (SubmissionStatus.RENDERING, Progress(percent=40), "▰▰▰▰▱▱▱▱▱▱▱▱ 40%"),
         (
             SubmissionStatus.SUBMITTING,
             Progress(percent=40),
@@ -174,7 +174,7 @@ def result_view(**known: Any) -> JobView:
 def test_a_result_shows_images_settings_and_cost() -> None:
     shown = result_view(spoiler=True)
     card = result_card(shown, [ShownImage(shown.images[0], "easel-12-1.png")])
-    assert said(card) == "a lighthouse\n-# <@7> · Brush · 512x512 · 6 credits · 9 s"
+    assert said(card) == "a lighthouse\n-# <@7> · Brush · 512x512 · 6 credits · 9\xa0s"
     assert labels(card) == ["Edit picture", "Edit prompt", "Again", "New seed", "Details", "Delete"]
     (gallery,) = [part for part in everything(card) if part["type"] == 12]
     (item,) = gallery["items"]
@@ -255,7 +255,7 @@ def test_details_show_settings_cost_time_and_seed_and_the_log_every_step() -> No
     for words in (
         str(details.SETTINGS(settings="Brush · 512x512 · 30 steps")),
         str(details.COST(cost="6 credits")),
-        str(details.TIME(time="9 s")),
+        str(details.TIME(time="9\xa0s")),
         str(details.SEED_OF_ONE(seed=7)),
         str(details.THREAD(title="lighthouses")),
         "```/imagine prompt:a lighthouse```",

@@ -44,7 +44,7 @@ def test_the_engines_are_listed_with_options_and_prices() -> None:
     check(card)
     spoken = said(card)
     assert f"**Pencil Core** · {DEFAULT}" in spoken
-    words = DOES(operation=NAMES[Operation.TEXT_TO_IMAGE], price=FROM_TO(low=400, high=2000))
+    words = DOES(operations=[NAMES[Operation.TEXT_TO_IMAGE]], price=FROM_TO(low=400, high=2000))
     assert f"{words}\n-# pencil/basic-1.6" in spoken
     assert f"{OPTIONS['steps'].label} 10 to 50, {SEED.label}, {OPTIONS['guidance'].label} 0 to 35" in spoken
     assert "1024x1024 (square)" in spoken
@@ -106,7 +106,7 @@ def test_an_engine_is_listed_with_all_operations_and_their_prices() -> None:
         engines_card([brush] * 20, price, default=""),
     ):
         check(listed)
-        assert str(DOES(operation=NAMES[Operation.ERASE], price="4")) in said(listed)
+        assert str(DOES(operations=[NAMES[Operation.ERASE]], price="4")) in said(listed)
     assert str(NAMES[Operation.SKETCH]) not in said(engines_card([brush], price, default="", retired=gone))
     card = engine_card(brush, price, default="", retired=gone)
     check(card)

@@ -58,6 +58,13 @@ def test_a_long_label_still_says_who_will_see_the_images(*, private: bool) -> No
         assert offer_label(Offer(options, long, price)).startswith(who)
 
 
+def test_a_name_keeps_its_capitals() -> None:
+    price = Price(5000, 5000, exact=True)
+    dropped = offer_label(Offer(ImagineOptions("a"), Changes(dropped=(OPTIONS["steps"], OPTIONS["lora"])), price))
+    assert "LoRA" in dropped
+    assert str(OPTIONS["steps"].label) not in dropped
+
+
 def test_short_offers_share_a_row_and_long_ones_do_not() -> None:
     price = Price(5000, 5000, exact=True)
     short = Offer(ImagineOptions("a"), Changes(images=2), price)

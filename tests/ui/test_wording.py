@@ -112,5 +112,5 @@ def test_a_style_is_readable() -> None:
 
 def test_numbers_and_times_are_readable() -> None:
     assert [listed([]), listed("a"), listed("ab"), listed("abc")] == ["", "a", "a and b", "a, b and c"]
-    assert [lasted(0.2), lasted(9.4), lasted(60), lasted(65)] == ["1 s", "9 s", "1 min", "1 min 5 s"]
+    assert [lasted(0.2), lasted(9.4), lasted(60), lasted(65)] == ["1\xa0s", "9\xa0s", "1\xa0min", "1\xa0min 5\xa0s"]
     assert moment(1_700_000_000_999) == "<t:1700000000:R>"

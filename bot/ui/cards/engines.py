@@ -27,7 +27,7 @@ RETIRED = message("engines_card.retired", "no longer available")
 EXACT_PRICE = message("engines_card.exact_price", "{price} an image, exact")
 SINGLE_PRICE = message("engines_card.single_price", "{price} an image")
 ESTIMATED_PRICE = message("engines_card.estimated_price", "{price} an image, an estimate")
-DOES = message("engines_card.does", "{operation} {price}")
+DOES = message("engines_card.does", "{operations}: {price}")
 DOES_AND_COSTS = message("engines_card.does_and_costs", "**{operation}**: {price}")
 PRICES = message("engines_card.prices", "Prices are in credits per image.")
 TOGETHER = message("engines_card.together", "Makes {count} image at a time", "Makes {count} images at a time")
@@ -218,12 +218,12 @@ def _marks(engine: Engine, *, default: str, retired: IsRetired) -> str:
 
 
 def _operations(engine: Engine, price: PriceOf, retired: IsRetired) -> list[str]:
-    """The operations that can be used, each with its price."""
-    return [
-        str(DOES(operation=NAMES[each.operation], price=price_text(price(each))))
-        for each in _each(engine)
-        if not retired(each)
-    ]
+    """The operations that can be used, with their prices. Those that cost the same are together."""
+    costing: dict[str, list[Text]] = {}
+    for each in _each(engine):
+        if not retired(each):
+            costing.setdefault(str(price_text(price(each))), []).append(NAMES[each.operation])
+    return [str(DOES(operations=operations, price=cost)) for cost, operations in costing.items()]
 
 
 def _price(price: Price) -> Text:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import discord
 from discord import ui
 
+from bot.domain.engines import NO_ENGINES
 from bot.domain.money import Price
 from bot.text import Text, t
 from bot.ui.cards.buttons import EXAMPLE, HELP_SUBJECTS
@@ -212,8 +213,8 @@ def example_rest(name: str, price: Price) -> str:
 def help_card(mention: Mention, prices: Mapping[str, Price], *, manages: bool) -> Card:
     """What the bot does, a menu of all subjects, and a button for each example with its price.
 
-    ``prices`` are those of the examples, by name. The subject for admins is shown only if the person ``manages`` the
-    server.
+    ``prices`` are those of the examples, by name; there are none while there is no engine. The subject for admins is
+    shown only if the person ``manages`` the server.
     """
     first = t(
         "Type {imagine} and describe what you want to see. You see the price and the progress, then your images.",
@@ -221,15 +222,20 @@ def help_card(mention: Mention, prices: Mapping[str, Price], *, manages: bool) -
     )
     pictures = t("Have a picture already? Attach it, or choose **Edit this picture** in a message's menu.")
     then = t("The buttons below a result make it again, change it or share it.")
-    return Card(
+    about = [
         text(heading(t("Easel makes images from words and pictures")), first, pictures, then),
         _menu(OVERVIEW, manages=manages),
         rule(),
+    ]
+    if not prices:
+        return Card(*about, text(NO_ENGINES))
+    return Card(
+        *about,
         text(quiet(t("Try one. A button makes its image at once, just like {imagine}.", imagine="/imagine"))),
         ui.ActionRow(
             *(
-                EXAMPLE.to(example_rest(name, prices[name]), title=each.title, price=str(prices[name]))
-                for name, each in EXAMPLES.items()
+                EXAMPLE.to(example_rest(name, price), title=EXAMPLES[name].title, price=str(price))
+                for name, price in prices.items()
             )
         ),
     )

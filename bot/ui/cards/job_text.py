@@ -50,12 +50,13 @@ def edit_line(view: JobView, *, settings: bool = True, to_author: bool | None = 
     if not view.operation.has_source:
         return ""
     strengths = [request.strength for request in view.requests if request.strength is not None]
-    return facts(
+    line = facts(
         edit_name(view) if words(view) else None,
         *edit_facts(view),
         either(str(STRENGTH.text(strength)) for strength in strengths) or None if settings else None,
         source_text(view, to_author=to_author),
     )
+    return line[:1].upper() + line[1:]
 
 
 def settings_text(view: JobView, *, without: Option | None = None) -> str:

@@ -99,7 +99,8 @@ def _value(feature: Feature, value: Value) -> Words:
 def _inside(label: Text) -> str:
     """A label within a sentence."""
     words = str(label)
-    return words[:1].lower() + words[1:]
+    # Names such as LoRA have capitals everywhere.
+    return words[:1].lower() + words[1:] if words[1:].islower() else words
 
 
 def not_yours_card(error: PictureNotYours) -> Card:

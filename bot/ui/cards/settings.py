@@ -54,12 +54,13 @@ _RATIOS = ("5:4", "4:3", "2:1", "21:9", "4:5", "3:4", "1:2", "9:21")
 class SettingsView:
     """The data of the panel.
 
-    ``engine`` is used by default. ``changed`` names the settings just changed; ``misfits`` say which have no effect.
+    ``engine`` is used by default; None while there is none. ``changed`` names the settings just changed;
+    ``misfits`` say which have no effect.
     """
 
     settings: UserSettings
     engines: Mapping[str, Engine]
-    engine: Engine
+    engine: Engine | None
     misfits: tuple[Text, ...] = ()
     changed: Collection[str] = ()
 
@@ -94,17 +95,16 @@ def _sizes(view: SettingsView) -> Iterator[Choice]:
         "phone": t("Phone"),
     }
     for word, title in words.items():
-        if takes_shape(view.engine, word):
+        if view.engine is None or takes_shape(view.engine, word):
             yield word, t("{shape} ({ratio})", shape=title, ratio=str(SHAPES[word]))
     for ratio in _RATIOS:
-        if takes_shape(view.engine, ratio):
+        if view.engine is None or takes_shape(view.engine, ratio):
             yield ratio, ratio
 
 
 def _styles(view: SettingsView) -> Iterator[Choice]:
-    named = STYLE.names(view.engine) or {
-        style: None for engine in view.engines.values() for style in STYLE.names(engine)
-    }
+    first = () if view.engine is None else STYLE.names(view.engine)
+    named = first or {style: None for engine in view.engines.values() for style in STYLE.names(engine)}
     for style in named:
         yield style, style_name(style)
 
@@ -217,7 +217,7 @@ def _news(view: SettingsView) -> Iterator[Words]:
 
 
 def _default(name: str, view: SettingsView) -> Text:
-    if name == "engine" and view.settings.engine is None:
+    if name == "engine" and view.settings.engine is None and view.engine is not None:
         return t("{engine} (default)", engine=plain(view.engine.name, 60))
     return ROWS[name].default
 

@@ -78,6 +78,7 @@ HOW = message(
 )
 COSTS = message("welcome.costs", "An image by {engine} costs {price}. {help} explains the rest.")
 FREE = message("welcome.free", "Images by {engine} are free. {help} explains the rest.")
+REST = message("welcome.rest", "{help} explains the rest.")
 FOR_MANAGERS = message("welcome.for_managers", "**For server managers**")
 
 WAITING, CAREFUL, SKIPPED = "⏳", "⚠️", "▫️"
@@ -258,10 +259,16 @@ def typed_amount(limit: Limit) -> str | None:
     return None if limit.amount is None else amount_text(limit.amount).replace(",", "")
 
 
-def welcome_card(mention: Mention, *, engine: str, price: Price, missing: Sequence[Words]) -> Card:
-    """What the bot does, how to try it, and what is ``missing`` in this server."""
-    about = COSTS(engine=engine, price=price.text, help=mention("help"))
-    if not price.high:
+def welcome_card(mention: Mention, *, engine: str | None, price: Price | None, missing: Sequence[Words]) -> Card:
+    """What the bot does, how to try it, and what is ``missing`` in this server.
+
+    ``engine`` is the name of the default one and ``price`` that of its image; None while there is none.
+    """
+    if engine is None or price is None:
+        about = REST(help=mention("help"))
+    elif price.high:
+        about = COSTS(engine=engine, price=price.text, help=mention("help"))
+    else:
         about = FREE(engine=engine, help=mention("help"))
     parts: list[ui.Item[ui.LayoutView]] = [text(WELCOME, HOW(imagine=mention("imagine"))), text(about)]
     if missing:

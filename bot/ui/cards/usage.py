@@ -86,16 +86,16 @@ LEFT = {
 }
 USED = {
     LimitKind.BOT_DAILY: message(
-        "usage.bot_daily", "The bot's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+        "usage.bot_daily", "The bot's limit: {used:amount} of {limit:credits} used {period} ({percent}%)"
     ),
     LimitKind.SERVER_MONTHLY: message(
-        "usage.server_monthly", "The operator's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+        "usage.server_monthly", "The operator's limit: {used:amount} of {limit:credits} used {period} ({percent}%)"
     ),
     LimitKind.SERVER: message(
-        "usage.server", "This server's limit: {used:amount} of {limit:credits} used {period} ({percent} %)"
+        "usage.server", "This server's limit: {used:amount} of {limit:credits} used {period} ({percent}%)"
     ),
     LimitKind.FREE_SERVER: message(
-        "usage.free_server", "This server's free images: {used} of {limit} used {period} ({percent} %)"
+        "usage.free_server", "This server's free images: {used} of {limit} used {period} ({percent}%)"
     ),
 }
 

@@ -41,7 +41,7 @@ STARTED = message("card.started", "started {when}")
 USUALLY = message("card.usually", "usually takes {time:duration}")
 PROVIDER_MISSING = message("card.provider_missing", "Waiting for the image service")
 FETCHING = message("card.fetching", "Downloading the images")
-SENT_AGAIN = message("card.sent_again", "Got no answer, trying again")
+SENT_AGAIN = message("card.sent_again", "No answer so far")
 OUTAGE = message("card.outage", "the image service is having trouble, next try {when}")
 OUTAGE_OVER = message("card.outage_over", "the image service is having trouble, retrying now")
 RETRY = message("card.retry", "the image service is busy or not responding, next try {when}")
@@ -103,7 +103,7 @@ def _happening(view: JobView) -> list[str]:
     if not progress.fetching:  # After rendering, its progress and its estimate no longer apply.
         if progress.percent is not None:
             filled = _BAR * max(0, min(100, progress.percent)) // 100
-            more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent} %")
+            more.append(f"{'▰' * filled}{'▱' * (_BAR - filled)} {progress.percent}%")
         first += _times(progress)
     return [facts(*first), *more]
 
