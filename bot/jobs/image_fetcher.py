@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -13,7 +13,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt, alarm
-from bot.jobs.provider_text import provider_text
+from bot.jobs.provider_text import MISSING_IMAGES, provider_text
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from bot.providers.operations import Operation, Size
@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 600.0
 """Seconds for which a download is retried if it may still succeed."""
+SLOW = 1.0
+"""Seconds after which fetching images is slow enough to be told: an edit of the card would delay most results."""
 # Seconds between two attempts; the last value is repeated.
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
@@ -111,6 +113,12 @@ def decode_result(stored: dict[str, Any]) -> Finished:
     return Finished(images, Cost(stored["cost"], stored["exact"]), stored["beyond"])
 
 
+def missing(request: ImageRequest, fetched: Fetched, lost: Sequence[Text]) -> list[Text]:
+    """Return a text if there are fewer images than the request asked for, before the texts why some were ``lost``."""
+    count = request.images - len(fetched.kept)
+    return [MISSING_IMAGES(count=count, asked=request.images), *lost] if count > 0 else []
+
+
 def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
     """Return a text if the service made the images in another shape than the request asked for."""
     if not any(image.reshaped for image in finished.images):
@@ -119,9 +127,18 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
 
 
 async def fetch_images(
-    provider: Provider, files: ImageFiles, clock: Clock, images: Sequence[GeneratedImage], stem: str
+    provider: Provider,
+    files: ImageFiles,
+    clock: Clock,
+    images: Sequence[GeneratedImage],
+    stem: str,
+    *,
+    slow: Callable[[], None],
 ) -> Fetched:
-    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError."""
+    """Fetch all images concurrently, each into a file whose name begins with ``stem``. Raises StorageError.
+
+    ``slow`` is called if that takes longer than SLOW.
+    """
 
     async def fetch(position: int, image: GeneratedImage) -> KeptImage:
         name = f"{stem}-{position}"
@@ -135,7 +152,15 @@ async def fetch_images(
             await files.keep(aside, name)
         return KeptImage(position=position, file=name, fetched=fetched, seed=image.seed, filtered=image.filtered)
 
-    results = await asyncio.gather(*(fetch(*each) for each in enumerate(images)), return_exceptions=True)
+    async def tell() -> None:
+        await clock.sleep(SLOW)
+        slow()
+
+    telling = asyncio.create_task(tell())
+    try:
+        results = await asyncio.gather(*(fetch(*each) for each in enumerate(images)), return_exceptions=True)
+    finally:
+        telling.cancel()
     lost = []
     for error in results:
         if isinstance(error, ProviderError):
