@@ -21,7 +21,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import NotMade
-from bot.providers.base import Engine, Failed
+from bot.providers.base import Engine, Failed, Finished
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text, message
 
@@ -207,10 +207,11 @@ class CircuitBreaker:
         elif probing:
             self._closed()
 
-    def check_abuse(self, user_id: int, answer: ProviderError | Failed) -> None:
+    def check_abuse(self, user_id: int, answer: ProviderError | Failed | Finished) -> None:
         """If the service counts this person's request as abuse, send nothing of theirs for a while."""
-        if isinstance(answer, Refused | Failed) and answer.abuse:
-            self._persons.setdefault(user_id, _Circuit(self._clock, 1)).stop(ABUSE_SECONDS, answer.reason)
+        if isinstance(answer, Refused | Failed | Finished) and answer.abuse:
+            reason = Reason.MODERATED if isinstance(answer, Finished) else answer.reason
+            self._persons.setdefault(user_id, _Circuit(self._clock, 1)).stop(ABUSE_SECONDS, reason)
             log.warning("provider.abuse", provider=self._provider, user=user_id, seconds=ABUSE_SECONDS)
 
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:

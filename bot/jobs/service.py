@@ -65,6 +65,11 @@ STOPPING = message(
     "jobs.cancel.stopping",
     "It's already being made. I've asked the image service to stop; the card shows whether it did.",
 )
+PARTLY_STOPPING = message(
+    "jobs.cancel.partly_stopping",
+    "It's already being made, partly where it can't be stopped: you'll see that part, and it's charged. I've asked the "
+    "other image service to stop; the card shows whether it did.",
+)
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
 
@@ -86,6 +91,8 @@ class Cancellation:
     def text(self) -> Text:
         if self.stopping and self.stopping >= self.going_on:
             return STOPPING()
+        if self.stopping:
+            return PARTLY_STOPPING()
         if not self.dropped:
             return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
         if not self.going_on:

@@ -395,6 +395,7 @@ class SubmissionRun:
             beyond=finished.beyond,
         ):
             self._breaker.record_success(submission.id, submission.user_id)
+            self._breaker.check_abuse(submission.user_id, finished)
             # The time for which its outcome was considered unknown says nothing about the engine.
             if seconds is not None and submission.reopened_at is None:
                 learn = model.add if schedule is None else schedule.learn

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from bot.jobs.service import STOPPING
+from bot.jobs.service import PARTLY_STOPPING, STOPPING
 from bot.providers.base import Failed, Gone, Handle, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from storage.records import SubmissionStatus
 from tests.doubles.free_provider import FreeProvider
-from tests.doubles.provider import finished
+from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
 CANCELLED, UNKNOWN = SubmissionStatus.CANCELLED, SubmissionStatus.UNKNOWN
@@ -122,6 +122,25 @@ async def test_cancel_does_not_wait_until_a_busy_service_takes_requests_again(ma
     await workshop.finish()
     assert (await workshop.submission(job_id)).status is CANCELLED
     assert (await workshop.submission(other)).status is SubmissionStatus.DONE
+
+
+async def test_of_two_engines_only_the_one_that_can_stop_is_stopped(make_workshop: MakeWorkshop) -> None:
+    free, paid = FreeProvider(), ScriptedProvider(name="paid")
+    workshop = await make_workshop(free, paid)
+    stopped, finishing = asyncio.Event(), asyncio.Event()
+    free.enqueue("poll", stopped, Failed(Reason.CANCELLED))
+    paid.enqueue("poll", finishing)
+    job_id = await workshop.imagine(engines=("scripted/brush", "paid/brush"))
+    await workshop.start()
+    await free.called("poll")
+    await paid.called("poll")
+    assert await workshop.service.cancel(ADA, job_id) == PARTLY_STOPPING()
+    await free.called("cancel")
+    stopped.set()
+    finishing.set()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert [each.record.status for each in view.submissions] == [CANCELLED, SubmissionStatus.DONE]
 
 
 @pytest.mark.parametrize("so_far", [1, 0])
