@@ -89,8 +89,13 @@ class _Circuit:
         return 0.0 if self._until is None else max(0.0, self._until - self._clock.monotonic())
 
     @property
+    def closed(self) -> bool:
+        """Whether there is no outage, nor one that a probe has yet to end."""
+        return self._until is None
+
+    @property
     def allows(self) -> bool:
-        return self._until is None or (self.left == 0 and self._probe is None)
+        return self.closed or (self.left == 0 and self._probe is None)
 
     def start(self, submission_id: int) -> None:
         if self._until is not None and self._probe is None:
@@ -192,7 +197,9 @@ class CircuitBreaker:
         """Record that its images have arrived."""
         self.record_accepted(submission_id, user_id)
         self._everybody.succeed()
-        self._persons.pop(user_id, None)
+        # It may have been sent before the person's outage began, which goes on then.
+        if user_id in self._persons and self._persons[user_id].closed:
+            del self._persons[user_id]
 
     def record_failure(self, submission_id: int, user_id: int, reason: Reason) -> None:
         """Record a failure that the provider probably caused."""
