@@ -295,9 +295,13 @@ class JobService:
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return Cancellation(job, dropped=0, going_on=0)
         dropped, going_on = await self._store.cancel(job.id)
+        providers = [self._store.providers.get(each.provider) for each in going_on]
+        stoppable = [each for each in providers if each is not None and each.cancels]
         if dropped:
             self._worker.wake(ready=None if going_on else job.id)
-        return Cancellation(job, dropped, going_on, self._worker.cancel(job.id) if going_on else 0)
+        if stoppable:
+            self._worker.cancel(job.id)
+        return Cancellation(job, dropped, len(going_on), len(stoppable))
 
     async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> Job:
         """Store the fresh token from the author's button press on the card. An undelivered result is then delivered.

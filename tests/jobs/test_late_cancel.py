@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.jobs.service import PARTLY_STOPPING, STOPPING
+from bot.jobs.service import PARTLY_CANCELLED, PARTLY_STOPPING, STOPPING
 from bot.providers.base import Failed, Gone, Handle, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from storage.records import SubmissionStatus
@@ -141,6 +141,23 @@ async def test_of_two_engines_only_the_one_that_can_stop_is_stopped(make_worksho
     await workshop.finish()
     view = await workshop.view(job_id)
     assert [each.record.status for each in view.submissions] == [CANCELLED, SubmissionStatus.DONE]
+
+
+async def test_what_was_dropped_unsent_does_not_count_as_being_stopped(make_workshop: MakeWorkshop) -> None:
+    free, paid = FreeProvider(), ScriptedProvider(name="paid")
+    workshop = await make_workshop(free, paid)
+    prepared, finishing = asyncio.Event(), asyncio.Event()
+    free.enqueue("prepare", prepared)
+    paid.enqueue("poll", finishing)
+    job_id = await workshop.imagine(engines=("scripted/brush", "paid/brush"))
+    await workshop.start()
+    await free.called("prepare")
+    await paid.called("poll")
+    assert await workshop.service.cancel(ADA, job_id) == PARTLY_CANCELLED(dropped=1, all=2)
+    prepared.set()
+    finishing.set()
+    await workshop.finish()
+    assert free.calls("submit") == 0
 
 
 @pytest.mark.parametrize("so_far", [1, 0])
