@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Integer, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, and_, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -28,7 +28,6 @@ from storage.records import (
     LapseReason,
     NotificationState,
     ShareState,
-    SubmissionStatus,
     job_of,
 )
 from storage.tables import settable
@@ -61,15 +60,34 @@ _UPDATE_JOB = update(tables.jobs).where(_JOBS.id == bindparam("of"))
 _RUNNING = and_(_JOBS.user_id == bindparam("user"), _JOBS.status == JobStatus.WORKING.value)
 _THERE = _JOBS.server_id == bindparam("server")
 _COUNT_RUNNING = select(func.count()).where(_RUNNING)
-# The hold of a free request is 0. What was cancelled or failed without images does not count.
+# The hold of a free request is 0. Until it ends, all of its images count, then those that it made: the ledger knows
+# them even after the person has had everything deleted.
+_MADE = tables.ledger.alias("made")
 _FREE_IMAGES = (
-    select(func.coalesce(func.sum(func.json_extract(tables.submissions.c.request, "$.images").cast(Integer)), 0))
-    .select_from(tables.ledger.join(tables.submissions, tables.ledger.c.submission_id == tables.submissions.c.id))
+    select(
+        func.coalesce(
+            func.sum(
+                case(
+                    (
+                        _SUBMISSIONS.status.in_([status.value for status in UNFINISHED]),
+                        func.json_extract(_SUBMISSIONS.request, "$.images").cast(Integer),
+                    ),
+                    else_=_MADE.c.images,
+                )
+            ),
+            0,
+        )
+    )
+    .select_from(
+        tables.ledger.outerjoin(tables.submissions, tables.ledger.c.submission_id == _SUBMISSIONS.id).outerjoin(
+            _MADE,
+            and_(_MADE.c.submission_id == tables.ledger.c.submission_id, _MADE.c.kind == EntryKind.CAPTURE.value),
+        )
+    )
     .where(
         tables.ledger.c.counted_at >= bindparam("since"),
         tables.ledger.c.kind == EntryKind.HOLD.value,
         tables.ledger.c.amount == 0,
-        tables.submissions.c.status.not_in([SubmissionStatus.FAILED.value, SubmissionStatus.CANCELLED.value]),
     )
 )
 _OF_USER = tables.ledger.c.user_id == bindparam("user")
@@ -236,7 +254,7 @@ async def free_images(
     user_id: int | None = None,
     server_id: int | None = None,
 ) -> int:
-    """Return the number of free images that were asked for, without failed and cancelled requests.
+    """Return the number of free images that were made, and of those that may still be made.
 
     At least one of ``user_id`` and ``server_id`` must be given: who asked, and where.
     """

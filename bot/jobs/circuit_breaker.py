@@ -21,7 +21,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.errors import NotMade
-from bot.providers.base import Engine, Failed
+from bot.providers.base import Engine, Failed, Finished
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.text import Text, message
 
@@ -89,8 +89,13 @@ class _Circuit:
         return 0.0 if self._until is None else max(0.0, self._until - self._clock.monotonic())
 
     @property
+    def closed(self) -> bool:
+        """Whether there is no outage, nor one that a probe has yet to end."""
+        return self._until is None
+
+    @property
     def allows(self) -> bool:
-        return self._until is None or (self.left == 0 and self._probe is None)
+        return self.closed or (self.left == 0 and self._probe is None)
 
     def start(self, submission_id: int) -> None:
         if self._until is not None and self._probe is None:
@@ -192,7 +197,9 @@ class CircuitBreaker:
         """Record that its images have arrived."""
         self.record_accepted(submission_id, user_id)
         self._everybody.succeed()
-        self._persons.pop(user_id, None)
+        # It may have been sent before the person's outage began, which goes on then.
+        if user_id in self._persons and self._persons[user_id].closed:
+            del self._persons[user_id]
 
     def record_failure(self, submission_id: int, user_id: int, reason: Reason) -> None:
         """Record a failure that the provider probably caused."""
@@ -207,10 +214,11 @@ class CircuitBreaker:
         elif probing:
             self._closed()
 
-    def check_abuse(self, user_id: int, answer: ProviderError | Failed) -> None:
+    def check_abuse(self, user_id: int, answer: ProviderError | Failed | Finished) -> None:
         """If the service counts this person's request as abuse, send nothing of theirs for a while."""
-        if isinstance(answer, Refused | Failed) and answer.abuse:
-            self._persons.setdefault(user_id, _Circuit(self._clock, 1)).stop(ABUSE_SECONDS, answer.reason)
+        if isinstance(answer, Refused | Failed | Finished) and answer.abuse:
+            reason = Reason.MODERATED if isinstance(answer, Finished) else answer.reason
+            self._persons.setdefault(user_id, _Circuit(self._clock, 1)).stop(ABUSE_SECONDS, reason)
             log.warning("provider.abuse", provider=self._provider, user=user_id, seconds=ABUSE_SECONDS)
 
     def record_error(self, submission_id: int, user_id: int, error: ProviderError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = 600.0
 """Seconds for which a download is retried if it may still succeed."""
+SLOW = 1.0
+"""Seconds after which fetching images is slow enough to be told: an edit of the card would delay most results."""
 # Seconds between two attempts; the last value is repeated.
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0)
 
@@ -89,11 +91,15 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
 class ImageFetcher:
     """Fetches the images of a provider's submissions. All of them share the downloads that its rate allows."""
 
-    def __init__(self, provider: Provider, rate: Rate, files: ImageFiles, clock: Clock) -> None:
+    def __init__(
+        self, provider: Provider, rate: Rate, files: ImageFiles, clock: Clock, *, slow: Callable[[], None]
+    ) -> None:
+        """``slow`` is called if fetching the images of a submission takes longer than SLOW."""
         self._provider = provider
         self._downloads = rate.downloads
         self._files = files
         self._clock = clock
+        self._slow = slow
 
     async def fetch(self, submission: Submission, finished: Finished, before: Collection[int]) -> FetchedResult:
         """Fetch the images of a finished submission, except those at the positions ``before``, which it has.
@@ -111,7 +117,11 @@ class ImageFetcher:
     async def _fetch_all(self, images: Mapping[int, GeneratedImage], stem: str) -> _Fetched:
         """Fetch the images, by position, concurrently: each into a file whose name begins with ``stem``."""
         fetches = (self._fetch_one(position, image, stem) for position, image in images.items())
-        results = await asyncio.gather(*fetches, return_exceptions=True)
+        telling = asyncio.create_task(self._tell())
+        try:
+            results = await asyncio.gather(*fetches, return_exceptions=True)
+        finally:
+            telling.cancel()
         lost = {}
         for position, error in zip(images, results, strict=True):
             if isinstance(error, ProviderError):
@@ -119,6 +129,10 @@ class ImageFetcher:
             elif isinstance(error, BaseException):
                 raise error
         return _Fetched(tuple(image for image in results if isinstance(image, KeptImage)), lost)
+
+    async def _tell(self) -> None:
+        await self._clock.sleep(SLOW)
+        self._slow()
 
     async def _fetch_one(self, position: int, image: GeneratedImage, stem: str) -> KeptImage:
         name = f"{stem}-{position}"

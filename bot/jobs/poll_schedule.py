@@ -188,6 +188,11 @@ class PollSchedule:
             return (self._seen_open + self.age) / 2
         return self._distribution().between(0.0, self.age)
 
+    def known_duration(self, patience: float) -> float | None:
+        """Return this estimate, or None if it depends on a wrong guess: nothing takes longer than ``patience``."""
+        seconds = self.estimated_duration()
+        return seconds if not self._sent.guessed or seconds <= patience else None
+
     def learn(self, seconds: float) -> None:
         """Let the model learn from a job that ended after ``seconds``. Its time in the provider's queue is left out."""
         self._model.add(seconds - self._queued, self.mark, blind=self.never_seen_open)

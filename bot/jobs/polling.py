@@ -17,7 +17,7 @@ from bot.jobs.poll_schedule import PollSchedule
 from bot.jobs.provider_text import provider_text
 from bot.jobs.rate import Rate, at_once
 from bot.providers.base import Failed, Finished, Gone, Handle, ImageRequest, PollResult, Provider, Waiting
-from bot.providers.errors import Busy, ProviderError, Reason, Refused
+from bot.providers.errors import Busy, ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Pictures
 from bot.text import Text, message
 
@@ -140,10 +140,24 @@ class PollStatus:
     async def cancel(self, handle: Handle) -> None:
         """Ask the provider to stop it. If that fails, it goes on."""
         try:
-            await self._rate.turn()
+            # A service that takes no more requests for a while still stops one, which makes room there.
+            await self._rate.turn(at_once)
             await self._provider.cancel(handle)
         except ProviderError as error:
             log.info("cancel.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
+
+    async def stopped(self, handle: Handle, request: ImageRequest) -> Finished | None:
+        """Stop what is given up, so that it does not go on for nobody. Returns the images so far, or None."""
+        if not self._provider.cancels:
+            return None
+        await self.cancel(handle)
+        try:
+            await self._rate.polls.turn(at_once)
+            result = await self._provider.poll(handle, request)
+        except ProviderError as error:
+            log.info("poll.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
+            return None
+        return result if isinstance(result, Finished) else None
 
     def answered(self) -> None:
         """Record a call with a valid response."""
@@ -193,6 +207,18 @@ class LostSubmit(Enum):
     NOT_SEARCHED = auto()
     """Every search failed for longer than the provider's patience."""
     STOPPED = auto()
+
+
+async def find_now(provider: Provider, handle: Handle, rate: Rate) -> Handle | None:
+    """Look once for a submit whose response was lost, if that is possible. Raises ProviderError, but not Refused."""
+    if not provider.finds_lost_submits:
+        return None
+    await rate.turn()
+    try:
+        return await provider.find(handle)
+    except Refused as error:
+        # The search was refused, which says nothing about the request.
+        raise Unreachable(error.reason, said=error.said, detail=error.detail, values=error.values) from error
 
 
 async def find_lost(

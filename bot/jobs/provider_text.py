@@ -107,6 +107,10 @@ TEXTS: Mapping[Reason, Message] = {
         "{label} could not load the LoRA: it has none with this name, or it is for another kind of model. Check the "
         "name, or use its number at CivitAI.",
     ),
+    Reason.PICTURE_NOT_LOADED: message(
+        "provider.picture_not_loaded",
+        "{label} could not load the picture to start from. Press Again to retry.",
+    ),
     Reason.TOO_DEMANDING: message(
         "provider.too_demanding",
         "{label} makes a picture this large only for accounts that have earned more there. Try a smaller picture, "

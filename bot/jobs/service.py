@@ -65,6 +65,11 @@ STOPPING = message(
     "jobs.cancel.stopping",
     "It's already being made. I've asked the image service to stop; the card shows whether it did.",
 )
+PARTLY_STOPPING = message(
+    "jobs.cancel.partly_stopping",
+    "It's already being made, partly where it can't be stopped: you'll see that part, and it's charged. I've asked the "
+    "other image service to stop; the card shows whether it did.",
+)
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 NOT_IN_THIS_SERVER = message("jobs.not_in_this_server", "There is no such job in this server.")
 
@@ -86,6 +91,8 @@ class Cancellation:
     def text(self) -> Text:
         if self.stopping and self.stopping >= self.going_on:
             return STOPPING()
+        if self.stopping:
+            return PARTLY_STOPPING()
         if not self.dropped:
             return ALREADY_SENT() if self.going_on else ALREADY_ENDED()
         if not self.going_on:
@@ -288,9 +295,13 @@ class JobService:
         if job.status not in (JobStatus.PROPOSED, JobStatus.WORKING):
             return Cancellation(job, dropped=0, going_on=0)
         dropped, going_on = await self._store.cancel(job.id)
+        providers = [self._store.providers.get(each.provider) for each in going_on]
+        stoppable = [each for each in providers if each is not None and each.cancels]
         if dropped:
             self._worker.wake(ready=None if going_on else job.id)
-        return Cancellation(job, dropped, going_on, self._worker.cancel(job.id) if going_on else 0)
+        if stoppable:
+            self._worker.cancel(job.id)
+        return Cancellation(job, dropped, len(going_on), len(stoppable))
 
     async def refresh(self, origin: Origin, job_id: int, card: CardAddress) -> Job:
         """Store the fresh token from the author's button press on the card. An undelivered result is then delivered.

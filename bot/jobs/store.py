@@ -94,8 +94,8 @@ class JobStore:
 
     # --- the steps of a job -------------------------------------------------------------------------------------
 
-    async def cancel(self, job_id: int) -> tuple[int, int]:
-        """Drop unsent submissions. Returns the number of dropped submissions and of those that continue.
+    async def cancel(self, job_id: int) -> tuple[int, list[Submission]]:
+        """Drop unsent submissions. Returns the number of dropped submissions, and those that continue.
 
         Those that wait for a second call or for an unconfigured provider are dropped too. Their outcome is unknown, and
         the provider is not asked about them again.
@@ -123,7 +123,7 @@ class JobStore:
                     forget_handle=True,
                 )
             left = await submissions.submissions_of(tx, job_id)
-        return dropped, sum(submission.status not in ENDED for submission in left)
+        return dropped, [submission for submission in left if submission.status not in ENDED]
 
     async def delivered(
         self,

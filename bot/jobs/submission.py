@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from bot.jobs.circuit_breaker import CircuitBreaker
 from bot.jobs.image_fetcher import ImageFetcher
 from bot.jobs.late_images import decode_result
 from bot.jobs.poll_schedule import PollSchedule
-from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
+from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, find_now, waited_enough
 from bot.jobs.provider_text import (
     INTERRUPTED,
     QUEUED_TOO_LONG,
@@ -25,9 +24,9 @@ from bot.jobs.provider_text import (
 )
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
-from bot.jobs.store import CANCELLED_SENT, JobStore
+from bot.jobs.store import CANCELLED, CANCELLED_SENT, JobStore
 from bot.providers.base import Failed, Finished, Gone, Handle, Provider, Waiting
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
 from bot.providers.operations import Pictures
 from bot.text import Text
 from storage.images import ImageFiles
@@ -39,8 +38,6 @@ log = structlog.get_logger(__name__)
 QUEUED_AT_MOST, QUEUED_HERE = 3600.0, 600.0
 # Seconds before a submission that certainly did not arrive is sent again; the last value is repeated.
 BACKOFF = (2.0, 5.0, 15.0, 30.0, 60.0)
-# The card shows only after this many seconds that images are being fetched: an update would delay most results.
-FETCHING_TOLD_AFTER = 1.0
 # A request without a response is sent again if the provider does not find it: this many calls in total.
 MOST_SENDINGS, MOST_FREE_SENDINGS = 2, 5
 
@@ -77,6 +74,7 @@ class SubmissionRun:
         self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
         # Since a lost submit was found. It may have arrived only just before.
         self._found: Elapsed | None = None
+        self._cancelled = False
         # Why it cannot be sent again. Recorded as its end if the earlier call cannot be found either.
         self._no_retry: tuple[EventReason, Text] | None = None
         # An earlier process was sending it.
@@ -86,7 +84,7 @@ class SubmissionRun:
         self._provider = provider
         self._rate = rate
         self._breaker = breaker
-        self._images = ImageFetcher(provider, rate, files, clock)
+        self._images = ImageFetcher(provider, rate, files, clock, slow=self._tell_of_fetching)
         self._sources = sources
         self._clock = clock
         self._changed = changed
@@ -138,7 +136,9 @@ class SubmissionRun:
                 handle = await self._provider.prepare(self._request)
                 # If the next step fails, this handle is reused.
                 self.submission = replace(submission, handle=handle)
-            elif self._lost and self._provider.finds_lost_submits and await self._arrived_late(handle):
+            # It may have waited for a while, and arrived meanwhile.
+            elif self._lost and (found := await find_now(self._provider, handle, self._rate)) is not None:
+                await self._take(found)
                 return
             async with self._sources.prepared(self._request, submission.id) as pictures:
                 await self._rate.turn()
@@ -157,7 +157,10 @@ class SubmissionRun:
             self.submission = replace(self.submission, sendings=self.submission.sendings + 1)
             self._moved(SubmissionStatus.SUBMITTING, handle=handle, sent_at=self._clock.now())
             self.sent = Elapsed(self._clock)
-            await self._pay(handle, pictures, self.sent)
+            if self._cancelled:
+                await self._end_cancelled(lost=self._lost)
+            else:
+                await self._pay(handle, pictures, self.sent)
         finally:
             self._calling = False
 
@@ -219,6 +222,9 @@ class SubmissionRun:
             why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
+        if self._cancelled:
+            await self._end_cancelled(lost=self._lost)
+            return
         handle = self.submission.handle
         if await self._steps.postpone(self.submission, seconds=seconds, why=why, handle=handle):
             self._moved(SubmissionStatus.QUEUED, handle=handle)
@@ -259,6 +265,9 @@ class SubmissionRun:
 
     async def _send_again(self, why: EventReason) -> None:
         """Queue it once more: at once if it costs money and surely did not arrive, else after a pause."""
+        if self._cancelled:
+            await self._end_cancelled(lost=why is EventReason.NO_ANSWER)
+            return
         pause = 0.0 if self._provider.charges else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
         if await self._steps.postpone(self.submission, seconds=pause, why=why, lost=True):
             self._moved(SubmissionStatus.QUEUED)
@@ -267,19 +276,6 @@ class SubmissionRun:
         """End it as unknown: for the reason why it could not be sent again if there is one, else for ``why``."""
         why, problem = self._no_retry or (why, (INTERRUPTED if self._interrupted else UNKNOWN)())
         await self._end(SubmissionStatus.UNKNOWN, why, problem)
-
-    async def _arrived_late(self, handle: Handle) -> bool:
-        """Search a last time before it is sent again, because it may have waited for a while. Raises ProviderError."""
-        await self._rate.turn()
-        try:
-            found = await self._provider.find(handle)
-        except Refused as error:
-            # The search was refused, which says nothing about the request.
-            raise Unreachable(error.reason, said=error.said, detail=error.detail, values=error.values) from error
-        if found is None:
-            return False
-        await self._take(found)
-        return True
 
     async def _take(self, found: Handle) -> None:
         """Store that the provider has it."""
@@ -300,6 +296,8 @@ class SubmissionRun:
         if handle is None or sent is None:
             raise RuntimeError("a rendering submission has neither handle nor time of sending")
         polls = 0
+        if self._cancelled:
+            await self.polls.cancel(handle)  # It could not be stopped before the provider had it.
         model = await self._durations.of(self._request)
         shortest, at_once = self._provider.shortest_poll, self._poll_at_once
         rate, pushed = self._rate.polls, self._provider.pushed(handle)
@@ -313,7 +311,7 @@ class SubmissionRun:
                 result = await self.polls.poll(schedule, handle, self._request)
                 match result:
                     case Finished():
-                        await self._keep(result, self._took(schedule, sent), schedule)
+                        await self._keep(result, schedule.known_duration(self._provider.patience), schedule)
                         return
                     case Failed() | Gone():
                         await self._nothing_made(result)
@@ -322,14 +320,17 @@ class SubmissionRun:
                         polls += 1
                         if waited_enough(self._provider, sent, polls, self._found) and self.polls.may_give_up:
                             told_minutes = self.polls.given_up(round(sent.total / 60))
-                            await self._give_up(EventReason.TIMED_OUT, *told_minutes)
+                            if (so_far := await self.polls.stopped(handle, self._request)) is not None:
+                                await self._keep(so_far, None)
+                            else:
+                                await self._give_up(EventReason.TIMED_OUT, *told_minutes)
                             return
-                        so_far = result.charged or self.submission.charged
-                        if result.handle is not None or so_far != self.submission.charged:
+                        charged = result.charged or self.submission.charged
+                        if result.handle is not None or charged != self.submission.charged:
                             handle = result.handle or handle
-                            if not await self._steps.learnt(self.submission, handle, so_far):
+                            if not await self._steps.learnt(self.submission, handle, charged):
                                 return
-                            self.submission = replace(self.submission, handle=handle, charged=so_far)
+                            self.submission = replace(self.submission, handle=handle, charged=charged)
 
     async def _nothing_made(self, failed: Failed | Gone) -> None:
         cancelled = isinstance(failed, Failed) and failed.reason is Reason.CANCELLED
@@ -353,13 +354,12 @@ class SubmissionRun:
         else:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
 
-    def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
-        """Return the seconds it took, or None if they depend on a wrong guess."""
-        seconds = schedule.estimated_duration()
-        return seconds if not sent.guessed or seconds <= self._provider.patience else None
-
     async def cancel(self) -> None:
-        """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome."""
+        """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome.
+
+        It is not sent again, whatever the outcome is.
+        """
+        self._cancelled = True
         if self.submission.handle is not None and self.submission.status in ON_THEIR_WAY:
             await self.polls.cancel(self.submission.handle)
 
@@ -369,11 +369,7 @@ class SubmissionRun:
         """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
         submission = self.submission
         before = await self._steps.positions(submission)
-        telling = asyncio.create_task(self._tell_of_fetching())
-        try:
-            fetched = await self._images.fetch(submission, finished, before)
-        finally:
-            telling.cancel()
+        fetched = await self._images.fetch(submission, finished, before)
         if not before and not fetched.kept:
             await self._end_charged(
                 EventReason.NO_IMAGES,
@@ -398,24 +394,28 @@ class SubmissionRun:
             later=fetched.later,
         ):
             self._breaker.record_success(submission.id, submission.user_id)
+            self._breaker.check_abuse(submission.user_id, finished)
             # The time for which its outcome was considered unknown says nothing about the engine.
             if seconds is not None and submission.reopened_at is None:
                 learn = model.add if schedule is None else schedule.learn
                 learn(seconds)
             self._moved(SubmissionStatus.DONE)
 
-    async def _tell_of_fetching(self) -> None:
-        await self._clock.sleep(FETCHING_TOLD_AFTER)
+    def _tell_of_fetching(self) -> None:
         self.fetching = True
         self._changed(self.submission.job_id)
 
     # --- the record ---------------------------------------------------------------------------------------------
 
     async def _end(self, status: SubmissionStatus, why: EventReason, *problems: Text, **known: object) -> None:
-        stored = as_stored(*problems)
-        ended = await self._steps.ended_free(self.submission, status, why=why, problems=stored, **known)
+        ended = await self._steps.ended_free(self.submission, status, why=why, problems=as_stored(*problems), **known)
         if ended is not None:
             self._moved(ended)
+
+    async def _end_cancelled(self, *, lost: bool) -> None:
+        """End it in place of sending it, because it was cancelled. ``lost``: an earlier call may have arrived."""
+        status, told = (SubmissionStatus.UNKNOWN, CANCELLED_SENT) if lost else (SubmissionStatus.CANCELLED, CANCELLED)
+        await self._end(status, EventReason.CANCELLED, told())
 
     async def _give_up(self, why: EventReason, *problems: Text) -> None:
         """Give up because the provider does not report the outcome. An earlier result is tried once more, if any."""

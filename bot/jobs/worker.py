@@ -154,13 +154,12 @@ class Worker:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def cancel(self, job_id: int) -> int:
-        """Let the providers that can stop a submission stop those of this job. Returns their number."""
-        runs = [run for slot in self._slots.values() if slot.provider.cancels for run in slot.running.values()]
-        own = [run for run in runs if run.submission.job_id == job_id]
-        for run in own:
-            self._spawn(run.cancel(), lambda: False)
-        return len(own)
+    def cancel(self, job_id: int) -> None:
+        """Let the providers that can stop a submission stop those of this job."""
+        for slot in self._slots.values():
+            for run in slot.running.values() if slot.provider.cancels else ():
+                if run.submission.job_id == job_id:
+                    self._spawn(run.cancel(), lambda: False)
 
     def outages(self, user_id: int | None = None) -> list[Outage]:
         """Return the current outages of providers: those for everybody, or those that affect this person."""

@@ -35,6 +35,8 @@ NO_CONTROL = frozenset({"ControlNetMismatch", "ControlNetUnsupported"})
 MOST_GENERATIONS = 20
 ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 """The id of a request. It becomes a part of a path."""
+_LACKS = {"lora": Reason.LORA_NOT_LOADED, "source_image": Reason.PICTURE_NOT_LOADED}
+"""What a worker has made an image without, by the type of its report: it does not fail then."""
 _LONGEST_WAIT = 7 * 86_400
 _ADDRESSES = ("http://", "https://")
 _TOO_LARGE = frozenset({"SourceImageResolutionExceeded", "SourceImageSizeExceeded"})
@@ -135,14 +137,14 @@ class _Generation(Lenient):
 class _Image:
     """An image as the service reports it. ``batch`` is its position among those that a worker made together.
 
-    ``incomplete``: a LoRA could not be loaded, so it was made without.
+    ``lacks`` is the reason if it was made without something that the request has.
     """
 
     img: str
     seed: int | None
     censored: str | None
     batch: int
-    incomplete: bool = False
+    lacks: Reason | None = None
 
 
 def _image(item: object) -> _Image | None:
@@ -160,7 +162,8 @@ def _image(item: object) -> _Image | None:
     if made.state not in {None, "ok"} or made.img is None or made.img == "N/A":
         return None
     position = int(batch) if batch and batch.isascii() and batch.isdigit() else 0
-    return _Image(made.img, made.seed, None, position, any(each.type == "lora" for each in metadata))
+    lacks = next((reason for each in metadata if (reason := _LACKS.get(each.type or "")) is not None), None)
+    return _Image(made.img, made.seed, None, position, lacks)
 
 
 def ended(state: State, otherwise: Failed) -> Finished | Failed:
@@ -169,10 +172,10 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
     Decodes the images in the answer, so it blocks.
     """
     every = [image for image in map(_image, state.generations) if image is not None]
-    found = [image for image in every if not image.incomplete]
+    found = [image for image in every if image.lacks is None]
     if every and not found:
-        # They would look as if the LoRA had no effect.
-        return Failed(Reason.LORA_NOT_LOADED)
+        # They would look as if what they lack had no effect.
+        return Failed(every[0].lacks or Reason.BROKEN)
     shared = Counter(image.seed for image in found)
     seen: set[int | None] = set()
     images = []
@@ -190,7 +193,7 @@ def ended(state: State, otherwise: Failed) -> Finished | Failed:
     if abuse:
         log.error("ai_horde.csam_reported")
     if any(not image.filtered for image in result):
-        return Finished(result, Cost(0, exact=True))
+        return Finished(result, Cost(0, exact=True), abuse=abuse)
     return Failed(Reason.MODERATED, abuse=abuse) if result else otherwise
 
 

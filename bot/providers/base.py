@@ -261,13 +261,14 @@ class Finished:
 
     ``beyond`` is the amount that the provider charged in addition to the cost, in its millicredits, because the same
     request arrived twice. The user does not pay it. ``sure`` is False if the response contradicts itself and may be
-    temporary: then it counts only if later polls confirm it.
+    temporary: then it counts only if later polls confirm it. ``abuse`` is as in Refused, because of a withheld image.
     """
 
     images: tuple[GeneratedImage, ...]
     cost: Cost
     beyond: int = 0
     sure: bool = True
+    abuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

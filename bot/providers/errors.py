@@ -34,6 +34,8 @@ class Reason(StrEnum):
     """The service makes something this large only for accounts with more credit there."""
     LORA_NOT_LOADED = "lora_not_loaded"
     """The service has no such LoRA, or it is for another kind of model."""
+    PICTURE_NOT_LOADED = "picture_not_loaded"
+    """The machine that made the image could not get the picture to start from."""
     # Problems of a request that were found before it was sent.
     NO_WORDS = "no_words"
     """The prompt has only flags or links, and the engine needs words."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
@@ -230,11 +231,12 @@ class Service:
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Write an image or decode a long response in this service's own threads, so that other work cannot delay it.
 
-        Returns and raises what ``work`` does.
+        Returns and raises what ``work`` does. The job id in log lines is preserved.
         """
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=self.label)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **kwargs))
+        work_here = partial(copy_context().run, partial(work, *args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work_here)
 
     def _opened(
         self, middlewares: Sequence[aiohttp.ClientMiddlewareType] | None = None, **keeping: Any

@@ -113,8 +113,8 @@ class OpenaiImages(Provider):
         address = settings.url("OPENAI_URL", ADDRESS)
         at_openai = URL(address).host == HOST
         models = read_setting(settings, free=settings.flag("OPENAI_FREE") and not at_openai)
-        if at_openai and not all(model.charges for model in models):
-            # What costs nothing may be sent again.
+        if at_openai and not all(model.never_free for model in models):
+            # What costs nothing may be sent again, and counts as a free image.
             raise WrongSetting(SETTING, Takes.MODELS)
         credentials = Credentials() if key is None else Credentials.key(key, "Bearer")
         payers = {
@@ -200,6 +200,7 @@ class OpenaiImages(Provider):
         refusals = Refusals(self._service.judge.about(request), charges=self.charges, files=form is not None)
         stream = Stream()
         answer = await self._answer(ticket, wanted, form, stream)
+        stream.end()
         made: Made | None = None
         if stream.finished is not None:
             made = await self._service.in_thread(read_streamed, stream.finished)
@@ -228,14 +229,15 @@ class OpenaiImages(Provider):
                     largest=wanted.largest,
                     hear=stream.take if wanted.streamed else None,
                 )
-        except TimeoutError:
+        except (TimeoutError, OutcomeUnknown) as error:
+            stream.end()
+            if stream.finished is not None:
+                # What has arrived is not lost by a connection that breaks later.
+                return Answer(200, {}, b"", f"POST {wanted.path}")
+            if isinstance(error, OutcomeUnknown):
+                raise
             # A service that charges may have charged for it already.
             raise (OutcomeUnknown if self.charges else Refused)(Reason.CANCELLED) from None
-        except OutcomeUnknown:
-            if stream.finished is None:
-                raise
-            # What has arrived is not lost by a connection that breaks later.
-            return Answer(200, {}, b"", f"POST {wanted.path}")
         finally:
             del self._running[ticket]
 
@@ -272,7 +274,7 @@ class OpenaiImages(Provider):
     async def cancel(self, handle: Handle) -> bool:
         """Close the connection of a submission on its way. The service has nothing else with which to stop one."""
         running = self._running.get(_ticket(handle)[0])
-        if running is not None:
+        if running is not None and not running.limit.expired():
             running.limit.reschedule(asyncio.get_running_loop().time())
         return True
 

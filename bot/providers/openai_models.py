@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator
 
@@ -53,6 +53,13 @@ class Rates:
 class _Details(Lenient):
     text_tokens: Whole = None
     image_tokens: Whole = None
+    cached_tokens: Whole = None
+    cached_tokens_details: Any = None
+
+    @property
+    def cached(self) -> bool:
+        """Whether some of them may cost less, because the service had them already."""
+        return bool(self.cached_tokens or self.cached_tokens_details)
 
 
 def _details(value: object) -> object:
@@ -63,11 +70,17 @@ class _Told(Lenient):
     input_tokens: Whole = None
     output_tokens: Whole = None
     input_tokens_details: Annotated[_Details, BeforeValidator(_details)] = _Details()
+    output_tokens_details: Annotated[_Details, BeforeValidator(_details)] = _Details()
+
+    @property
+    def otherwise_priced(self) -> bool:
+        """Whether some tokens have a price that is not set: those that were cached, and words of the model's own."""
+        return self.input_tokens_details.cached or bool(self.output_tokens_details.text_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens that a request took. ``exact``: the service has told the kinds of those that were sent."""
+    """The tokens that a request took. ``exact``: the service has told their kinds, and each has a price."""
 
     text: int
     pictures: int
@@ -85,7 +98,7 @@ class Usage:
         if text is None or pictures is None or min(text, pictures) < 0 or text + pictures != sent:
             # Pictures are the more expensive kind.
             return cls(0, sent, made, exact=False)
-        return cls(text, pictures, made)
+        return cls(text, pictures, made, exact=not told.otherwise_priced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +132,11 @@ class Model:
     @property
     def charges(self) -> bool:
         return self.rates is not None or any(self.prices.values())
+
+    @property
+    def never_free(self) -> bool:
+        """Whether an image of every size has a price."""
+        return bool(self.prices) and all(self.prices.values())
 
     @property
     def range(self) -> Quote:
@@ -195,7 +213,8 @@ def _model(words: list[str], *, free: bool) -> Model | None:
         prices[None] = 0
     model = Model(name, quality, prices, rates)
     # Without the price of an image, nothing could be held for it.
-    return model if is_name(name) and prices and not (free and model.charges) else None
+    held = bool(prices) if rates is None else model.never_free
+    return model if is_name(name) and held and not (free and model.charges) else None
 
 
 def _millicredits(dollars: str) -> int | None:

@@ -53,6 +53,15 @@ class EventReader:
                 yield event
         self._line += rest
 
+    def end(self) -> Iterator[Event]:
+        """Yield the event that the stream ends in, if it is whole: the line after it may be missing.
+
+        Its data are JSON, so they end with a bracket.
+        """
+        data = b"\n".join(self._data) if not self._line else bytes(self._line)
+        if data.rstrip().endswith(b"}"):
+            yield from self.feed(b"\n\n")
+
     def _take(self, line: bytes) -> Event | None:
         """Take one line. Returns the event that an empty line ends."""
         if not line:
@@ -82,7 +91,15 @@ class Stream:
 
     def take(self, piece: bytes) -> bool:
         """Take the next piece. Returns whether the end has arrived, so that the rest need not be read."""
-        for event in self._reader.feed(piece):
+        return self._heard(self._reader.feed(piece))
+
+    def end(self) -> None:
+        """Take the end of the response."""
+        if self.finished is None and self.error is None:
+            self._heard(self._reader.end())
+
+    def _heard(self, events: Iterator[Event]) -> bool:
+        for event in events:
             kind = event.kind
             if kind.endswith(_PARTIAL):
                 self.partial = event.data

@@ -8,6 +8,7 @@ import pytest
 
 from bot.errors import UserError
 from bot.jobs.circuit_breaker import (
+    ABUSE_SECONDS,
     FAILURES,
     LONGEST,
     OUTAGE,
@@ -184,6 +185,21 @@ def test_results_of_requests_sent_before_an_outage_do_not_change_it(bench: Bench
     bench.breaker.record_failure(90, 90, Reason.UNREACHABLE)
     bench.breaker.record_success(91, 91)
     assert bench.seconds() == seconds
+
+
+@pytest.mark.parametrize("abuse", [True, False])
+def test_a_success_from_before_a_persons_outage_does_not_end_it(bench: Bench, abuse: bool) -> None:
+    bench.breaker.record_start(99, SOMEBODY)
+    if abuse:
+        bench.breaker.check_abuse(SOMEBODY, Refused(Reason.MODERATED, abuse=True))
+    else:
+        bench.fail(1, 2, 3, user=SOMEBODY)
+    bench.breaker.record_success(99, SOMEBODY)
+    assert not bench.breaker.allows(SOMEBODY)
+    bench.clock.advance(ABUSE_SECONDS)
+    bench.breaker.record_start(100, SOMEBODY)
+    bench.breaker.record_success(100, SOMEBODY)
+    assert bench.breaker.allows(SOMEBODY)
 
 
 def test_failures_soon_after_an_outage_start_a_longer_one(bench: Bench) -> None:

@@ -15,11 +15,14 @@ from bot.domain.place import Origin
 from bot.errors import UserError
 from bot.jobs.limits import TOO_MANY_FREE, LimitKind, Limits, PeriodLimit, in_force
 from bot.jobs.refusals import CommandRefused, Refusals
+from bot.providers.base import Failed
 from bot.providers.errors import Reason, Refused
 from bot.servers.settings import FREE_IMAGES_AT_MOST, FREE_IMAGES_RANGE
+from storage import privacy
+from storage.records import SubmissionStatus
 from storage.settings import Quota, Subject
 from tests.doubles.free_provider import FreeProvider
-from tests.doubles.provider import ScriptedProvider
+from tests.doubles.provider import ScriptedProvider, finished
 from tests.doubles.texts import codes
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop, Workshop
 
@@ -129,3 +132,24 @@ def test_they_are_found_as_those_on_credits_are(every: list[Quota], roles: froze
     for credits_kind, free_kind in pairs:
         expected = [PeriodLimit(free_kind, one.most, one.period) for one in paid.of(credits_kind)]
         assert list(free.of(free_kind)) == expected
+
+
+async def test_only_what_was_made_or_may_still_be_made_counts(workshop: Workshop) -> None:
+    """Like credits: what ends without images is given back, and of four images only those that exist count."""
+    await workshop.servers.set_quota(GRACE, Subject.DEFAULT, 0, free_images=4)
+    provider = workshop.providers["scripted"]
+    assert isinstance(provider, FreeProvider)
+    provider.enqueue("poll", finished(images=1, millicredits=0), Failed(Reason.NOTHING_MADE, charged=1))
+    await workshop.imagine(ADA, images=3, engine=FREE)
+    await workshop.finish()
+    unknown = await workshop.imagine(ADA, images=3, engine=FREE)
+    await workshop.finish()
+    assert (await workshop.submission(unknown)).status is SubmissionStatus.UNKNOWN
+    assert await refused(workshop, ADA, 4) == [(code(LimitKind.FREE_USER), 3)]
+    job_id = await workshop.imagine(ADA, images=3, engine=FREE)
+    assert await refused(workshop, ADA, 1) == [(code(LimitKind.FREE_USER), 0)]
+    await workshop.finish()
+    await workshop.jobs.delete(job_id)
+    async with workshop.database.write() as tx:
+        await privacy.delete_all(tx, ADA.user_id, due_at=workshop.clock.now() + 86_400_000)
+    assert await refused(workshop, ADA, 1) == [(code(LimitKind.FREE_USER), 0)]

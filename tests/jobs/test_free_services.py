@@ -20,7 +20,7 @@ from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused,
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.free_provider import FreeProvider
-from tests.doubles.provider import ScriptedProvider
+from tests.doubles.provider import ScriptedProvider, finished
 from tests.jobs.conftest import ADA, BEN, MakeWorkshop
 
 
@@ -323,12 +323,16 @@ async def test_paid_images_do_not_count_as_free(make_workshop: MakeWorkshop) -> 
     assert workshop.provider.calls("submit") == 1
 
 
-@pytest.mark.parametrize("when", ["submit", "poll"])
+@pytest.mark.parametrize("when", ["submit", "poll", "images"])
 async def test_a_prompt_that_counts_as_abuse_stops_that_person_alone(make_workshop: MakeWorkshop, when: str) -> None:
     provider = FreeProvider()
     workshop = await make_workshop(provider)
-    refusal = Refused(Reason.MODERATED, abuse=True) if when == "submit" else Failed(Reason.MODERATED, abuse=True)
-    provider.enqueue(when, refusal)
+    answers = {
+        "submit": Refused(Reason.MODERATED, abuse=True),
+        "poll": Failed(Reason.MODERATED, abuse=True),
+        "images": replace(finished(millicredits=0), abuse=True),
+    }
+    provider.enqueue("submit" if when == "submit" else "poll", answers[when])
     await workshop.imagine()
     await workshop.finish()
     with pytest.raises(UserError) as refused:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
 
 from bot.providers.ai_horde import AiHorde
@@ -18,6 +19,7 @@ from bot.providers.errors import (
     Refused,
     Unreachable,
 )
+from bot.providers.operations import Pictures
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.ai_horde import LINK_SECONDS
 from fakes.services.faults import Half, Spoil, Status
@@ -32,6 +34,7 @@ from tests.providers.ai_horde_workbench import (
     finished,
     over,
     queued,
+    varied,
     wanted,
 )
 from tests.providers.workbench import refusal
@@ -72,6 +75,44 @@ async def test_censored_images_are_not_shown(ai_horde: AiHorde, stand_in: StandI
         assert await failed(ai_horde, stand_in) == Failed(Reason.MODERATED, abuse=abuse)
     assert ("ai_horde.csam_reported" in [line["event"] for line in logs]) is abuse
     assert not stand_in.calls_to("horde.image")
+
+
+def reporting(kind: str, value: str, *, images: int = 1) -> Fault:
+    """A fault in which the first images have a report of this kind."""
+    report: Json = [{"type": kind, "value": value, "ref": kind}]
+    return answering_images(lambda index, image: image | ({"gen_metadata": report} if index < images else {}))
+
+
+@pytest.mark.parametrize("value", ["download_failed", "parse_failed"])
+@pytest.mark.parametrize("images", [1, 2])
+async def test_an_image_that_was_made_without_the_picture_is_no_result(
+    ai_horde: AiHorde, stand_in: StandIn, files: Pictures, value: str, images: int
+) -> None:
+    """A worker that cannot get the picture makes an image from the words alone."""
+    stand_in.misbehave(reporting("source_image", value, images=images))
+    result = await over(ai_horde, stand_in, varied(images=2), files)
+    if images == 2:
+        assert result == Failed(Reason.PICTURE_NOT_LOADED)
+    else:
+        assert isinstance(result, Finished)
+        assert len(result.images) == 1
+
+
+async def test_a_remark_about_an_image_is_no_fault(ai_horde: AiHorde, stand_in: StandIn) -> None:
+    stand_in.misbehave(reporting("information", "see_ref"))
+    assert (await finished(ai_horde, stand_in)).images
+
+
+@pytest.mark.parametrize(("report", "abuse"), [("nsfw", False), ("csam", True)])
+async def test_a_report_about_one_of_two_images_counts(
+    ai_horde: AiHorde, stand_in: StandIn, report: str, abuse: bool
+) -> None:
+    """The log names the job, so that the operator can find who it was."""
+    stand_in.misbehave(reporting("censorship", report))
+    with bound_contextvars(job=7), capture_logs(processors=[merge_contextvars]) as logs:
+        made = await finished(ai_horde, stand_in, wanted(images=2))
+    assert made.abuse is abuse
+    assert [line["job"] for line in logs if line["event"] == "ai_horde.csam_reported"] == [7] * abuse
 
 
 async def test_one_of_two_is_censored(ai_horde: AiHorde, stand_in: StandIn, tmp_path: Path) -> None:

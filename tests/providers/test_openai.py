@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bot.providers.base import Ability, ImageRequest, WeightedText
+from bot.providers.answers import Answer
+from bot.providers.base import Ability, ImageRequest, Json, WeightedText
 from bot.providers.errors import OutcomeUnknown, Reason, Refused, TooLarge
 from bot.providers.image_headers import inspect
 from bot.providers.openai_models import Model
 from bot.providers.operations import Operation, PictureFile, Pictures, Size
 from fakes.services import Fate, Fault, StandIn
+from fakes.services.faults import Rewrite
 from fakes.services.image_variants import resized
 from fakes.services.openai_images import Kind
 from fakes.services.uploads import Upload
@@ -240,6 +243,30 @@ async def test_a_cancelled_request_may_have_been_charged(slow_stand_in: StandIn)
     assert problem.reason is Reason.CANCELLED
 
 
+async def test_cancel_twice_at_once(slow_stand_in: StandIn) -> None:
+    async with openai_at(slow_stand_in) as provider, on_its_way(provider, slow_stand_in) as (handle, submit):
+        for _ in range(3):
+            assert await provider.cancel(handle)
+            await asyncio.sleep(0)
+        assert (await refusal(submit)).reason is Reason.CANCELLED
+
+
+async def test_cancel_does_not_lose_an_image_that_has_arrived(stand_in: StandIn) -> None:
+    """It arrives while the connection is being closed."""
+    async with openai_at(stand_in) as provider:
+        handle, call = await provider.prepare(asked(GPT)), provider._service.call
+
+        async def and_cancelled(*args: Any, **options: Any) -> Answer:
+            await call(*args, **options)
+            await provider.cancel(handle)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        provider._service.call = and_cancelled  # type: ignore[method-assign]  # to cancel at this very moment
+        finished = await provider.submit(handle, asked(GPT))
+    assert finished.cost.millicredits == stand_in.charged
+
+
 async def test_a_cancelled_request_to_a_free_service(slow_stand_in: StandIn) -> None:
     async with (
         own_server_at(slow_stand_in) as provider,
@@ -275,6 +302,30 @@ async def test_without_the_tokens_the_price_is_an_estimate(stand_in: StandIn) ->
     async with openai_at(stand_in) as provider:
         cost = (await made(provider)).cost
     assert (cost.millicredits, cost.exact) == (4_200, False)
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ({"cached_tokens": 4}, "input_tokens_details"),
+        ({"cached_tokens_details": {"text_tokens": 4}}, "input_tokens_details"),
+        ({"text_tokens": 20, "image_tokens": 1_000}, "output_tokens_details"),
+    ],
+)
+async def test_tokens_with_a_price_of_their_own_make_it_an_estimate(
+    stand_in: StandIn, details: dict[str, Json], kind: str
+) -> None:
+    def told(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        usage = answer["usage"]
+        assert isinstance(usage, dict)
+        more = usage.get(kind)
+        return answer | {"usage": usage | {kind: (more if isinstance(more, dict) else {}) | details}}
+
+    stand_in.misbehave(Fault(GENERATIONS, Rewrite(told)))
+    async with openai_at(stand_in, partials=0) as provider:
+        cost = (await made(provider)).cost
+    assert (cost.millicredits, cost.exact) == (stand_in.charged, False)
 
 
 async def test_a_price_by_the_image_is_exact(stand_in: StandIn) -> None:

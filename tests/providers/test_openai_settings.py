@@ -52,6 +52,8 @@ def test_the_same_model_in_several_qualities() -> None:
         "gpt-image-1 medium",
         "gpt-image-1 tokens=5:10:40",
         "gpt-image-1 0.04 tokens=5:10",
+        "gpt-image-1 0 tokens=5:10:40",
+        "gpt-image-1 0.04 1024x1024=0 tokens=5:10:40",
         "gpt-image-1 0.04 tokens=5:10:40 tokens=5:10:40",
         "gpt-image-1 0.04 0.05",
         "gpt-image-1 64x64=1 64x64=2",
@@ -96,7 +98,15 @@ def test_the_service_is_configured_by_a_key_or_an_address() -> None:
     assert (free.charges, [engine.id for engine in free.engines]) == (False, ["openai/flux"])
 
 
-@pytest.mark.parametrize("free", [{"OPENAI_FREE": "1"}, {"OPENAI_MODELS": "gpt-image-1 0"}, {}])
+@pytest.mark.parametrize(
+    "free",
+    [
+        {"OPENAI_FREE": "1"},
+        {"OPENAI_MODELS": "gpt-image-1 0"},
+        {"OPENAI_MODELS": "gpt-image-1 0 1024x1024=0.042"},
+        {},
+    ],
+)
 def test_openai_itself_is_never_free(free: dict[str, str]) -> None:
     with pytest.raises(WrongSetting) as caught:
         configured(OPENAI_KEY=SECRET, **free)

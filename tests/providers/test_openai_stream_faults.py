@@ -72,6 +72,33 @@ async def test_an_image_that_has_arrived_is_not_lost_by_a_cut(stand_in: StandIn)
     assert finished.cost.millicredits == stand_in.charged
 
 
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("missing", [1, 2])
+async def test_an_image_that_has_arrived_needs_no_line_after_it(stand_in: StandIn, missing: int, reset: bool) -> None:
+    """The last line breaks of a stream may get lost with its connection, or a proxy leaves them out."""
+
+    async def shorter(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield await anext(events)
+        async for event in events:
+            yield event[:-missing]
+        if reset:
+            raise ConnectionResetError
+
+    stand_in.misbehave(Fault(GENERATIONS, ChangedStream(shorter)))
+    async with openai_at(stand_in) as provider:
+        finished = await made(provider)
+    assert finished.cost.millicredits == stand_in.charged
+
+
+@pytest.mark.parametrize("rest", [b"", b"event: image_generation.partial_image\ndata: {}", b"data: [DONE]", b"\xff"])
+async def test_a_stream_that_ends_in_the_middle_of_another_event(stand_in: StandIn, rest: bytes) -> None:
+    async def unfinished(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        yield await anext(events)
+        yield rest
+
+    assert isinstance(await failing(stand_in, ChangedStream(unfinished)), OutcomeUnknown)
+
+
 async def test_a_stream_that_never_ends(stand_in: StandIn) -> None:
     async def endless(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         while True:
