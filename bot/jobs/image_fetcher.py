@@ -13,7 +13,7 @@ import structlog
 
 from bot.clock import Clock
 from bot.jobs.polling import Doubt, alarm
-from bot.jobs.provider_text import provider_text
+from bot.jobs.provider_text import MISSING_IMAGES, provider_text
 from bot.providers.base import Cost, FetchedImage, Finished, GeneratedImage, ImageRequest, Json, Provider
 from bot.providers.errors import NotFound, ProviderError, Refused, Unreachable
 from bot.providers.operations import Operation, Size
@@ -116,6 +116,12 @@ def remarks(request: ImageRequest, finished: Finished) -> list[Text]:
     if not any(image.reshaped for image in finished.images):
         return []
     return [EXTENDED_DIFFERENTLY() if request.operation is Operation.OUTPAINT else RESHAPED()]
+
+
+def missing_images(request: ImageRequest, fetched: Fetched, problems: Sequence[Text]) -> list[Text]:
+    """Return how many images are missing, and the ``problems`` that are the reasons; nothing if none is missing."""
+    missing = request.images - len(fetched.kept)
+    return [MISSING_IMAGES(count=missing, asked=request.images), *problems] if missing > 0 else []
 
 
 async def fetch_images(

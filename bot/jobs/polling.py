@@ -83,6 +83,8 @@ class PollStatus:
     def __init__(self, provider: Provider, rate: Rate, clock: Clock, changed: Callable[[], None]) -> None:
         """``changed`` is called when a response has anything new for the card."""
         self.said = Waiting()
+        self.stop_asked = False
+        """Whether it was to be stopped: then it is not sent again."""
         self._changed = changed
         self._provider = provider
         self._rate = rate
@@ -247,6 +249,12 @@ def waited_enough(provider: Provider, sent: Elapsed, polls: int, found: Elapsed 
     if sent.guessed and (polls < RESUMED_POLLS or sent.here <= min(patience, RESUMED_PATIENCE)):
         return False
     return sent.total > patience
+
+
+def seconds_taken(provider: Provider, schedule: PollSchedule, sent: Elapsed) -> float | None:
+    """Return the seconds that a submission took, or None if they depend on a wrong guess."""
+    seconds = schedule.estimated_duration()
+    return seconds if not sent.guessed or seconds <= provider.patience else None
 
 
 def alarm(provider: Provider, error: ProviderError) -> None:

@@ -11,18 +11,10 @@ import structlog
 from bot.clock import Clock, Elapsed
 from bot.domain.requests import decode_request
 from bot.jobs.circuit_breaker import CircuitBreaker
-from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, remarks
+from bot.jobs.image_fetcher import decode_result, encode_result, fetch_images, lost_images, missing_images, remarks
 from bot.jobs.poll_schedule import PollSchedule
-from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, waited_enough
-from bot.jobs.provider_text import (
-    INTERRUPTED,
-    MISSING_IMAGES,
-    QUEUED_TOO_LONG,
-    STOPPED,
-    UNKNOWN,
-    as_stored,
-    provider_text,
-)
+from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, seconds_taken, waited_enough
+from bot.jobs.provider_text import INTERRUPTED, QUEUED_TOO_LONG, STOPPED, UNKNOWN, as_stored, provider_text
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
 from bot.jobs.store import CANCELLED_SENT, JobStore
@@ -188,6 +180,8 @@ class SubmissionRun:
             await self._keep(answer, seconds)
         elif await self._jobs.accepted(self.submission, answer, why=EventReason.ACCEPTED):
             self._moved(SubmissionStatus.RENDERING, handle=answer)
+            if self.polls.stop_asked:
+                await self.cancel()  # The service could not stop what it did not have yet.
         self._answer = None
 
     async def _not_sent(self, error: ProviderError) -> None:
@@ -199,28 +193,37 @@ class SubmissionRun:
         passing = isinstance(error, NotFound) and not self._not_found.seen()
         if not isinstance(error, NotFound):
             self._not_found.over()
-        if isinstance(error, Refused) and not passing:
-            if error.reason is Reason.CANCELLED:
-                await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
-                return
+        if error.reason is Reason.CANCELLED:
+            await self._end_stopped()
+        elif isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
-            problem = provider_text(self._provider.label, error)
-            if self._lost and self._provider.charges:
-                # An earlier call may have arrived.
-                self._no_retry = EventReason.REFUSED, problem
-                await self._find_or_give_up()
-            else:
-                await self._end(SubmissionStatus.FAILED, EventReason.REFUSED, problem)
-            return
+            await self._end_unsent(EventReason.REFUSED, provider_text(self._provider.label, error))
+        elif self.polls.stop_asked:
+            await self._end_unsent(EventReason.CANCELLED, STOPPED())
+        else:
+            await self._postpone(error, smaller=smaller)
+
+    async def _end_unsent(self, why: EventReason, problem: Text) -> None:
+        """End it, unless an earlier call may have arrived."""
+        if self._lost and self._provider.charges:
+            self._no_retry = why, problem
+            await self._find_or_give_up()
+        else:
+            stopped = why is EventReason.CANCELLED
+            await self._end(SubmissionStatus.CANCELLED if stopped else SubmissionStatus.FAILED, why, problem)
+
+    async def _postpone(self, error: ProviderError, *, smaller: bool) -> None:
+        """Queue it again. ``smaller``: at once, with smaller pictures."""
         seconds = 0.0 if smaller else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
-        why = EventReason.NOT_FOUND if passing else EventReason.TOO_LARGE if smaller else EventReason.UNREACHABLE
-        if isinstance(error, Busy):
+        why = EventReason.TOO_LARGE if smaller else EventReason.UNREACHABLE
+        if isinstance(error, NotFound):
+            why = EventReason.NOT_FOUND
+        elif isinstance(error, Busy):
             why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
-        handle = self.submission.handle
-        if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=handle):
-            self._moved(SubmissionStatus.QUEUED, handle=handle)
+        if await self._jobs.postpone(self.submission, seconds=seconds, why=why, handle=self.submission.handle):
+            self._moved(SubmissionStatus.QUEUED)
 
     # --- a submit whose response was lost -----------------------------------------------------------------------
 
@@ -246,9 +249,7 @@ class SubmissionRun:
                 await self._send_again(EventReason.NOT_ARRIVED)
             case LostSubmit.NOT_SEARCHED:
                 await self._end_unknown(EventReason.NOT_LOOKED_FOR)
-            case LostSubmit.STOPPED:
-                return
-            case _:
+            case dict():
                 await self._take(found)
 
     @property
@@ -257,9 +258,11 @@ class SubmissionRun:
         return self._no_retry is None and self.submission.sendings < most
 
     async def _send_again(self, why: EventReason) -> None:
-        """Queue it once more: at once if it costs money and surely did not arrive, else after a pause."""
+        """Queue it once more, unless it was cancelled: at once if it costs money and surely did not arrive."""
         pause = 0.0 if self._provider.charges else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
-        if await self._jobs.postpone(self.submission, seconds=pause, why=why, lost=True):
+        if self.polls.stop_asked:
+            await self._end_stopped()
+        elif await self._jobs.postpone(self.submission, seconds=pause, why=why, lost=True):
             self._moved(SubmissionStatus.QUEUED)
 
     async def _end_unknown(self, why: EventReason) -> None:
@@ -312,7 +315,7 @@ class SubmissionRun:
                 result = await self.polls.poll(schedule, handle, self._request)
                 match result:
                     case Finished():
-                        await self._keep(result, self._took(schedule, sent), schedule)
+                        await self._keep(result, seconds_taken(self._provider, schedule, sent), schedule)
                         return
                     case Failed() | Gone():
                         await self._nothing_made(result)
@@ -343,17 +346,13 @@ class SubmissionRun:
             # The service made the images, or withheld them after a check: that is not a failure.
             await self._end_charged(EventReason.NOTHING_MADE, told, charged=failed.charged, fault=False)
         elif failed.reason is Reason.CANCELLED:
-            await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
+            await self._end_stopped()
         else:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
 
-    def _took(self, schedule: PollSchedule, sent: Elapsed) -> float | None:
-        """Return the seconds it took, or None if they depend on a wrong guess."""
-        seconds = schedule.estimated_duration()
-        return seconds if not sent.guessed or seconds <= self._provider.patience else None
-
     async def cancel(self) -> None:
         """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome."""
+        self.polls.stop_asked = True
         if self.submission.handle is not None and self.submission.status in ON_THEIR_WAY:
             await self.polls.cancel(self.submission.handle)
 
@@ -381,9 +380,7 @@ class SubmissionRun:
                 waits_for=fixable.setting if fixable and result else None,
             )
             return
-        missing = self._request.images - len(fetched.kept)
-        problems = [MISSING_IMAGES(count=missing, asked=self._request.images), *problems] if missing > 0 else []
-        problems += remarks(self._request, finished)
+        problems = [*missing_images(self._request, fetched, problems), *remarks(self._request, finished)]
         if finished.beyond:
             log.error("provider.charged_twice", provider=self._provider.name, millicredits=finished.beyond)
         # Read before this submission is stored, or it would count twice.
@@ -412,6 +409,9 @@ class SubmissionRun:
         self._changed(self.submission.job_id)
 
     # --- the record ---------------------------------------------------------------------------------------------
+
+    async def _end_stopped(self) -> None:
+        await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
 
     async def _end(self, status: SubmissionStatus, why: EventReason, *problems: Text, **known: object) -> None:
         if await self._jobs.ended_free(self.submission, status, why=why, problems=as_stored(*problems), **known):

@@ -296,6 +296,8 @@ class Comfyui(Provider):
                     return await self._result(prompt_id, ended, handle)
                 return Failed(Reason.CANCELLED) if followed.cancelled else Gone()
             followed.queue_at, followed.place = now, queue.place(prompt_id)
+            if followed.cancelled:
+                await self.cancel(handle)  # It could not be told before.
         seen = self._events.seen(prompt_id)
         if seen is None or not seen.started:
             return Waiting(place=followed.place)
@@ -331,11 +333,11 @@ class Comfyui(Provider):
         Older servers stop any running prompt, so this checks first. The responses do not show the outcome; poll does.
         """
         prompt_id = _id_of(handle)
+        followed = self._followed.of(prompt_id)
+        # The server forgets a prompt that is removed from its queue, even if its response is lost.
+        followed.cancelled, followed.queue_at = True, None
         # Each mention removes one entry. After a lost response, the prompt may be in the queue twice.
         await self._post("/queue", {"delete": [prompt_id] * _MOST_ENTRIES})
-        followed = self._followed.of(prompt_id)
-        # The server forgets a prompt that is removed from its queue.
-        followed.cancelled, followed.queue_at = True, None
         if prompt_id in (await self._queue()).running:
             await self._post("/interrupt", {"prompt_id": prompt_id})
         return True

@@ -11,10 +11,10 @@ import pytest
 from bot.errors import SettingsError
 from bot.providers.base import Ability, Cost, Failed, Finished, Gone, Quote, Waiting, WeightedText
 from bot.providers.comfyui import QUEUE_EVERY, QUEUE_KNOWN, Comfyui
-from bot.providers.errors import Reason, Refused
+from bot.providers.errors import Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import Fault, StandIn, Upload
-from fakes.services.faults import Rewrite, Status
+from fakes.services.faults import Reset, Rewrite, Status
 from tests.providers.comfyui_server import (
     LANCZOS,
     OLD,
@@ -287,6 +287,29 @@ async def test_a_prompt_that_is_queued_twice_is_cancelled_twice(slow_comfyui: Co
         await slow_comfyui.submit(handle, wanted())
     await slow_comfyui.cancel(handle)
     assert not slow_stand_in.comfyui.pending
+    assert await slow_comfyui.poll(handle) == Failed(Reason.CANCELLED)
+
+
+async def test_a_cancelled_prompt_is_not_looked_for_even_if_the_response_was_lost(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
+    await slow_stand_in.comfyui.started(first["id"])
+    slow_stand_in.misbehave(Fault("comfyui.delete", Reset(after_doing=True)))
+    assert isinstance(await refusal(slow_comfyui.cancel(second)), Unreachable)
+    assert await slow_comfyui.poll(second) == Failed(Reason.CANCELLED)
+
+
+async def test_a_server_that_could_not_be_reached_is_told_again_to_stop(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    """While it loads a model, it often answers nothing for a minute."""
+    handle = await queued(slow_comfyui)
+    await slow_stand_in.comfyui.started(handle["id"])
+    slow_stand_in.misbehave(Fault("comfyui.delete", Reset()))
+    assert isinstance(await refusal(slow_comfyui.cancel(handle)), Unreachable)
+    assert isinstance(await slow_comfyui.poll(handle), Waiting)
+    await slow_stand_in.comfyui.ended(handle["id"])
     assert await slow_comfyui.poll(handle) == Failed(Reason.CANCELLED)
 
 
