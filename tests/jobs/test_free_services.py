@@ -316,6 +316,27 @@ async def test_engines_are_learnt_at_the_start_hourly_and_when_one_is_missing(ma
     running.cancel()
 
 
+async def test_a_service_that_could_not_tell_everything_is_asked_again_soon(make_workshop: MakeWorkshop) -> None:
+    """One of its servers was still starting."""
+
+    class HalfAway(LearningProvider):
+        async def learn(self) -> tuple[Engine, ...]:
+            engines = await super().learn()
+            self.outdated = self.calls("learn") < 3
+            return engines
+
+    provider = HalfAway()
+    workshop = await make_workshop(provider)
+    refresh = EngineRefresh(workshop.jobs, workshop.clock)
+    began = workshop.clock.monotonic()
+    await refresh.start()
+    running = asyncio.create_task(refresh.run())
+    while provider.calls("learn") < 3:
+        await asyncio.sleep(0)
+    assert workshop.clock.monotonic() - began <= 3 * AGAIN
+    running.cancel()
+
+
 async def test_an_engine_that_was_learnt_before_a_request_can_be_used_at_once(make_workshop: MakeWorkshop) -> None:
     """A provider whose service was away at the start asks it by itself when a request of an earlier life is due."""
     provider = LearningProvider()

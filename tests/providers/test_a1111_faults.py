@@ -124,6 +124,20 @@ async def test_a_response_may_be_as_long_as_its_images_need(stand_in: StandIn) -
         assert isinstance(await fails(provider, asked(DREAM, size=Size(64, 64))), OutcomeUnknown)
 
 
+async def test_a_broken_image_costs_neither_the_others_nor_their_seeds(stand_in: StandIn) -> None:
+    def spoilt(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        assert isinstance(answer["images"], list)
+        return answer | {"images": [None, "%%%", *answer["images"][2:]]}
+
+    async with a1111_at(stand_in) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Rewrite(spoilt)), Fault(TXT2IMG, edited(images=["%%%"])))
+        (image,) = (await made(provider, asked(DREAM, images=3, seed=9))).images
+        assert image.seed == 11
+        problem = await fails(provider)
+        assert (type(problem), problem.reason) == (OutcomeUnknown, Reason.IMAGE_BROKEN)
+
+
 async def test_a_response_without_images_is_a_failure(stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(TXT2IMG, edited(images=[])), Fault(TXT2IMG, edited(images=[5, None, ""])))
     async with a1111_at(stand_in) as provider:
