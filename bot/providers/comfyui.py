@@ -7,7 +7,6 @@ graph. Each workflow of the operator is one, too.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import uuid
 from dataclasses import dataclass, replace
@@ -36,16 +35,20 @@ from bot.providers.base import (
     Waiting,
 )
 from bot.providers.comfyui_answers import (
+    ID,
     Ended,
     NotHistory,
     Outcome,
     Queue,
     Refusal,
     failure_reason,
+    files_of,
+    id_of,
     is_comfyui,
     names,
     node_errors,
     read_history,
+    seed_of,
     stopped_outputs,
     unreadable,
     uploaded_name,
@@ -57,7 +60,7 @@ from bot.providers.comfyui_workflow_files import read_workflows
 from bot.providers.comfyui_workflows import Workflow
 from bot.providers.credentials import Credentials
 from bot.providers.errors import NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
-from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, largest_image
+from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, above_the_limit, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
@@ -81,8 +84,6 @@ _MOST_ENTRIES = 4
 # A PNG of a photo has almost as many bytes as its pixels. If that may be too many, the image is fetched as JPEG.
 _PIXEL_BYTES = 3
 _AS_JPEG = "&preview=jpeg%3B95"
-# An id becomes a part of a path.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(slots=True)
@@ -198,7 +199,7 @@ class Comfyui(Provider):
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
         """Upload the pictures and queue the graph. Raises ProviderError."""
-        prompt_id, seed = _id_of(handle), _seed_of(handle)
+        prompt_id, seed = id_of(handle), seed_of(handle)
         if not self._catalogue.offers(request):
             await self.learn()  # An earlier process may have prepared the request.
         uploaded = await self._upload(prompt_id, request, pictures)
@@ -230,7 +231,7 @@ class Comfyui(Provider):
             self.outdated = self.outdated or refusal.outdated
             raise refusal.error(judge, detail=answer.detail, built_in=built_in)
         answered = value.get("prompt_id") if isinstance(value, dict) else None
-        if not isinstance(answered, str) or not _ID.fullmatch(answered):
+        if not isinstance(answered, str) or not ID.fullmatch(answered):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if answered != prompt_id:
             # An older server makes its own ids, so a lost request cannot be found.
@@ -271,7 +272,7 @@ class Comfyui(Provider):
 
     async def find(self, handle: Handle) -> Handle | None:
         """Look in the queue, then in the history: a prompt moves from the first to the second in one step."""
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
         if not self.finds_lost_submits:
             raise OutcomeUnknown(Reason.CANNOT_FIND)
         if prompt_id in await self._queue() or await self._ended(prompt_id, "") is not None:
@@ -280,7 +281,7 @@ class Comfyui(Provider):
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Ask for the history, and now and then for the place in the queue. Raises ProviderError."""
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
         output = handle.get("output")
         output = output if isinstance(output, str) else ""
         if (ended := await self._ended(prompt_id, output)) is not None:
@@ -314,7 +315,7 @@ class Comfyui(Provider):
             return Failed(Reason.CANCELLED)
         if ended.outcome is Outcome.ERROR:
             log.warning("comfyui.execution_failed", exception=ended.exception, node=ended.node)
-            if ended.mismatch and (files := _files_of(handle)) is not None:
+            if ended.mismatch and (files := files_of(handle)) is not None:
                 # Learn again, so that another ControlNet is used, or none is offered.
                 self._unfit.add(files)
                 self.outdated = True
@@ -324,7 +325,7 @@ class Comfyui(Provider):
             return Failed(Reason.NOTHING_MADE)
         # Our graphs make one image. A workflow that makes several uses the same seed for all.
         url = ended.images[0] + _AS_JPEG if handle.get("large") else ended.images[0]
-        image = GeneratedImage(url=url, seed=_seed_of(handle))
+        image = GeneratedImage(url=url, seed=seed_of(handle))
         return Finished((image,), Cost(0, exact=True))
 
     async def cancel(self, handle: Handle) -> bool:
@@ -332,7 +333,7 @@ class Comfyui(Provider):
 
         Older servers stop any running prompt, so this checks first. The responses do not show the outcome; poll does.
         """
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
         followed = self._followed.of(prompt_id)
         # The server forgets a prompt that is removed from its queue, even if its response is lost.
         followed.cancelled, followed.queue_at = True, None
@@ -354,9 +355,16 @@ class Comfyui(Provider):
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None or not image.url.startswith("/view?"):
             raise Refused(Reason.IMAGE_WITHOUT_ADDRESS)
-        answer = await self._service.call(
-            "GET", image.url, paid=False, accept="image/*", seconds=DOWNLOAD_SECONDS, largest=self._largest
-        )
+        try:
+            answer = await self._service.call(
+                "GET", image.url, paid=False, accept="image/*", seconds=DOWNLOAD_SECONDS, largest=self._largest
+            )
+        except Unreachable as error:
+            if error.reason is not Reason.UNREADABLE_ANSWER:
+                raise
+            if image.url.endswith(_AS_JPEG):
+                raise above_the_limit(self._largest, error.detail) from None
+            return await self.fetch(replace(image, url=image.url + _AS_JPEG), path)
         if answer.status == 404:
             # For an identical graph, the history names the earlier file, even if it was deleted.
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
@@ -418,28 +426,3 @@ class Comfyui(Provider):
             return read_history(await self._get(f"/history/{prompt_id}", largest=_LARGEST_HISTORY), prompt_id, output)
         except NotHistory:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail="GET /history") from None
-
-
-def _id_of(handle: Handle) -> str:
-    """The id of a prompt. Raises Refused if the stored handle is unreadable."""
-    prompt_id = handle.get("id")
-    if not isinstance(prompt_id, str) or not _ID.fullmatch(prompt_id):
-        raise Refused(Reason.BAD_HANDLE)
-    return prompt_id
-
-
-def _seed_of(handle: Handle) -> int | None:
-    """The seed of a submission. None if it needs none. Raises Refused if the stored handle is unreadable."""
-    seed = handle.get("seed", "")
-    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
-        return seed
-    raise Refused(Reason.BAD_HANDLE)
-
-
-def _files_of(handle: Handle) -> tuple[str, str] | None:
-    """The checkpoint and the ControlNet of a submission, if it has one."""
-    files = handle.get("files")
-    if not isinstance(files, list) or len(files) != 2:
-        return None
-    checkpoint, control = files
-    return (checkpoint, control) if isinstance(checkpoint, str) and isinstance(control, str) else None
