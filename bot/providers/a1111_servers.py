@@ -209,10 +209,13 @@ class Server:
     async def check(self) -> ProviderError | None:
         """Return why it cannot be used, or None."""
         try:
-            await self._json("/sdapi/v1/samplers")
+            answer = await self.service.call("GET", "/sdapi/v1/samplers", paid=False)
         except ProviderError as error:
             return error
-        return None
+        elsewhere = self.service.leads_elsewhere(answer)
+        if elsewhere:
+            return Refused(Reason.MOVED, values={"address": elsewhere}, operator=True, setting="A1111_URL")
+        return None if answer.ok else self.problem(answer)
 
     async def _status(self, task: str, *, preview: bool = False) -> Progress | None:
         """The status of a task. None if this server does not report it, which may change when it restarts."""

@@ -116,8 +116,13 @@ class Comfyui(Provider):
         rate: float = 10.0,
         jobs: int = 4,
         patience: float = 1_800.0,
+        gate: str = "COMFYUI_PASSWORD",
     ) -> None:
-        """``workflows`` is the folder of the operator's workflows. ``largest`` is the limit of an image in bytes."""
+        """``workflows`` is the folder of the operator's workflows. ``largest`` is the limit of an image in bytes.
+
+        ``gate`` is the setting with what a proxy in front of the server asks for.
+        """
+        self._gate = gate
         self.label = service.label
         self.credit_value = Decimal(1)
         self.rate = rate
@@ -156,6 +161,7 @@ class Comfyui(Provider):
             rate=float(settings.number("COMFYUI_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("COMFYUI_JOBS", 4, low=1, high=1000)),
             patience=float(settings.number("COMFYUI_PATIENCE", 1800, low=10, high=86_400)),
+            gate="COMFYUI_PASSWORD" if header is None else "COMFYUI_HEADER",
         )
 
     def quote(self, request: ImageRequest) -> Quote:
@@ -383,7 +389,10 @@ class Comfyui(Provider):
             why = Reason.MOVED if elsewhere else Reason.REDIRECTED
             return Refused(why, values={"address": elsewhere}, operator=True, setting="COMFYUI_URL")
         if not answer.ok:
-            return self._service.judge.by_status(answer, paid=False)
+            error = self._service.judge.by_status(answer, paid=False)
+            if error.reason is Reason.WRONG_KEY:
+                return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting=self._gate)
+            return error
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
     def servers(self) -> tuple[ServerState, ...]:
