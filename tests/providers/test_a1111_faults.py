@@ -171,6 +171,14 @@ async def test_a_failure_of_the_server_is_final_and_free(
         assert (await made(provider)).images
 
 
+async def test_a_failure_does_not_show_the_owners_folders(stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(TXT2IMG, Fate(error=r"OSError: [Errno 22] Invalid argument: 'C:\\Users\\Ada L\\x.pt'")))
+    async with a1111_at(stand_in) as provider:
+        said = (await fails(provider)).said
+    assert "Invalid argument" in said
+    assert "Ada" not in said
+
+
 @pytest.mark.parametrize("body", ["Internal Server Error", {"detail": "Internal Server Error"}, [], "", 5])
 async def test_a_failure_without_a_reason_is_a_failure(stand_in: StandIn, body: Json) -> None:
     stand_in.misbehave(Fault(TXT2IMG, Status(500, body)))
