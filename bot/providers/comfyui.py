@@ -53,7 +53,7 @@ from bot.providers.comfyui_answers import (
     unreadable,
     uploaded_name,
 )
-from bot.providers.comfyui_catalogue import Catalogue, Lists, Planned
+from bot.providers.comfyui_catalogue import Catalogue, ListReader, Lists, Planned
 from bot.providers.comfyui_events import Events
 from bot.providers.comfyui_graphs import SEED, Uploaded, marked
 from bot.providers.comfyui_workflow_files import read_workflows
@@ -137,6 +137,7 @@ class Comfyui(Provider):
         self._events = Events(service, self._client_id)
         self._catalogue = Catalogue(Lists())
         self._unfit: set[tuple[str, str]] = set()
+        self._lists = ListReader(self._get)
         self._followed = Latest(_Followed)
         # The length of the queue, and the loop's time of the look at it.
         self._queued = (0, float("-inf"))
@@ -171,8 +172,7 @@ class Comfyui(Provider):
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask for the lists of the server, and read the workflows. Raises ProviderError."""
-        infos = {node: await self._get(f"/object_info/{node}") for node in Lists.NODES}
-        lists = Lists.read(infos)
+        lists = await self._lists.read()
         if not lists.checkpoints:
             lists = replace(lists, checkpoints=names(await self._get("/models/checkpoints")) or ())
         found: list[Workflow] = []
@@ -184,7 +184,7 @@ class Comfyui(Provider):
                 )
         self._catalogue = Catalogue(lists, found, self._unfit)
         self.engines = self._catalogue.engines
-        self.outdated = False
+        self.outdated = bool(self._lists.unread)
         return self.engines
 
     # --- a submission ---------------------------------------------------------------------------------------------
@@ -389,10 +389,10 @@ class Comfyui(Provider):
             why = Reason.MOVED if elsewhere else Reason.REDIRECTED
             return Refused(why, values={"address": elsewhere}, operator=True, setting="COMFYUI_URL")
         if not answer.ok:
-            error = self._service.judge.by_status(answer, paid=False)
-            if error.reason is Reason.WRONG_KEY:
+            problem = self._service.judge.by_status(answer, paid=False)
+            if problem.reason is Reason.WRONG_KEY:
                 return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting=self._gate)
-            return error
+            return problem
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
     def servers(self) -> tuple[ServerState, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bot.providers.base import Ability, Cost, Failed, Finished, Gone, Quote, Wai
 from bot.providers.comfyui import QUEUE_EVERY, QUEUE_KNOWN, Comfyui
 from bot.providers.errors import Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
-from fakes.services import Fault, StandIn, Upload
+from fakes.services import Call, Fault, StandIn, Upload
 from fakes.services.faults import Reset, Rewrite, Status
 from tests.providers.comfyui_server import (
     LANCZOS,
@@ -88,6 +89,24 @@ async def test_a_failure_keeps_the_engines(comfyui: Comfyui, stand_in: StandIn) 
     stand_in.misbehave(Fault("comfyui.info", Status(500)))
     await refusal(comfyui.learn())
     assert comfyui.engines == before != ()
+
+
+async def test_a_list_that_the_server_cannot_read_costs_only_itself(stand_in: StandIn) -> None:
+    """A folder of LoRAs on a machine that is off."""
+    loras = partial(Fault, "comfyui.info", Status(500, "500", content_type="text/plain"), match=_about("LoraLoader"))
+    stand_in.misbehave(loras())
+    async with comfyui_at(stand_in) as provider:
+        seen = [(bool(engine.samplers), bool(engine.loras), provider.outdated) for engine in provider.engines[:1]]
+        for faults in ((), (loras(),)):
+            stand_in.misbehave(*faults)
+            await provider.learn()
+            seen += [(bool(engine.samplers), bool(engine.loras), provider.outdated) for engine in provider.engines[:1]]
+    # What was known stays.
+    assert seen == [(True, False, True), (True, True, False), (True, True, True)]
+
+
+def _about(node: str) -> Callable[[Call], bool]:
+    return lambda call: call.path.endswith(f"/{node}")
 
 
 async def test_prepare_learns_what_it_does_not_know(stand_in: StandIn) -> None:
