@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, ValidationError
 from bot.providers.aithriving_answers import decode_image
 from bot.providers.answers import Answer, Lenient, Name, Unreadable, flag, number, parse_json, reason, whole
 from bot.providers.base import GeneratedImage, ImageRequest, Json, Waiting
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
 from bot.providers.image_headers import NotAnImage, inspect
 from bot.providers.operations import Operation
 from bot.providers.refusals import Judge, sentence
@@ -316,6 +316,8 @@ def refusal(answer: Answer, judge: Judge) -> ProviderError:
         if _NOT_A_NUMBER.search(said):
             return Refused(Reason.NOT_A_NUMBER, detail=detail, operator=True, fault=True)
         return Refused(Reason.BROKEN, said=sentence(judge.plain(said)), detail=detail, fault=True)
+    if answer.status == 413:
+        return TooLarge(detail=detail)
     error = judge.by_status(answer, paid=True)
     if isinstance(error, Busy):
         return error

@@ -9,6 +9,7 @@ from enum import StrEnum
 import structlog
 
 from bot.providers.a1111_answers import (
+    MOST_MODELS,
     Checkpoint,
     Progress,
     loaded_model,
@@ -129,9 +130,12 @@ class Server:
 
     async def learn(self) -> None:
         """Ask for its models, its kind and all else that it has. Raises ProviderError, and changes nothing then."""
-        models = read_models(await self._json("/sdapi/v1/sd-models"))
+        listed = await self._json("/sdapi/v1/sd-models")
+        models = read_models(listed)
         if models is None:
             raise Unreachable(Reason.ODD_ANSWER)
+        if isinstance(listed, list) and len(listed) > MOST_MODELS:
+            log.warning("a1111.checkpoints_left_out", server=self.number, listed=len(listed), read=MOST_MODELS)
         checkpoints = {each.model: each for each in models}
         loaded = loaded_model(await self._if_any("/sdapi/v1/options"))
         kind = await self._kind()

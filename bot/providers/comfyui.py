@@ -184,6 +184,8 @@ class Comfyui(Provider):
                 )
         self._catalogue = Catalogue(lists, found, self._unfit)
         self.engines = self._catalogue.engines
+        if len(lists.checkpoints) > len(self._catalogue.checkpoints):
+            log.warning("comfyui.checkpoints_left_out", offered=len(self._catalogue.checkpoints))
         self.outdated = bool(self._lists.unread)
         return self.engines
 

@@ -80,7 +80,7 @@ class Lists:
             return choices(infos.get(node), node, field, most) or ()
 
         return cls(
-            checkpoints=listed("CheckpointLoaderSimple", "ckpt_name"),
+            checkpoints=listed("CheckpointLoaderSimple", "ckpt_name", _MOST_ENGINES + 1),
             samplers=listed("KSampler", "sampler_name"),
             schedulers=listed("KSampler", "scheduler"),
             loras=listed("LoraLoader", "lora_name", _MOST_LORAS),

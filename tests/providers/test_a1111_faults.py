@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.providers.base import ImageRequest, Json
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.a1111 import Kind
@@ -26,6 +27,8 @@ from tests.providers.a1111_workbench import (
     made,
     make_a1111,
     on_its_way,
+    pictures,
+    varied,
 )
 from tests.providers.workbench import asked, refusal
 
@@ -196,6 +199,13 @@ async def test_an_unknown_sampler_is_refused_and_the_lists_are_asked_for_again(s
         assert problem.reason is Reason.REFUSED
         assert "Sampler not found" in problem.said
         assert provider.outdated
+
+
+async def test_a_proxy_that_takes_no_large_pictures_gets_smaller_ones(stand_in: StandIn, tmp_path: Path) -> None:
+    stand_in.misbehave(Fault("a1111.img2img", Status(413, "<html>", content_type="text/html")))
+    async with a1111_at(stand_in) as provider:
+        error = await refusal(made(provider, varied(), pictures(tmp_path)))
+    assert (type(error), error.reason) == (TooLarge, Reason.UPLOAD_TOO_LARGE)
 
 
 async def test_a_wrong_type_is_refused(stand_in: StandIn) -> None:
