@@ -17,7 +17,7 @@ from bot.findings import Finding, Level, spending_problem
 from bot.jobs.provider_text import provider_text
 from bot.provider_settings import ConfiguredProviders, read_providers
 from bot.providers.base import Provider
-from bot.providers.errors import ProviderError, Reason, Unreachable
+from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.registry import PROVIDERS
 from bot.text import VERBATIM, Text, message, t
 from bot.workflow_findings import workflow_findings
@@ -33,6 +33,8 @@ LEAST_FREE_GIB = 1.0
 _OURS = ("images", BACKUPS, "cache")
 _BESIDE = ("", "-wal", "-shm")
 _DEMO_NEEDS = ("fakes", "numpy")
+# Servers that have their API only if they are told so when they start.
+_WITH_API = {"A1111_URL"}
 _PROXIES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
 _LIMITS: Mapping[str, Callable[[Settings], int | None]] = {
     "USER_DAILY_CREDITS": attrgetter("user_daily_credits"),
@@ -68,7 +70,9 @@ DEMO_NOT_INSTALLED = message(
     "Set DEMO_PROVIDER=0 and the key of an image service.",
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
-LOGIN_REFUSED = message("doctor.login_refused", "It wants a user name and a password. Check {user} and {password}.")
+PASSWORD_REFUSED = message(
+    "doctor.password_refused", "It wants a user name and a password, and does not accept those in {user} and {setting}."
+)
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVER_UNREACHABLE = message(
     "doctor.server_unreachable",
@@ -78,6 +82,11 @@ SERVER_UNREACHABLE = message(
 )
 OTHER_SERVER = message(
     "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."
+)
+NO_API = message(
+    "doctor.no_api",
+    "A server answers at the address in {setting}, but without the API. Start A1111 and Forge with --api, and check "
+    "the host, the port and the path.",
 )
 NO_ENGINES = message(
     "doctor.no_engines",
@@ -365,15 +374,17 @@ async def _learnt(provider: Provider) -> ProviderError | None:
 def _advice(provider: Provider, error: ProviderError) -> Text:
     """What the operator can do. The usual texts are for people who have to ask the operator."""
     match error.reason:
-        case Reason.WRONG_KEY if _is_own(provider):
-            name = provider.key_setting.removesuffix("_URL")
-            return LOGIN_REFUSED(user=f"{name}_USER", password=f"{name}_PASSWORD")
         case Reason.WRONG_KEY:
-            return KEY_REFUSED(setting=provider.key_setting)
+            setting = (error.setting if isinstance(error, Refused) else "") or provider.key_setting
+            if setting.endswith("_PASSWORD"):
+                return PASSWORD_REFUSED(user=setting.replace("_PASSWORD", "_USER"), setting=setting)
+            return KEY_REFUSED(setting=setting)
         case Reason.NO_CREDITS:
             return NO_CREDITS()
         case Reason.UNREACHABLE if _is_own(provider):
             return SERVER_UNREACHABLE(setting=provider.key_setting)
+        case Reason.NOT_FOUND if provider.key_setting in _WITH_API:
+            return NO_API(setting=provider.key_setting)
         case Reason.NOT_FOUND if _is_own(provider):
             return OTHER_SERVER(setting=provider.key_setting)
     return provider_text(provider.label, error)

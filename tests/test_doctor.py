@@ -23,10 +23,11 @@ from bot.doctor import (
     KEY_REFUSED,
     LEAST_FREE_GIB,
     LIMITED,
-    LOGIN_REFUSED,
+    NO_API,
     NO_CREDITS,
     NO_ENGINES,
     OTHER_SERVER,
+    PASSWORD_REFUSED,
     SERVER_UNREACHABLE,
     SERVICE_FINE,
     about_spending,
@@ -45,7 +46,8 @@ from bot.providers.base import Provider
 from bot.providers.errors import NotFound, ProviderError, Reason, Refused, Unreachable
 from bot.providers.server_states import ServerState, Silence
 from bot.text import Text
-from fakes.services import StandIn, flat
+from fakes.services import Fault, StandIn, flat
+from fakes.services.faults import Redirect
 from storage import submissions
 from storage.database import Database, migrate
 from storage.records import JobStatus, SubmissionStatus
@@ -54,6 +56,7 @@ from tests.doubles.provider import ScriptedProvider
 from tests.storage.rows import NOW, add_job, add_submission
 
 TOKEN = "made-up.token.of-a-bot"
+ELSEWHERE = "https://elsewhere.example"
 
 
 @pytest.fixture
@@ -173,7 +176,7 @@ async def test_a_service_with_the_api_of_openai(further: dict[str, str], wanted:
     [
         (Unreachable(), SERVER_UNREACHABLE(setting="COMFYUI_URL")),
         (NotFound(), OTHER_SERVER(setting="COMFYUI_URL")),
-        (Refused(Reason.WRONG_KEY), LOGIN_REFUSED(user="COMFYUI_USER", password="COMFYUI_PASSWORD")),
+        (Refused(Reason.WRONG_KEY), KEY_REFUSED(setting="COMFYUI_URL")),
         (None, NO_ENGINES()),
     ],
 )
@@ -191,15 +194,33 @@ async def test_what_is_wrong_with_a_server_of_the_operator(
     assert (finding.level, finding.text) == (Level.TO_DO, wanted)
 
 
-async def test_an_a1111_server_with_a_password_that_is_not_set() -> None:
-    async with StandIn(painter=flat) as stand_in:
-        stand_in.a1111.accounts = {("ann", "secret")}
-        settings = load({"A1111_URL": f"{stand_in.url}/a1111"}, None)
+@pytest.mark.parametrize(
+    ("further", "wanted"),
+    [
+        ({"A1111_URL": "/a1111"}, PASSWORD_REFUSED(user="A1111_USER", setting="A1111_PASSWORD")),
+        ({"COMFYUI_URL": "/comfyui"}, PASSWORD_REFUSED(user="COMFYUI_USER", setting="COMFYUI_PASSWORD")),
+        ({"COMFYUI_URL": "/comfyui", "COMFYUI_HEADER": "X-Key: another"}, KEY_REFUSED(setting="COMFYUI_HEADER")),
+        ({"A1111_URL": "/nowhere"}, NO_API(setting="A1111_URL")),
+        ({"COMFYUI_URL": "/nowhere"}, OTHER_SERVER(setting="COMFYUI_URL")),
+        (
+            {"A1111_URL": "/moved"},
+            TEXTS[Reason.MOVED](label="Stable Diffusion", setting="A1111_URL", address=ELSEWHERE),
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_real_server_of_the_operator(further: dict[str, str], wanted: Text) -> None:
+    async with StandIn(painter=flat, keys=frozenset({"a-key"})) as stand_in:
+        stand_in.a1111.accounts = {("owner", "a-key")}
+        if "/moved" in further.values():
+            further, stand_in.a1111.accounts = {"A1111_URL": "/a1111"}, None
+            stand_in.misbehave(Fault("a1111.samplers", Redirect(f"{ELSEWHERE}/sdapi/v1/samplers")))
+        urls = {name: f"{stand_in.url}{value}" if value.startswith("/") else value for name, value in further.items()}
+        settings = load(urls, None)
         providers = configured(settings)
         finding, _ = [finding async for finding in services(settings, providers)]
         for provider in providers.values():
             await provider.close()
-    assert finding.text == LOGIN_REFUSED(user="A1111_USER", password="A1111_PASSWORD")
+    assert (finding.level, finding.text) == (Level.TO_DO, wanted)
 
 
 async def test_requests_that_wait_for_a_setting(tmp_path: Path) -> None:

@@ -54,16 +54,19 @@ class EngineRefresh:
 
     async def _learn(self, provider: Provider) -> None:
         before = {engine.id for engine in provider.engines}
+        # If it did not learn everything, it sets this again: then it is asked again soon.
+        outdated, provider.outdated = provider.outdated, False
         try:
             engines = await provider.learn()
         except ProviderError as error:
+            provider.outdated = outdated
             log.warning("engines.not_learnt", provider=provider.name, kind=type(error).__name__, detail=error.detail)
             return
         except Exception:
             # A bug for one service must not keep the others from being asked.
+            provider.outdated = outdated
             log.exception("engines.learning_crashed", provider=provider.name)
             return
-        provider.outdated = False
         self._learnt[provider.name] = self._clock.monotonic()
         self._store.add_engines(engines)
         if {engine.id for engine in engines} != before:

@@ -14,14 +14,7 @@ from bot.jobs.image_fetcher import ImageFetcher
 from bot.jobs.late_images import decode_result
 from bot.jobs.poll_schedule import PollSchedule
 from bot.jobs.polling import Doubt, LostSubmit, PollStatus, alarm, find_lost, find_now, waited_enough
-from bot.jobs.provider_text import (
-    INTERRUPTED,
-    QUEUED_TOO_LONG,
-    STOPPED,
-    UNKNOWN,
-    as_stored,
-    provider_text,
-)
+from bot.jobs.provider_text import INTERRUPTED, QUEUED_TOO_LONG, STOPPED, UNKNOWN, as_stored, provider_text
 from bot.jobs.rate import Rate
 from bot.jobs.sources import PictureUnusable, Sources
 from bot.jobs.store import CANCELLED, CANCELLED_SENT, JobStore
@@ -203,31 +196,38 @@ class SubmissionRun:
         passing = isinstance(error, NotFound) and not self._not_found.seen()
         if not isinstance(error, NotFound):
             self._not_found.over()
-        if isinstance(error, Refused) and not passing:
-            if error.reason is Reason.CANCELLED:
-                await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
-                return
+        if error.reason is Reason.CANCELLED:
+            await self._end(SubmissionStatus.CANCELLED, EventReason.CANCELLED, STOPPED())
+        elif isinstance(error, Refused) and not passing:
             alarm(self._provider, error)
-            problem = provider_text(self._provider.label, error)
-            if self._lost and self._provider.charges:
-                # An earlier call may have arrived.
-                self._no_retry = EventReason.REFUSED, problem
-                await self._find_or_give_up()
-            else:
-                await self._end(SubmissionStatus.FAILED, EventReason.REFUSED, problem)
-            return
+            await self._end_unsent(EventReason.REFUSED, provider_text(self._provider.label, error))
+        elif self._cancelled:
+            await self._end_unsent(EventReason.CANCELLED, CANCELLED_SENT())
+        else:
+            await self._postpone(error, smaller=smaller)
+
+    async def _end_unsent(self, why: EventReason, problem: Text) -> None:
+        """End it, unless an earlier call may have arrived."""
+        if self._lost and self._provider.charges:
+            self._no_retry = why, problem
+            await self._find_or_give_up()
+        elif why is EventReason.CANCELLED:
+            await self._end_cancelled(lost=self._lost)
+        else:
+            await self._end(SubmissionStatus.FAILED, why, problem)
+
+    async def _postpone(self, error: ProviderError, *, smaller: bool) -> None:
+        """Queue it again. ``smaller``: at once, with smaller pictures."""
         seconds = 0.0 if smaller else BACKOFF[min(self.submission.attempts, len(BACKOFF) - 1)]
-        why = EventReason.NOT_FOUND if passing else EventReason.TOO_LARGE if smaller else EventReason.UNREACHABLE
-        if isinstance(error, Busy):
+        why = EventReason.TOO_LARGE if smaller else EventReason.UNREACHABLE
+        if isinstance(error, NotFound):
+            why = EventReason.NOT_FOUND
+        elif isinstance(error, Busy):
             why = EventReason.BUSY
             seconds = error.retry_after if error.retry_after is not None else seconds
             self._rate.pause(seconds, polls=False)
-        if self._cancelled:
-            await self._end_cancelled(lost=self._lost)
-            return
-        handle = self.submission.handle
-        if await self._steps.postpone(self.submission, seconds=seconds, why=why, handle=handle):
-            self._moved(SubmissionStatus.QUEUED, handle=handle)
+        if await self._steps.postpone(self.submission, seconds=seconds, why=why, handle=self.submission.handle):
+            self._moved(SubmissionStatus.QUEUED)
 
     # --- a submit whose response was lost -----------------------------------------------------------------------
 
@@ -253,9 +253,7 @@ class SubmissionRun:
                 await self._send_again(EventReason.NOT_ARRIVED)
             case LostSubmit.NOT_SEARCHED:
                 await self._end_unknown(EventReason.NOT_LOOKED_FOR)
-            case LostSubmit.STOPPED:
-                return
-            case _:
+            case dict():
                 await self._take(found)
 
     @property

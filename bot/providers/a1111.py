@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Self
 
-from bot.providers.a1111_answers import MOST_MODELS, Made, read_improved, read_made, refusal
+from bot.providers.a1111_answers import MOST_MODELS, Made, decoded, read_improved, read_made, refusal
 from bot.providers.a1111_inventory import Inventory
 from bot.providers.a1111_requests import (
     MOST_STEPS,
@@ -26,8 +26,7 @@ from bot.providers.a1111_requests import (
     restorer_of,
     upscaler_of,
 )
-from bot.providers.a1111_servers import Server
-from bot.providers.addresses import as_written
+from bot.providers.a1111_servers import Server, addresses
 from bot.providers.answers import Answer, Unreadable
 from bot.providers.base import (
     FREE,
@@ -48,10 +47,9 @@ from bot.providers.credentials import Credentials
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.fetching import LARGEST_IMAGE, keep, largest_image
 from bot.providers.http import Service
-from bot.providers.image_headers import inspect
 from bot.providers.operations import Operation, Pictures
 from bot.providers.server_states import ServerState
-from bot.providers.settings import SettingsReader, Takes, WrongSetting
+from bot.providers.settings import SettingsReader
 
 LABEL = "Stable Diffusion"
 ALL = "all"
@@ -61,6 +59,9 @@ LARGEST_ANSWER = 256 << 20
 PREVIEW_EVERY = 2.5
 """The seconds between two requests for an unfinished image. Cards show one every three seconds."""
 _REPORT_BYTES = 1 << 20
+# What is wrong with one server, or missing there, says nothing about the others.
+_SET_UP_WRONG = frozenset({Reason.WRONG_KEY, Reason.NOT_FOUND, Reason.REDIRECTED})
+_OF_ONE_SERVER = _SET_UP_WRONG | {Reason.RETIRED}
 # A PNG of noise has three bytes for each pixel, and base64 makes four of them.
 _BYTES_PER_PIXEL = 4
 
@@ -114,7 +115,7 @@ class A1111(Provider):
         self.patience = patience
         self.engines: tuple[Engine, ...] = ()
         self.retired: set[str] = set()
-        self._servers = [Server(service, jobs) for service in services]
+        self._servers = [Server(service, jobs, number) for number, service in enumerate(services, 1)]
         self._steps = steps
         self._loras = loras
         self._restore = restore
@@ -125,13 +126,13 @@ class A1111(Provider):
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
-        addresses = _addresses(settings)
-        if not addresses:
+        found = addresses(settings)
+        if not found:
             return None
         user, password = settings.text("A1111_USER"), settings.secret("A1111_PASSWORD")
         credentials = Credentials.basic(user, password or "") if user else Credentials()
         return cls(
-            [Service(LABEL, address, credentials=credentials, proxy=settings.proxy) for address in addresses],
+            [Service(LABEL, address, credentials=credentials, proxy=settings.proxy) for address in found],
             rate=float(settings.number("A1111_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("A1111_JOBS", 1, low=1, high=100)),
             steps=int(settings.number("A1111_STEPS", STEPS, low=1, high=MOST_STEPS)),
@@ -156,7 +157,8 @@ class A1111(Provider):
         kinds = {server.kind for server in self._servers if server.kind is not None}
         self.label = kinds.pop().value if len(kinds) == 1 else LABEL
         self.engines = self._known_engines()
-        self.outdated = False
+        # One that has never answered may have models that no other one has, so it is asked again soon.
+        self.outdated = any(server.kind is None for server in self._servers)
         return self.engines
 
     def _known_engines(self) -> tuple[Engine, ...]:
@@ -196,11 +198,11 @@ class A1111(Provider):
     def _having(self, request: ImageRequest) -> list[Server]:
         """The servers with the engine of this request, the best one first: idle, and with the model loaded."""
         model = request.engine.partition("/")[2]
-        having = [server for server in self._servers if server.has(model)]
+        having = [server for server in self._servers if server.has(request)]
         return sorted(having, key=lambda server: (server.resting, server.running, server.loaded != model))
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Finished:
-        """Send the request, and wait for its images. A server that is away or busy passes it on to the next one.
+        """Send the request, and wait for its images. A server that is away, busy or set up wrong passes it on.
 
         Raises Refused if no server has the model, and if it was cancelled.
         """
@@ -213,14 +215,18 @@ class A1111(Provider):
             await self.learn()  # An earlier process may have prepared the request.
         problem: ProviderError = Refused(Reason.RETIRED, detail="a model that no server has")
         for server in self._having(request):
+            if not server.has(request):
+                continue  # It has learnt meanwhile that its model is gone.
             try:
                 return await self._wait_and_send(server, task, seed, request, pictures)
-            except (Unreachable, Busy) as error:
-                server.rest(error)
-                problem = error
-            except OutcomeUnknown as error:
-                server.rest(error)
-                raise
+            except ProviderError as error:
+                passing = isinstance(error, Unreachable | Busy)
+                if passing or error.reason in _SET_UP_WRONG or isinstance(error, OutcomeUnknown):
+                    server.rest(error)
+                if not passing and error.reason not in _OF_ONE_SERVER:
+                    raise
+                # A server that may come back is what its author waits for, even if the others will never make it.
+                problem = error if passing or isinstance(problem, Refused) else problem
         raise problem
 
     async def _wait_and_send(
@@ -245,7 +251,7 @@ class A1111(Provider):
         if isinstance(wanted, Wanted):
             server.loaded = wanted.checkpoint.model
         server.works()
-        return Finished(await server.service.in_thread(_images, made, request), Cost(0, exact=True))
+        return Finished(await server.service.in_thread(decoded, made, request), Cost(0, exact=True))
 
     def _wanted(self, server: Server, task: str, seed: int, request: ImageRequest) -> Wanted | Improving:
         model = request.engine.partition("/")[2]
@@ -339,12 +345,20 @@ class A1111(Provider):
         running = self._running.get(task)
         # After a restart, the bot does not know which server has the task, so it asks all of them.
         asked = [_Running(server, sent=True) for server in self._servers] if running is None else [running]
-        for each in asked:
-            if each.sent:
-                _, active = await each.server.progress(task)
-                if active:
-                    await self._interrupt(each)
+        problems = [await self._stop(each, task) for each in asked if each.sent]
+        if (problem := next(filter(None, problems), None)) is not None:
+            raise problem
         return True
+
+    async def _stop(self, running: _Running, task: str) -> ProviderError | None:
+        """Stop the task if this server is running it. Returns the problem if it does not answer."""
+        try:
+            _, active = await running.server.progress(task)
+            if active:
+                await self._interrupt(running)
+        except ProviderError as error:
+            return error
+        return None
 
     async def _interrupt(self, running: _Running) -> None:
         if not running.interrupted:
@@ -411,40 +425,9 @@ async def _learnt(server: Server) -> ProviderError | None:
     return None
 
 
-def _addresses(settings: SettingsReader) -> tuple[str, ...]:
-    """The addresses of the servers. Raises WrongSetting."""
-    one = settings.url("A1111_URL", "") if settings.text("A1111_URL") else ""
-    several = settings.names("A1111_URLS")
-    for text in several:
-        address = as_written(text)
-        if address is None or "?" in text or "#" in text:
-            raise WrongSetting("A1111_URLS", Takes.ADDRESSES)
-    found = (one, *(text.rstrip("/") for text in several))
-    return tuple(dict.fromkeys(text for text in found if text))
-
-
 def _ticket(handle: Handle) -> tuple[str, int]:
     """The task's id and the seed in a handle. Raises Refused."""
     task, seed = handle.get("task"), handle.get("seed")
     if not isinstance(task, str) or not task or not isinstance(seed, int) or isinstance(seed, bool):
         raise Refused(Reason.BAD_HANDLE)
     return task, seed
-
-
-def _images(made: Made, request: ImageRequest) -> tuple[GeneratedImage, ...]:
-    """Decode the images. Raises OutcomeUnknown if one is no image in base64."""
-    try:
-        images = tuple(GeneratedImage(data=made.bytes_of(i), seed=seed) for i, seed in enumerate(made.seeds))
-        if request.operation is Operation.UPSCALE:
-            _check_larger(images, request)
-    except ValueError:
-        raise OutcomeUnknown(Reason.IMAGE_BROKEN) from None
-    return images
-
-
-def _check_larger(images: Sequence[GeneratedImage], request: ImageRequest) -> None:
-    """Raise Refused if a picture came back as it was: some versions of Forge do that. Raises NotAnImage."""
-    for image in images:
-        # Servers may round the sides, but the scale is at least 2.
-        if inspect(image.data or b"").size.width * 4 < request.size.width * 3:
-            raise Refused(Reason.NOTHING_MADE, detail="a picture of the same size", fault=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated, Any
@@ -15,9 +16,10 @@ from pydantic import BeforeValidator, ValidationError
 
 from bot.providers.aithriving_answers import decode_image
 from bot.providers.answers import Answer, Lenient, Name, Unreadable, flag, number, parse_json, reason, whole
-from bot.providers.base import Json, Waiting
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused
-from bot.providers.image_headers import inspect
+from bot.providers.base import GeneratedImage, ImageRequest, Json, Waiting
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge
+from bot.providers.image_headers import NotAnImage, inspect
+from bot.providers.operations import Operation
 from bot.providers.refusals import Judge, sentence
 
 MOST_MODELS = 200
@@ -230,9 +232,29 @@ class Made:
     model: str | None = None
     digest: str | None = None
 
-    def bytes_of(self, number: int) -> bytes:
-        """The decoded image. Raises ValueError."""
-        return decode_image(self.images[number])
+
+def decoded(made: Made, request: ImageRequest) -> tuple[GeneratedImage, ...]:
+    """Decode the images, other than those that are no base64. Raises OutcomeUnknown if none is.
+
+    Raises Refused if a picture was to become larger and came back as it was: some versions of Forge do that.
+    """
+    images: list[GeneratedImage] = []
+    for text, seed in zip(made.images, made.seeds, strict=True):
+        with suppress(ValueError):
+            images.append(GeneratedImage(data=decode_image(text), seed=seed))
+    if made.images and not images:
+        raise OutcomeUnknown(Reason.IMAGE_BROKEN)
+    if request.operation is Operation.UPSCALE and not all(_is_larger(image.data or b"", request) for image in images):
+        raise Refused(Reason.NOTHING_MADE, detail="a picture of the same size", fault=True)
+    return tuple(images)
+
+
+def _is_larger(data: bytes, request: ImageRequest) -> bool:
+    try:
+        # Servers may round the sides, but the scale is at least 2.
+        return inspect(data).size.width * 4 >= request.size.width * 3
+    except NotAnImage:
+        return True  # What it is instead is told when it is written.
 
 
 def read_made(value: Json, count: int, seed: int) -> Made | None:
@@ -243,8 +265,12 @@ def read_made(value: Json, count: int, seed: int) -> Made | None:
     info = _info(value.get("info"))
     first = info.index_of_first_image or 0
     first = first if 0 <= first < len(every) else 0
-    images = tuple(image for image in every[first : first + count] if isinstance(image, str) and image)
-    return Made(images, _seeds(info.all_seeds, len(images), seed), info.sd_model_name, info.sd_model_hash)
+    listed = every[first : first + count]
+    seeds = _seeds(info.all_seeds, len(listed), seed)
+    made = [(image, seeds[i]) for i, image in enumerate(listed) if isinstance(image, str) and image]
+    return Made(
+        tuple(image for image, _ in made), tuple(own for _, own in made), info.sd_model_name, info.sd_model_hash
+    )
 
 
 def read_improved(value: Json) -> Made | None:
@@ -290,6 +316,8 @@ def refusal(answer: Answer, judge: Judge) -> ProviderError:
         if _NOT_A_NUMBER.search(said):
             return Refused(Reason.NOT_A_NUMBER, detail=detail, operator=True, fault=True)
         return Refused(Reason.BROKEN, said=sentence(judge.plain(said)), detail=detail, fault=True)
+    if answer.status == 413:
+        return TooLarge(detail=detail)
     error = judge.by_status(answer, paid=True)
     if isinstance(error, Busy):
         return error

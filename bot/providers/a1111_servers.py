@@ -9,6 +9,7 @@ from enum import StrEnum
 import structlog
 
 from bot.providers.a1111_answers import (
+    MOST_MODELS,
     Checkpoint,
     Progress,
     loaded_model,
@@ -25,11 +26,14 @@ from bot.providers.a1111_inventory import (
     read_second_pass,
     read_upscalers,
 )
+from bot.providers.addresses import as_written
 from bot.providers.answers import Answer
-from bot.providers.base import Json, Waiting
+from bot.providers.base import ImageRequest, Json, Waiting
 from bot.providers.errors import ProviderError, Reason, Refused, Unreachable
 from bot.providers.http import Service
+from bot.providers.operations import Operation
 from bot.providers.server_states import ServerState, Silence
+from bot.providers.settings import SettingsReader, Takes, WrongSetting
 
 log = structlog.get_logger(__name__)
 
@@ -66,9 +70,12 @@ _TELLING: Sequence[tuple[str, Kind]] = (
 class Server:
     """A server. ``slots`` is the number of jobs that it gets at the same time; the others wait."""
 
-    def __init__(self, service: Service, slots: int = 1) -> None:
+    def __init__(self, service: Service, slots: int = 1, number: int = 1) -> None:
+        """``number`` is its place in the settings: its address is not logged."""
         self.service = service
+        self.number = number
         self.kind: Kind | None = None
+        """None if it has never answered."""
         self.checkpoints: dict[str, Checkpoint] = {}
         """Its models by their names in engine ids."""
         self.inventory = Inventory()
@@ -86,9 +93,10 @@ class Server:
         # Why it did not work, and the loop's time of the first such failure.
         self._problem: tuple[Reason, float] | None = None
 
-    def has(self, model: str) -> bool:
-        """Return whether it has this model, or this upscaler or restorer of faces, by its part of an engine's id."""
-        return any(model in names for names in (self.checkpoints, self.inventory.upscalers, self.inventory.restorers))
+    def has(self, request: ImageRequest) -> bool:
+        """Return whether it has the model of this request, or its upscaler or restorer of faces."""
+        tools = {Operation.UPSCALE: self.inventory.upscalers, Operation.RESTORE_FACES: self.inventory.restorers}
+        return request.engine.partition("/")[2] in tools.get(request.operation, self.checkpoints)
 
     @property
     def most_images(self) -> int:
@@ -102,6 +110,8 @@ class Server:
     def rest(self, problem: ProviderError) -> None:
         """Record that it did not work, and why."""
         now = asyncio.get_running_loop().time()
+        if self._problem is None:
+            log.warning("a1111.server_away", server=self.number, reason=problem.reason.value, detail=problem.detail)
         self._away_until = now + RESTED_FOR
         self._problem = problem.reason, now if self._problem is None else self._problem[1]
 
@@ -120,9 +130,12 @@ class Server:
 
     async def learn(self) -> None:
         """Ask for its models, its kind and all else that it has. Raises ProviderError, and changes nothing then."""
-        models = read_models(await self._json("/sdapi/v1/sd-models"))
+        listed = await self._json("/sdapi/v1/sd-models")
+        models = read_models(listed)
         if models is None:
             raise Unreachable(Reason.ODD_ANSWER)
+        if isinstance(listed, list) and len(listed) > MOST_MODELS:
+            log.warning("a1111.checkpoints_left_out", server=self.number, listed=len(listed), read=MOST_MODELS)
         checkpoints = {each.model: each for each in models}
         loaded = loaded_model(await self._if_any("/sdapi/v1/options"))
         kind = await self._kind()
@@ -200,10 +213,13 @@ class Server:
     async def check(self) -> ProviderError | None:
         """Return why it cannot be used, or None."""
         try:
-            await self._json("/sdapi/v1/samplers")
+            answer = await self.service.call("GET", "/sdapi/v1/samplers", paid=False)
         except ProviderError as error:
             return error
-        return None
+        elsewhere = self.service.leads_elsewhere(answer)
+        if elsewhere:
+            return Refused(Reason.MOVED, values={"address": elsewhere}, operator=True, setting="A1111_URL")
+        return None if answer.ok else self.problem(answer)
 
     async def _status(self, task: str, *, preview: bool = False) -> Progress | None:
         """The status of a task. None if this server does not report it, which may change when it restarts."""
@@ -230,3 +246,15 @@ class Server:
         if isinstance(error, Refused) and error.reason is Reason.WRONG_KEY:
             return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting="A1111_PASSWORD")
         return error
+
+
+def addresses(settings: SettingsReader) -> tuple[str, ...]:
+    """The addresses of the servers. Raises WrongSetting."""
+    one = settings.url("A1111_URL", "") if settings.text("A1111_URL") else ""
+    several = settings.names("A1111_URLS")
+    for text in several:
+        address = as_written(text)
+        if address is None or "?" in text or "#" in text:
+            raise WrongSetting("A1111_URLS", Takes.ADDRESSES)
+    found = (one, *(text.rstrip("/") for text in several))
+    return tuple(dict.fromkeys(text for text in found if text))

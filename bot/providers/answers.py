@@ -37,6 +37,9 @@ _FILTERED = re.compile(r"((content|safety)[\W_]*)?filter(ed)?", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _TYPE = re.compile(r"[A-Za-z0-9.+-]{1,30}/[A-Za-z0-9.+-]{1,60}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# An absolute path: in quotes, or up to a space behind which it does not go on.
+_ROOT = r"(?:[A-Za-z]:[\\/]|\\\\|/(?:home|root|Users|mnt|media|opt|srv|usr|var|tmp|data|workspace|app|content|kaggle)/)"
+_FILE = re.compile(rf"(?<=[\"']){_ROOT}[^\"'\n]+(?=[\"'])|(?<![\w.]){_ROOT}(?:[^\s\"'<>|:*?]|\ (?=[^\s\\/]*[\\/]))+")
 _SCRIPT = re.compile(r"(?is)<(script|style)\b.*?(</\1\s*>|$)")
 
 
@@ -173,11 +176,14 @@ def _inner(text: str) -> Json:
 
 
 def plain(text: str, *, secrets: Sequence[str] = (), longest: int = LONGEST_TEXT) -> str:
-    """Reduce a service's message to one line of ``longest`` characters, without markup, control signs or secrets."""
+    """Reduce a service's message to one line of ``longest`` characters, without markup, control signs or secrets.
+
+    Paths of files are left out, too: those of a server at home contain its owner's name.
+    """
     text = text[:20_000].encode("utf-8", "ignore").decode("utf-8")
     for secret in secrets:
         text = text.replace(secret, "…")
-    text = _TAG.sub(" ", _SCRIPT.sub(" ", text))
+    text = _FILE.sub("…", _TAG.sub(" ", _SCRIPT.sub(" ", text)))
     text = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
 

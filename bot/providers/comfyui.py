@@ -7,7 +7,6 @@ graph. Each workflow of the operator is one, too.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import uuid
 from dataclasses import dataclass, replace
@@ -36,28 +35,32 @@ from bot.providers.base import (
     Waiting,
 )
 from bot.providers.comfyui_answers import (
+    ID,
     Ended,
     NotHistory,
     Outcome,
     Queue,
     Refusal,
     failure_reason,
+    files_of,
+    id_of,
     is_comfyui,
     names,
     node_errors,
     read_history,
+    seed_of,
     stopped_outputs,
     unreadable,
     uploaded_name,
 )
-from bot.providers.comfyui_catalogue import Catalogue, Lists, Planned
+from bot.providers.comfyui_catalogue import Catalogue, ListReader, Lists, Planned
 from bot.providers.comfyui_events import Events
 from bot.providers.comfyui_graphs import SEED, Uploaded, marked
 from bot.providers.comfyui_workflow_files import read_workflows
 from bot.providers.comfyui_workflows import Workflow
 from bot.providers.credentials import Credentials
 from bot.providers.errors import NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
-from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, keep, largest_image
+from bot.providers.fetching import DOWNLOAD_SECONDS, LARGEST_IMAGE, above_the_limit, keep, largest_image
 from bot.providers.http import Service
 from bot.providers.latest import Latest
 from bot.providers.operations import PictureFile, Pictures
@@ -81,8 +84,6 @@ _MOST_ENTRIES = 4
 # A PNG of a photo has almost as many bytes as its pixels. If that may be too many, the image is fetched as JPEG.
 _PIXEL_BYTES = 3
 _AS_JPEG = "&preview=jpeg%3B95"
-# An id becomes a part of a path.
-_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(slots=True)
@@ -115,8 +116,13 @@ class Comfyui(Provider):
         rate: float = 10.0,
         jobs: int = 4,
         patience: float = 1_800.0,
+        gate: str = "COMFYUI_PASSWORD",
     ) -> None:
-        """``workflows`` is the folder of the operator's workflows. ``largest`` is the limit of an image in bytes."""
+        """``workflows`` is the folder of the operator's workflows. ``largest`` is the limit of an image in bytes.
+
+        ``gate`` is the setting with what a proxy in front of the server asks for.
+        """
+        self._gate = gate
         self.label = service.label
         self.credit_value = Decimal(1)
         self.rate = rate
@@ -131,6 +137,7 @@ class Comfyui(Provider):
         self._events = Events(service, self._client_id)
         self._catalogue = Catalogue(Lists())
         self._unfit: set[tuple[str, str]] = set()
+        self._lists = ListReader(self._get)
         self._followed = Latest(_Followed)
         # The length of the queue, and the loop's time of the look at it.
         self._queued = (0, float("-inf"))
@@ -155,6 +162,7 @@ class Comfyui(Provider):
             rate=float(settings.number("COMFYUI_RATE", 10, low=0.01, high=1000)),
             jobs=int(settings.number("COMFYUI_JOBS", 4, low=1, high=1000)),
             patience=float(settings.number("COMFYUI_PATIENCE", 1800, low=10, high=86_400)),
+            gate="COMFYUI_PASSWORD" if header is None else "COMFYUI_HEADER",
         )
 
     def quote(self, request: ImageRequest) -> Quote:
@@ -164,8 +172,7 @@ class Comfyui(Provider):
 
     async def learn(self) -> tuple[Engine, ...]:
         """Ask for the lists of the server, and read the workflows. Raises ProviderError."""
-        infos = {node: await self._get(f"/object_info/{node}") for node in Lists.NODES}
-        lists = Lists.read(infos)
+        lists = await self._lists.read()
         if not lists.checkpoints:
             lists = replace(lists, checkpoints=names(await self._get("/models/checkpoints")) or ())
         found: list[Workflow] = []
@@ -177,7 +184,9 @@ class Comfyui(Provider):
                 )
         self._catalogue = Catalogue(lists, found, self._unfit)
         self.engines = self._catalogue.engines
-        self.outdated = False
+        if len(lists.checkpoints) > len(self._catalogue.checkpoints):
+            log.warning("comfyui.checkpoints_left_out", offered=len(self._catalogue.checkpoints))
+        self.outdated = bool(self._lists.unread)
         return self.engines
 
     # --- a submission ---------------------------------------------------------------------------------------------
@@ -198,7 +207,7 @@ class Comfyui(Provider):
 
     async def submit(self, handle: Handle, request: ImageRequest, pictures: Pictures | None = None) -> Handle:
         """Upload the pictures and queue the graph. Raises ProviderError."""
-        prompt_id, seed = _id_of(handle), _seed_of(handle)
+        prompt_id, seed = id_of(handle), seed_of(handle)
         if not self._catalogue.offers(request):
             await self.learn()  # An earlier process may have prepared the request.
         uploaded = await self._upload(prompt_id, request, pictures)
@@ -230,7 +239,7 @@ class Comfyui(Provider):
             self.outdated = self.outdated or refusal.outdated
             raise refusal.error(judge, detail=answer.detail, built_in=built_in)
         answered = value.get("prompt_id") if isinstance(value, dict) else None
-        if not isinstance(answered, str) or not _ID.fullmatch(answered):
+        if not isinstance(answered, str) or not ID.fullmatch(answered):
             raise OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=answer.detail)
         if answered != prompt_id:
             # An older server makes its own ids, so a lost request cannot be found.
@@ -271,7 +280,7 @@ class Comfyui(Provider):
 
     async def find(self, handle: Handle) -> Handle | None:
         """Look in the queue, then in the history: a prompt moves from the first to the second in one step."""
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
         if not self.finds_lost_submits:
             raise OutcomeUnknown(Reason.CANNOT_FIND)
         if prompt_id in await self._queue() or await self._ended(prompt_id, "") is not None:
@@ -280,7 +289,7 @@ class Comfyui(Provider):
 
     async def poll(self, handle: Handle, request: ImageRequest | None = None) -> PollResult:
         """Ask for the history, and now and then for the place in the queue. Raises ProviderError."""
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
         output = handle.get("output")
         output = output if isinstance(output, str) else ""
         if (ended := await self._ended(prompt_id, output)) is not None:
@@ -296,6 +305,8 @@ class Comfyui(Provider):
                     return await self._result(prompt_id, ended, handle)
                 return Failed(Reason.CANCELLED) if followed.cancelled else Gone()
             followed.queue_at, followed.place = now, queue.place(prompt_id)
+            if followed.cancelled:
+                await self.cancel(handle)  # It could not be told before.
         seen = self._events.seen(prompt_id)
         if seen is None or not seen.started:
             return Waiting(place=followed.place)
@@ -312,7 +323,7 @@ class Comfyui(Provider):
             return Failed(Reason.CANCELLED)
         if ended.outcome is Outcome.ERROR:
             log.warning("comfyui.execution_failed", exception=ended.exception, node=ended.node)
-            if ended.mismatch and (files := _files_of(handle)) is not None:
+            if ended.mismatch and (files := files_of(handle)) is not None:
                 # Learn again, so that another ControlNet is used, or none is offered.
                 self._unfit.add(files)
                 self.outdated = True
@@ -322,7 +333,7 @@ class Comfyui(Provider):
             return Failed(Reason.NOTHING_MADE)
         # Our graphs make one image. A workflow that makes several uses the same seed for all.
         url = ended.images[0] + _AS_JPEG if handle.get("large") else ended.images[0]
-        image = GeneratedImage(url=url, seed=_seed_of(handle))
+        image = GeneratedImage(url=url, seed=seed_of(handle))
         return Finished((image,), Cost(0, exact=True))
 
     async def cancel(self, handle: Handle) -> bool:
@@ -330,12 +341,12 @@ class Comfyui(Provider):
 
         Older servers stop any running prompt, so this checks first. The responses do not show the outcome; poll does.
         """
-        prompt_id = _id_of(handle)
+        prompt_id = id_of(handle)
+        followed = self._followed.of(prompt_id)
+        # The server forgets a prompt that is removed from its queue, even if its response is lost.
+        followed.cancelled, followed.queue_at = True, None
         # Each mention removes one entry. After a lost response, the prompt may be in the queue twice.
         await self._post("/queue", {"delete": [prompt_id] * _MOST_ENTRIES})
-        followed = self._followed.of(prompt_id)
-        # The server forgets a prompt that is removed from its queue.
-        followed.cancelled, followed.queue_at = True, None
         if prompt_id in (await self._queue()).running:
             await self._post("/interrupt", {"prompt_id": prompt_id})
         return True
@@ -352,9 +363,16 @@ class Comfyui(Provider):
     async def fetch(self, image: GeneratedImage, path: Path) -> FetchedImage:
         if image.url is None or not image.url.startswith("/view?"):
             raise Refused(Reason.IMAGE_WITHOUT_ADDRESS)
-        answer = await self._service.call(
-            "GET", image.url, paid=False, accept="image/*", seconds=DOWNLOAD_SECONDS, largest=self._largest
-        )
+        try:
+            answer = await self._service.call(
+                "GET", image.url, paid=False, accept="image/*", seconds=DOWNLOAD_SECONDS, largest=self._largest
+            )
+        except Unreachable as error:
+            if error.reason is not Reason.UNREADABLE_ANSWER:
+                raise
+            if image.url.endswith(_AS_JPEG):
+                raise above_the_limit(self._largest, error.detail) from None
+            return await self.fetch(replace(image, url=image.url + _AS_JPEG), path)
         if answer.status == 404:
             # For an identical graph, the history names the earlier file, even if it was deleted.
             raise NotFound(Reason.IMAGE_GONE, detail=answer.detail)
@@ -373,7 +391,10 @@ class Comfyui(Provider):
             why = Reason.MOVED if elsewhere else Reason.REDIRECTED
             return Refused(why, values={"address": elsewhere}, operator=True, setting="COMFYUI_URL")
         if not answer.ok:
-            return self._service.judge.by_status(answer, paid=False)
+            problem = self._service.judge.by_status(answer, paid=False)
+            if problem.reason is Reason.WRONG_KEY:
+                return Refused(Reason.WRONG_KEY, detail=answer.detail, operator=True, setting=self._gate)
+            return problem
         return None if is_comfyui(await answer.json_if_any()) else unreadable(answer.detail)
 
     def servers(self) -> tuple[ServerState, ...]:
@@ -416,28 +437,3 @@ class Comfyui(Provider):
             return read_history(await self._get(f"/history/{prompt_id}", largest=_LARGEST_HISTORY), prompt_id, output)
         except NotHistory:
             raise Unreachable(Reason.UNREADABLE_ANSWER, detail="GET /history") from None
-
-
-def _id_of(handle: Handle) -> str:
-    """The id of a prompt. Raises Refused if the stored handle is unreadable."""
-    prompt_id = handle.get("id")
-    if not isinstance(prompt_id, str) or not _ID.fullmatch(prompt_id):
-        raise Refused(Reason.BAD_HANDLE)
-    return prompt_id
-
-
-def _seed_of(handle: Handle) -> int | None:
-    """The seed of a submission. None if it needs none. Raises Refused if the stored handle is unreadable."""
-    seed = handle.get("seed", "")
-    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
-        return seed
-    raise Refused(Reason.BAD_HANDLE)
-
-
-def _files_of(handle: Handle) -> tuple[str, str] | None:
-    """The checkpoint and the ControlNet of a submission, if it has one."""
-    files = handle.get("files")
-    if not isinstance(files, list) or len(files) != 2:
-        return None
-    checkpoint, control = files
-    return (checkpoint, control) if isinstance(checkpoint, str) and isinstance(control, str) else None

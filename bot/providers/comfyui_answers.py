@@ -1,4 +1,4 @@
-"""Reads the responses of ComfyUI: its queue, its history, its lists of values and its refusals."""
+"""Reads the responses of ComfyUI: its queue, its history, its lists of values and its refusals. Reads handles, too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.providers.answers import whole
-from bot.providers.base import Json
+from bot.providers.base import Handle, Json
 from bot.providers.errors import ProviderError, Reason, Refused
 from bot.providers.refusals import Judge, sentence
 
@@ -31,6 +31,37 @@ _OF_CHOICES = "value_not_in_list"
 # The inputs whose value nobody chose but the engine.
 _MODEL_FIELDS = frozenset({"ckpt_name", "control_net_name", "model_name"})
 _OF_VALUES = frozenset({"value_smaller_than_min", "value_bigger_than_max"})
+
+
+# --- handles ------------------------------------------------------------------------------------------------------
+
+ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+"""An id becomes a part of a path."""
+
+
+def id_of(handle: Handle) -> str:
+    """The id of a prompt. Raises Refused if the stored handle is unreadable."""
+    prompt_id = handle.get("id")
+    if not isinstance(prompt_id, str) or not ID.fullmatch(prompt_id):
+        raise Refused(Reason.BAD_HANDLE)
+    return prompt_id
+
+
+def seed_of(handle: Handle) -> int | None:
+    """The seed of a submission. None if it needs none. Raises Refused if the stored handle is unreadable."""
+    seed = handle.get("seed", "")
+    if seed is None or (isinstance(seed, int) and not isinstance(seed, bool)):
+        return seed
+    raise Refused(Reason.BAD_HANDLE)
+
+
+def files_of(handle: Handle) -> tuple[str, str] | None:
+    """The checkpoint and the ControlNet of a submission, if it has one."""
+    files = handle.get("files")
+    if not isinstance(files, list) or len(files) != 2:
+        return None
+    checkpoint, control = files
+    return (checkpoint, control) if isinstance(checkpoint, str) and isinstance(control, str) else None
 
 
 # --- queue --------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
+
+import structlog
 
 from bot.providers.base import FREE, Ability, Bounds, Engine, ImageRequest, Json, SizeGrid
 from bot.providers.comfyui_answers import MOST_CHOICES, choices
@@ -31,10 +33,12 @@ from bot.providers.comfyui_models import (
     model_ids,
 )
 from bot.providers.comfyui_workflows import ENLARGED, Workflow
-from bot.providers.errors import Reason, Refused
+from bot.providers.errors import Reason, Refused, Unreachable
 from bot.providers.model_families import family_of
 from bot.providers.operations import Operation, PictureRules, Size
 from bot.providers.stable_diffusion import COMMON_SIZES, XL_SIZES
+
+log = structlog.get_logger(__name__)
 
 GRID = SizeGrid(low=256, high=2048, step=64)
 WEIGHTS = Bounds(-2, 2, default=1)
@@ -66,7 +70,7 @@ class Lists:
         "ControlNetLoader",
         "UpscaleModelLoader",
     )
-    """The classes of nodes whose inputs have the lists."""
+    """The classes of nodes whose inputs have the lists, that of the checkpoints first."""
 
     @classmethod
     def read(cls, infos: Mapping[str, Json]) -> Lists:
@@ -76,13 +80,43 @@ class Lists:
             return choices(infos.get(node), node, field, most) or ()
 
         return cls(
-            checkpoints=listed("CheckpointLoaderSimple", "ckpt_name"),
+            checkpoints=listed("CheckpointLoaderSimple", "ckpt_name", _MOST_ENGINES + 1),
             samplers=listed("KSampler", "sampler_name"),
             schedulers=listed("KSampler", "scheduler"),
             loras=listed("LoraLoader", "lora_name", _MOST_LORAS),
             controls=listed("ControlNetLoader", "control_net_name"),
             upscalers=listed("UpscaleModelLoader", "model_name"),
         )
+
+
+class ListReader:
+    """Asks a server for its lists. One that the server cannot read now, such as a folder that is away, stays as it was.
+
+    ``unread`` are the nodes of these.
+    """
+
+    def __init__(self, get: Callable[[str], Awaitable[Json]]) -> None:
+        """``get`` makes a request to the server."""
+        self._get = get
+        self._infos: dict[str, Json] = {}
+        self.unread: set[str] = set()
+
+    async def read(self) -> Lists:
+        """Ask for each list. Raises ProviderError if the server is away, or cannot tell its checkpoints."""
+        infos: dict[str, Json] = {}
+        for node in Lists.NODES:
+            try:
+                infos[node] = await self._get(f"/object_info/{node}")
+                self.unread.discard(node)
+            except Unreachable as error:
+                if error.reason is Reason.UNREACHABLE or not infos:
+                    raise
+                if node not in self.unread:
+                    log.warning("comfyui.list_unread", node=node, reason=error.reason.value, detail=error.detail)
+                self.unread.add(node)
+                infos[node] = self._infos.get(node)
+        self._infos = infos
+        return Lists.read(infos)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class _Reading:
 
     def _map(self, path: Path) -> dict[str, Any]:
         try:
-            return tomllib.loads(self._read(path).decode())
+            return tomllib.loads(self._read(path).decode("utf-8-sig"))
         except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
             raise _wrong(self, WorkflowProblem.NOT_TOML, path) from None
 

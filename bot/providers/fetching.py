@@ -135,14 +135,14 @@ class Downloads:
 
     async def _save(self, response: aiohttp.ClientResponse, path: Path) -> FetchedImage:
         if (response.content_length or 0) > self._largest:
-            raise _above_the_limit(self._largest, f"Content-Length {response.content_length}")
+            raise above_the_limit(self._largest, f"Content-Length {response.content_length}")
         piece, mode, written = bytearray(), "wb", 0
         # Handing work to a thread takes longer than a small write, so several parts are written together.
         async for part in response.content.iter_any():
             piece += part
             written += len(part)
             if written > self._largest:
-                raise _above_the_limit(self._largest, "a body without an end")
+                raise above_the_limit(self._largest, "a body without an end")
             if len(piece) >= _PIECE:
                 await self._service.in_thread(_write, path, mode, piece)
                 piece, mode = bytearray(), "ab"
@@ -202,7 +202,7 @@ def _not_allowed(target: URL, hosts: Hosts) -> Refused:
     return Refused(Reason.IMAGE_HOST_NOT_ALLOWED, detail=detail, operator=True, setting="IMAGE_HOSTS")
 
 
-def _above_the_limit(largest: int, detail: str) -> Refused:
+def above_the_limit(largest: int, detail: str) -> Refused:
     """Make the error for a too large image. It can be downloaded again after the operator has raised the limit."""
     detail = f"{detail}: more than IMAGE_MAX_MIB"
     mib = {"mib": largest // MEBIBYTE}

@@ -110,7 +110,8 @@ class Service:
         None means no limit. ``largest`` is the size limit of the response in bytes. ``hear`` gets the pieces of a
         stream of events as they arrive, and returns True if it needs no more; the response has no body then. Raises
         Unreachable if the request certainly did not arrive completely, or if it is not ``paid`` and may be repeated.
-        Raises OutcomeUnknown if a paid request was sent and no complete response arrived.
+        Raises OutcomeUnknown if a paid request was sent and no complete response arrived. The reason of either is
+        UNREADABLE_ANSWER if the response was larger than ``largest``.
         """
         if multipart is not None:
             try:
@@ -207,12 +208,13 @@ class Service:
                     body = b""
                 return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if self._silent_since is None:
-                self._silent_since = asyncio.get_running_loop().time()
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
+            why = Reason.UNREADABLE_ANSWER if isinstance(error, _TooLarge) else None
+            if why is None and self._silent_since is None:
+                self._silent_since = asyncio.get_running_loop().time()
             if paid and line.up and line.left <= 0:
-                raise OutcomeUnknown(detail=detail) from None
-            raise Unreachable(detail=detail) from None
+                raise OutcomeUnknown(why, detail=detail) from None
+            raise Unreachable(why, detail=detail) from None
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.providers.a1111 import A1111, PREVIEW_EVERY
 from bot.providers.base import Ability, Cost, Gone, Json, Quote, Waiting, WeightedText
@@ -32,6 +33,7 @@ from tests.providers.a1111_workbench import (
     sent_body,
     varied,
 )
+from tests.providers.comfyui_server import comfyui_at
 from tests.providers.workbench import SECRET, asked, reader, refusal
 
 
@@ -227,6 +229,15 @@ async def test_odd_lists_of_models_are_bounded(stand_in: StandIn, models: list[J
         assert len(checkpoints_of(provider)) <= 200
         assert len({engine.id for engine in checkpoints_of(provider)}) == len(checkpoints_of(provider))
         assert len(checkpoints_of(provider)) == {0: 0, 8: 0, 1000: 200, 3: 1}[len(models)]
+
+
+async def test_the_operator_learns_of_checkpoints_that_are_left_out(stand_in: StandIn) -> None:
+    stand_in.a1111.checkpoints = tuple(Checkpoint(f"m{i}", None) for i in range(300))
+    stand_in.comfyui.has.checkpoints = [f"m{i}.safetensors" for i in range(300)]
+    with capture_logs() as logs:
+        async with a1111_at(stand_in), comfyui_at(stand_in):
+            pass
+    assert [log["event"] for log in logs] == ["a1111.checkpoints_left_out", "comfyui.checkpoints_left_out"]
 
 
 async def test_names_that_look_the_same_in_an_id_are_two_engines(stand_in: StandIn) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.providers.a1111 import A1111
 from bot.providers.base import Ability, Json
-from bot.providers.errors import NotFound, OutcomeUnknown, Reason, Refused
+from bot.providers.errors import NotFound, Reason, Refused
 from bot.providers.image_headers import inspect
 from bot.providers.loras import Lora, Loras
 from bot.providers.operations import Operation, Size
@@ -297,13 +297,21 @@ async def test_a_picture_that_comes_back_as_it_was_is_no_result(stand_in: StandI
     source = pictures(tmp_path)
     unchanged: Json = {"image": b64encode(picture(512, 512)).decode()}
     async with a1111_at(stand_in) as provider:
-        stand_in.misbehave(
-            Fault(EXTRAS, Rewrite(lambda _: unchanged)),
-            Fault(EXTRAS, Rewrite(lambda _: {"image": "AAAA"})),
-        )
+        stand_in.misbehave(Fault(EXTRAS, Rewrite(lambda _: unchanged)))
         same = await refusal(made(provider, LARGER, source))
         assert (type(same), same.reason) == (Refused, Reason.NOTHING_MADE)
-        assert isinstance(await refusal(made(provider, LARGER, source)), OutcomeUnknown)
+
+
+async def test_a_larger_picture_in_a_format_of_the_owners_choice_is_not_made_again(
+    stand_in: StandIn, tmp_path: Path
+) -> None:
+    """It would come in the same format the next time."""
+    avif: Json = {"image": b64encode(b"\0\0\0\x1cftypavif\0\0\0\0" + bytes(64)).decode()}
+    async with a1111_at(stand_in) as provider:
+        stand_in.misbehave(Fault(EXTRAS, Rewrite(lambda _: avif)))
+        (image,) = (await made(provider, LARGER, pictures(tmp_path))).images
+        error = await refusal(provider.fetch(image, tmp_path / "x"))
+        assert (type(error), error.reason) == (Refused, Reason.IMAGE_OF_OTHER_TYPE)
 
 
 async def test_a_server_without_the_path_of_upscalers(stand_in: StandIn, tmp_path: Path) -> None:

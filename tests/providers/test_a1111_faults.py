@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.providers.base import ImageRequest, Json
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.a1111 import Kind
@@ -26,6 +27,8 @@ from tests.providers.a1111_workbench import (
     made,
     make_a1111,
     on_its_way,
+    pictures,
+    varied,
 )
 from tests.providers.workbench import asked, refusal
 
@@ -124,6 +127,20 @@ async def test_a_response_may_be_as_long_as_its_images_need(stand_in: StandIn) -
         assert isinstance(await fails(provider, asked(DREAM, size=Size(64, 64))), OutcomeUnknown)
 
 
+async def test_a_broken_image_costs_neither_the_others_nor_their_seeds(stand_in: StandIn) -> None:
+    def spoilt(answer: Json) -> Json:
+        assert isinstance(answer, dict)
+        assert isinstance(answer["images"], list)
+        return answer | {"images": [None, "%%%", *answer["images"][2:]]}
+
+    async with a1111_at(stand_in) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Rewrite(spoilt)), Fault(TXT2IMG, edited(images=["%%%"])))
+        (image,) = (await made(provider, asked(DREAM, images=3, seed=9))).images
+        assert image.seed == 11
+        problem = await fails(provider)
+        assert (type(problem), problem.reason) == (OutcomeUnknown, Reason.IMAGE_BROKEN)
+
+
 async def test_a_response_without_images_is_a_failure(stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(TXT2IMG, edited(images=[])), Fault(TXT2IMG, edited(images=[5, None, ""])))
     async with a1111_at(stand_in) as provider:
@@ -157,6 +174,14 @@ async def test_a_failure_of_the_server_is_final_and_free(
         assert (await made(provider)).images
 
 
+async def test_a_failure_does_not_show_the_owners_folders(stand_in: StandIn) -> None:
+    stand_in.misbehave(Fault(TXT2IMG, Fate(error=r"OSError: [Errno 22] Invalid argument: 'C:\\Users\\Ada L\\x.pt'")))
+    async with a1111_at(stand_in) as provider:
+        said = (await fails(provider)).said
+    assert "Invalid argument" in said
+    assert "Ada" not in said
+
+
 @pytest.mark.parametrize("body", ["Internal Server Error", {"detail": "Internal Server Error"}, [], "", 5])
 async def test_a_failure_without_a_reason_is_a_failure(stand_in: StandIn, body: Json) -> None:
     stand_in.misbehave(Fault(TXT2IMG, Status(500, body)))
@@ -174,6 +199,13 @@ async def test_an_unknown_sampler_is_refused_and_the_lists_are_asked_for_again(s
         assert problem.reason is Reason.REFUSED
         assert "Sampler not found" in problem.said
         assert provider.outdated
+
+
+async def test_a_proxy_that_takes_no_large_pictures_gets_smaller_ones(stand_in: StandIn, tmp_path: Path) -> None:
+    stand_in.misbehave(Fault("a1111.img2img", Status(413, "<html>", content_type="text/html")))
+    async with a1111_at(stand_in) as provider:
+        error = await refusal(made(provider, varied(), pictures(tmp_path)))
+    assert (type(error), error.reason) == (TooLarge, Reason.UPLOAD_TOO_LARGE)
 
 
 async def test_a_wrong_type_is_refused(stand_in: StandIn) -> None:

@@ -14,9 +14,9 @@ from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from bot.providers.operations import Operation, Size
 from bot.providers.settings import Takes, WrongSetting
 from fakes.services import Fault, StandIn, flat
-from fakes.services.a1111 import CHECKPOINTS, Kind
+from fakes.services.a1111 import CHECKPOINTS, Checkpoint, Kind
 from fakes.services.exchange import Exchange
-from fakes.services.faults import Hang, Reset, Status
+from fakes.services.faults import Hang, Redirect, Reset, Status
 from tests.providers.a1111_workbench import (
     DREAM,
     INTERRUPT,
@@ -197,6 +197,92 @@ async def test_servers_that_are_away_when_the_bot_starts(stand_in: StandIn, seco
         assert isinstance(await provider.check(), Unreachable)
         assert isinstance(await refusal(provider.learn()), Unreachable)
         assert len(checkpoints_of(provider)) == 3
+
+
+async def test_a_server_that_was_away_at_the_start_is_asked_again_soon(stand_in: StandIn, second: StandIn) -> None:
+    stand_in.a1111.checkpoints = CHECKPOINTS[:1]
+    second.misbehave(Fault("a1111.models", Status(502)))
+    provider = make_a1111(stand_in, second)
+    assert {engine.id for engine in await provider.learn()} >= {DREAM}
+    assert len(checkpoints_of(provider)) == 1
+    outdated = [provider.outdated]
+    # What it had is known from the second time on, so it need not be asked again soon.
+    for fault in ([], [Fault("a1111.models", Status(502))]):
+        second.misbehave(*fault)
+        await provider.learn()
+        assert len(checkpoints_of(provider)) == 3
+        outdated.append(provider.outdated)
+    assert outdated == [True, False, False]
+    await provider.close()
+
+
+@pytest.mark.parametrize("what", ["api", "password", "redirect"])
+async def test_a_server_that_is_set_up_wrong_leaves_the_work_to_another_one(
+    stand_in: StandIn, second: StandIn, what: str
+) -> None:
+    """It was started again without --api, or with another password."""
+    async with a1111_at(stand_in, second) as provider:
+        match what:
+            case "api":
+                stand_in.a1111.api = False
+            case "password":
+                stand_in.a1111.accounts = {("owner", "another")}
+            case _:
+                stand_in.misbehave(Fault(TXT2IMG, Redirect(), times=None))
+        assert (await made(provider)).images
+        assert provider.servers()[0].silence is not None
+        await second.stop()
+        # The other one may come back, so nobody is told to pick another engine.
+        assert isinstance(await fails(provider), Unreachable)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_model_that_only_one_server_has_lost_is_used_at_another_one(
+    stand_in: StandIn, second: StandIn, deaf: bool
+) -> None:
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.a1111.deaf = deaf
+        stand_in.a1111.checkpoints = CHECKPOINTS[:1]
+        assert (await made(provider, asked(XL))).images
+        assert counts(stand_in, second) == [1, 1]
+        assert provider.outdated
+
+
+async def test_a_model_that_a_server_loses_while_another_one_is_tried(stand_in: StandIn, second: StandIn) -> None:
+    async with a1111_at(stand_in, second) as provider:
+
+        async def loses(exchange: Exchange) -> web.StreamResponse:
+            second.a1111.checkpoints = CHECKPOINTS[:1]
+            await provider.learn()
+            return web.json_response({}, status=429)
+
+        stand_in.misbehave(Fault(TXT2IMG, loses))
+        assert isinstance(await fails(provider, asked(XL)), Busy)
+        assert counts(stand_in, second) == [1, 0]
+
+
+async def test_a_checkpoint_with_the_name_of_an_upscaler(stand_in: StandIn, second: StandIn) -> None:
+    stand_in.a1111.checkpoints = (*CHECKPOINTS, Checkpoint("R-ESRGAN_4x", None))
+    second.a1111.has.upscalers = ("None", "R-ESRGAN_4x")
+    second.a1111.checkpoints = CHECKPOINTS
+    async with a1111_at(stand_in, second) as provider:
+        stand_in.misbehave(Fault(TXT2IMG, Status(429)))
+        assert isinstance(await fails(provider, asked("a1111/R-ESRGAN_4x")), Busy)
+        assert not second.calls_to(TXT2IMG)
+
+
+async def test_a_server_that_is_away_does_not_keep_another_one_from_being_told_to_stop(
+    stand_in: StandIn, slow_second: StandIn
+) -> None:
+    request = asked(DREAM)
+    async with (
+        a1111_at(stand_in, slow_second) as provider,
+        a1111_at(slow_second) as before,
+        on_its_way(before, slow_second, request) as (handle, _),
+    ):
+        stand_in.misbehave(Fault(TASK, Reset()))
+        assert isinstance(await refusal(provider.cancel(handle)), Unreachable)
+        assert slow_second.a1111.interrupted == [handle["task"]]
 
 
 async def test_the_search_asks_every_server(slow_stand_in: StandIn, slow_second: StandIn) -> None:

@@ -206,6 +206,22 @@ def test_plain_text(text: str, expected: str) -> None:
     assert answers.plain(text, secrets=("sk-1",)) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[Errno 2] No such file: 'C:\\Users\\Ada L\\webui\\x (1).safetensors'", "[Errno 2] No such file: '…'"),
+        ("could not open D:\\Ada L\\models\\x.ckpt, is it there?", "could not open … is it there?"),
+        ('File "/home/ada/webui/modules/sd.py", line 5', 'File "…", line 5'),
+        ("no /Users/ada/x.pt: gone", "no …: gone"),
+        ("nothing at \\\\nas\\ada\\models", "nothing at …"),
+        ("POST /v1/images/generations, see https://example.com/home/x and 16/9", None),
+        ("a: /b or c:d", None),
+    ],
+)
+def test_paths_of_a_server_are_left_out(text: str, expected: str | None) -> None:
+    assert answers.plain(text) == (text if expected is None else expected)
+
+
 def test_plain_text_is_short() -> None:
     assert len(answers.plain("word " * 10_000)) <= 300
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from bot.errors import SettingsError
 from bot.providers.base import Ability, Cost, Failed, Finished, Gone, Quote, Waiting, WeightedText
 from bot.providers.comfyui import QUEUE_EVERY, QUEUE_KNOWN, Comfyui
-from bot.providers.errors import Reason, Refused
+from bot.providers.errors import Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
-from fakes.services import Fault, StandIn, Upload
-from fakes.services.faults import Rewrite, Status
+from fakes.services import Call, Fault, StandIn, Upload
+from fakes.services.faults import Reset, Rewrite, Status
 from tests.providers.comfyui_server import (
     LANCZOS,
     OLD,
@@ -88,6 +89,24 @@ async def test_a_failure_keeps_the_engines(comfyui: Comfyui, stand_in: StandIn) 
     stand_in.misbehave(Fault("comfyui.info", Status(500)))
     await refusal(comfyui.learn())
     assert comfyui.engines == before != ()
+
+
+async def test_a_list_that_the_server_cannot_read_costs_only_itself(stand_in: StandIn) -> None:
+    """A folder of LoRAs on a machine that is off."""
+    loras = partial(Fault, "comfyui.info", Status(500, "500", content_type="text/plain"), match=_about("LoraLoader"))
+    stand_in.misbehave(loras())
+    async with comfyui_at(stand_in) as provider:
+        seen = [(bool(engine.samplers), bool(engine.loras), provider.outdated) for engine in provider.engines[:1]]
+        for faults in ((), (loras(),)):
+            stand_in.misbehave(*faults)
+            await provider.learn()
+            seen += [(bool(engine.samplers), bool(engine.loras), provider.outdated) for engine in provider.engines[:1]]
+    # What was known stays.
+    assert seen == [(True, False, True), (True, True, False), (True, True, True)]
+
+
+def _about(node: str) -> Callable[[Call], bool]:
+    return lambda call: call.path.endswith(f"/{node}")
 
 
 async def test_prepare_learns_what_it_does_not_know(stand_in: StandIn) -> None:
@@ -287,6 +306,29 @@ async def test_a_prompt_that_is_queued_twice_is_cancelled_twice(slow_comfyui: Co
         await slow_comfyui.submit(handle, wanted())
     await slow_comfyui.cancel(handle)
     assert not slow_stand_in.comfyui.pending
+    assert await slow_comfyui.poll(handle) == Failed(Reason.CANCELLED)
+
+
+async def test_a_cancelled_prompt_is_not_looked_for_even_if_the_response_was_lost(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    first, second = await queued(slow_comfyui), await queued(slow_comfyui)
+    await slow_stand_in.comfyui.started(first["id"])
+    slow_stand_in.misbehave(Fault("comfyui.delete", Reset(after_doing=True)))
+    assert isinstance(await refusal(slow_comfyui.cancel(second)), Unreachable)
+    assert await slow_comfyui.poll(second) == Failed(Reason.CANCELLED)
+
+
+async def test_a_server_that_could_not_be_reached_is_told_again_to_stop(
+    slow_comfyui: Comfyui, slow_stand_in: StandIn
+) -> None:
+    """While it loads a model, it often answers nothing for a minute."""
+    handle = await queued(slow_comfyui)
+    await slow_stand_in.comfyui.started(handle["id"])
+    slow_stand_in.misbehave(Fault("comfyui.delete", Reset()))
+    assert isinstance(await refusal(slow_comfyui.cancel(handle)), Unreachable)
+    assert isinstance(await slow_comfyui.poll(handle), Waiting)
+    await slow_stand_in.comfyui.ended(handle["id"])
     assert await slow_comfyui.poll(handle) == Failed(Reason.CANCELLED)
 
 

@@ -11,6 +11,7 @@ import pytest
 from bot.providers.base import Failed, Finished, Json, Waiting
 from bot.providers.comfyui import Comfyui
 from bot.providers.errors import NotFound, OutcomeUnknown, ProviderError, Reason, Refused, TooLarge, Unreachable
+from bot.providers.fetching import LARGEST_IMAGE
 from bot.providers.operations import Operation, Pictures
 from fakes.services import Fate, Fault, StandIn
 from fakes.services.faults import Body, Endless, Half, Redirect, Reset, Rewrite, Spoil, Status
@@ -143,7 +144,7 @@ async def test_a_graph_that_cannot_run_names_its_node(
         (Status(400, {"error": "x"}), Refused, Reason.REFUSED),
         (Status(500, "500 Internal Server Error", content_type="text/plain"), OutcomeUnknown, Reason.UNREADABLE_ANSWER),
         (Rewrite(lambda _: {"prompt_id": 7}), OutcomeUnknown, Reason.UNREADABLE_ANSWER),
-        (Endless(declared=True), OutcomeUnknown, Reason.NO_ANSWER),
+        (Endless(declared=True), OutcomeUnknown, Reason.UNREADABLE_ANSWER),
     ],
 )
 async def test_other_responses(
@@ -256,7 +257,6 @@ async def test_a_failed_upload_queues_nothing(
         (Status(500), Unreachable),
         (Redirect("https://storage.example/x"), Refused),
         (Half(), Unreachable),
-        (Endless(declared=True), Unreachable),
         (Spoil(lambda _: b"<html>"), Refused),
     ],
 )
@@ -266,6 +266,29 @@ async def test_an_image_that_cannot_be_fetched(
     image = (await finished(comfyui, stand_in)).images[0]
     stand_in.misbehave(Fault("comfyui.view", act))
     assert type(await refusal(comfyui.fetch(image, tmp_path / "x"))) is kind
+
+
+@pytest.mark.parametrize("declared", [False, True])
+async def test_an_image_above_the_limit_can_be_fetched_when_the_limit_is_raised(
+    comfyui: Comfyui, stand_in: StandIn, tmp_path: Path, declared: bool
+) -> None:
+    """Another download would be as large, and the server answers: neither is away."""
+    image = (await finished(comfyui, stand_in)).images[0]
+    stand_in.misbehave(Fault("comfyui.view", Endless(limit=LARGEST_IMAGE + 1, declared=declared), times=2))
+    error = await refusal(comfyui.fetch(image, tmp_path / "x"))
+    assert isinstance(error, Refused)
+    assert (error.reason, error.setting, error.operator) == (Reason.IMAGE_TOO_LARGE, "IMAGE_MAX_MIB", True)
+    assert comfyui.servers()[0].silence is None
+
+
+async def test_an_image_that_is_larger_than_expected_is_fetched_as_jpeg(
+    comfyui: Comfyui, stand_in: StandIn, tmp_path: Path
+) -> None:
+    """Only the workflow knows what size its image has."""
+    image = (await finished(comfyui, stand_in)).images[0]
+    stand_in.misbehave(Fault("comfyui.view", Endless(limit=LARGEST_IMAGE + 1, declared=True)))
+    made = await comfyui.fetch(image, tmp_path / "x")
+    assert (made.media_type, made.size) == ("image/jpeg", wanted().size)
 
 
 @pytest.mark.parametrize("handle", [{}, {"id": 7, "seed": 1}, {"id": "../x", "seed": 1}, {"id": "é", "seed": 1}])

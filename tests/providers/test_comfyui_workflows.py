@@ -253,6 +253,12 @@ def test_what_is_wrong_with_a_graph(tmp_path: Path, graph: object, code: Workflo
     assert found(tmp_path, ALL, graph) == [(code, {"file": "mine.json"})]
 
 
+def test_files_of_an_editor_that_marks_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(json.dumps(GRAPH).encode("utf-8-sig"))
+    (tmp_path / "x.toml").write_bytes(ALL.encode("utf-8-sig"))
+    assert not problems_of_workflows(tmp_path)
+
+
 def test_several_nodes_that_save_images_need_a_name(tmp_path: Path) -> None:
     two = GRAPH | {"8": GRAPH["7"]}
     assert found(tmp_path, ALL, two) == [(WorkflowProblem.NO_OUTPUT, {"file": "mine.toml", "key": "output"})]
