@@ -9,7 +9,7 @@ import pytest
 import simcord
 from sqlalchemy import select, update
 
-from bot.jobs import results, service, store
+from bot.jobs import cancellation, results, service, store
 from bot.jobs import view as job_view
 from bot.jobs.provider_text import as_stored
 from bot.providers.base import ImageRequest, WeightedText
@@ -123,7 +123,7 @@ async def test_cancel_drops_unsent_requests_and_shows_the_others(narrow_studio: 
     studio = narrow_studio
     result = await waiting(studio)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
+    assert shows(said.text, cancellation.PARTLY_CANCELLED(dropped=1, all=2))
     assert card(result).labels == []
     studio.stand_in.finish_all()
     await studio.finish()
@@ -140,7 +140,7 @@ async def test_cancelling_before_any_request_was_sent_is_free(narrow_studio: Stu
     await waiting(studio)
     second = await studio.imagine(studio.ben, "a fox")
     said = told(await studio.press(studio.ben, card(second), "Cancel"))
-    assert shows(said.text, service.CANCELLED)
+    assert shows(said.text, cancellation.CANCELLED)
     await studio.until(lambda: shows(card(second).text, cards.CANCELLED))
     assert shows(card(second).text, cards.NOT_CHARGED)
     assert card(second).labels == ["Again", "Edit prompt", "Details", "Delete"]
@@ -152,13 +152,13 @@ async def test_only_the_author_or_a_moderator_may_cancel(narrow_studio: Studio) 
     refused = told(await studio.press(studio.ben, card(result), "Cancel"))
     assert shows(refused.text, service.CANCEL_NOT_ALLOWED)
     allowed = told(await studio.press(studio.admin, card(result), "Cancel"))
-    assert shows(allowed.text, service.PARTLY_CANCELLED)
+    assert shows(allowed.text, cancellation.PARTLY_CANCELLED)
 
 
 async def test_cancelling_too_late_is_reported(studio: Studio) -> None:
     result = await finished(studio)
     said = told(await forge(studio, studio.ada, "cancel", 1))
-    assert shows(said.text, service.ALREADY_ENDED)
+    assert shows(said.text, cancellation.ALREADY_ENDED)
     assert len(card(result).images) == 1
 
 

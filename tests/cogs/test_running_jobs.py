@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.jobs import service
+from bot.jobs import cancellation
 from bot.jobs.limits import TOO_MANY_JOBS, TOO_MANY_JOBS_HERE
 from bot.ui.cards import job as cards
 from storage.records import SubmissionStatus
@@ -34,7 +34,7 @@ async def test_the_running_jobs_are_listed_with_links_and_cancel(full: Studio) -
     assert "a queued hen" in refused.text
     assert refused.labels == ["Cancel"], "a job that was sent cannot be cancelled"
     said = told(await studio.press(studio.ada, refused, "Cancel"))
-    assert shows(said.text, service.CANCELLED)
+    assert shows(said.text, cancellation.CANCELLED)
     third = await studio.imagine(prompt="a third thing")
     assert shows(card(third).text, cards.SUBMISSION_STATUS[SubmissionStatus.QUEUED])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import UserError
-from bot.jobs import proposals, service, store
+from bot.jobs import cancellation, proposals, service, store
 from bot.jobs import view as job_view
 from bot.jobs.limits import TOO_EXPENSIVE, LimitKind
 from bot.jobs.new_jobs import PROPOSED_AT_MOST
@@ -119,7 +119,7 @@ async def test_a_proposal_is_confirmed_only_by_the_button_that_it_has(studio: St
 async def test_a_proposal_can_be_cancelled(studio: Studio) -> None:
     result = await studio.imagine(prompt="a {red, blue} car")
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.CANCELLED)
+    assert shows(said.text, cancellation.CANCELLED)
     shown = card(result)
     assert shown.private
     assert shows(shown.text, LAPSED[LapseReason.CANCELLED])
@@ -356,7 +356,7 @@ async def test_cancel_drops_unsent_requests_and_keeps_finished_images(one_by_one
     await studio.begun(count=2)
     await studio.until(lambda: len(card(result).images) == 1)
     said = told(await studio.press(studio.ada, card(result), "Cancel"))
-    assert shows(said.text, service.PARTLY_CANCELLED(dropped=1, all=2))
+    assert shows(said.text, cancellation.PARTLY_CANCELLED(dropped=1, all=2))
     assert len(card(result).images) == 1
     studio.stand_in.finish_all()
     await studio.finish()

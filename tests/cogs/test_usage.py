@@ -16,8 +16,9 @@ import simcord
 from bot.domain.edits import NAMES
 from bot.domain.periods import NOT_A_PERIOD, SUGGESTED, date_text, span
 from bot.domain.place import Origin
+from bot.jobs.cancellation import ALREADY_ENDED, ALREADY_SENT, CANCELLED
 from bot.jobs.circuit_breaker import FAILURES
-from bot.jobs.service import ALREADY_ENDED, ALREADY_SENT, CANCELLED, NOT_IN_THIS_SERVER
+from bot.jobs.service import NOT_IN_THIS_SERVER
 from bot.operations import usage
 from bot.providers.errors import Reason
 from bot.providers.operations import Operation

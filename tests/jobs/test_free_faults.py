@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.jobs.cancellation import STOPPING
 from bot.jobs.provider_text import STOPPED
-from bot.jobs.service import STOPPING
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from bot.text import Message, Text
 from fakes.services import Fault, StandIn, flat

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import UserError
+from bot.jobs.cancellation import STOPPING
 from bot.jobs.circuit_breaker import ABUSE_OUTAGE, ABUSE_SECONDS
 from bot.jobs.engine_refresh import AGAIN, EVERY, EngineRefresh
 from bot.jobs.limits import TOO_MANY_FREE, LimitKind, Limits
 from bot.jobs.polling import DOUBTED_FOR
-from bot.jobs.service import STOPPING
 from bot.jobs.store import CANCELLED_SENT
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequest, Waiting

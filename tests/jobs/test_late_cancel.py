@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.jobs.service import PARTLY_CANCELLED, PARTLY_STOPPING, STOPPING
+from bot.jobs.cancellation import PARTLY_CANCELLED, PARTLY_STOPPING, STOPPING
 from bot.providers.base import Failed, Gone, Handle, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from storage.records import SubmissionStatus

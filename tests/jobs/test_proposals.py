@@ -11,8 +11,8 @@ from sqlalchemy import select
 from bot.domain.options import ImagineOptions
 from bot.domain.place import CardAddress
 from bot.errors import UserError
+from bot.jobs import cancellation
 from bot.jobs import proposals as jobs_proposals
-from bot.jobs import service as jobs_service
 from bot.jobs.circuit_breaker import FAILURES
 from bot.jobs.image_files import Previews
 from bot.jobs.limits import TOO_EXPENSIVE, TOO_MANY_JOBS, LimitKind, Limits
@@ -288,7 +288,7 @@ async def test_repeatedly_cancelled_proposals_do_not_pile_up(watched: Watched) -
     sizes, job_id = [], 0
     for number in range(40):
         job_id = await watched.propose(f"a {{red, blue}} car {number} {'x' * 1000}")
-        assert await watched.service.cancel(ADA, job_id) == jobs_service.CANCELLED()
+        assert await watched.service.cancel(ADA, job_id) == cancellation.CANCELLED()
         sizes.append(len(await everything(watched.workshop)))
     kept = PROPOSED_AT_MOST + LAPSED_KEPT
     assert max(sizes[kept:]) <= max(sizes[: kept + 1]) + 100

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from bot.domain.options import ImagineOptions
 from bot.domain.requests import encode_request
+from bot.jobs.cancellation import CANCELLED
 from bot.jobs.polling import NOT_HEARD
 from bot.jobs.provider_text import INTERRUPTED, NOT_OFFERED, UNKNOWN, as_stored
-from bot.jobs.service import CANCELLED
 from bot.providers.errors import Busy, OutcomeUnknown, Reason, Unreachable
 from storage import jobs as rows
 from storage import ledger, reconcile, submissions

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from bot.errors import NotMade, UserError
+from bot.jobs.cancellation import ALREADY_ENDED, CANCELLED, PARTLY_CANCELLED
 from bot.jobs.limits import Limits
 from bot.jobs.provider_text import as_stored
-from bot.jobs.service import ALREADY_ENDED, CANCELLED, PARTLY_CANCELLED
 from bot.jobs.submission_steps import CRASHED
 from storage.records import SubmissionStatus
 from tests.doubles.provider import ScriptedProvider
