@@ -80,6 +80,12 @@ SERVER_UNREACHABLE = message(
     "other machines if it runs on another one, or if the bot runs in Docker, where 127.0.0.1 is the container itself: "
     "write host.docker.internal for the machine that Docker runs on.",
 )
+SERVER_NOT_TRUSTED = message(
+    "doctor.server_not_trusted",
+    "No secure connection can be made with the address in {setting}. If the server has no https, write http:// in your "
+    "own network. Otherwise its certificate has to be for this name, and of an authority that this machine trusts: the "
+    "environment variable SSL_CERT_FILE names a file with your own.",
+)
 OTHER_SERVER = message(
     "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."
 )
@@ -383,6 +389,8 @@ def _advice(provider: Provider, error: ProviderError) -> Text:
             return NO_CREDITS()
         case Reason.UNREACHABLE if _is_own(provider):
             return SERVER_UNREACHABLE(setting=provider.key_setting)
+        case Reason.NOT_TRUSTED if _is_own(provider):
+            return SERVER_NOT_TRUSTED(setting=provider.key_setting)
         case Reason.NOT_FOUND if provider.key_setting in _WITH_API:
             return NO_API(setting=provider.key_setting)
         case Reason.NOT_FOUND if _is_own(provider):

@@ -28,6 +28,7 @@ from bot.doctor import (
     NO_ENGINES,
     OTHER_SERVER,
     PASSWORD_REFUSED,
+    SERVER_NOT_TRUSTED,
     SERVER_UNREACHABLE,
     SERVICE_FINE,
     about_spending,
@@ -202,6 +203,7 @@ async def test_what_is_wrong_with_a_server_of_the_operator(
         ({"COMFYUI_URL": "/comfyui", "COMFYUI_HEADER": "X-Key: another"}, KEY_REFUSED(setting="COMFYUI_HEADER")),
         ({"A1111_URL": "/nowhere"}, NO_API(setting="A1111_URL")),
         ({"COMFYUI_URL": "/nowhere"}, OTHER_SERVER(setting="COMFYUI_URL")),
+        ({"COMFYUI_URL": "https"}, SERVER_NOT_TRUSTED(setting="COMFYUI_URL")),
         (
             {"A1111_URL": "/moved"},
             TEXTS[Reason.MOVED](label="Stable Diffusion", setting="A1111_URL", address=ELSEWHERE),
@@ -214,6 +216,8 @@ async def test_what_is_wrong_with_a_real_server_of_the_operator(further: dict[st
         if "/moved" in further.values():
             further, stand_in.a1111.accounts = {"A1111_URL": "/a1111"}, None
             stand_in.misbehave(Fault("a1111.samplers", Redirect(f"{ELSEWHERE}/sdapi/v1/samplers")))
+        if further == {"COMFYUI_URL": "https"}:
+            further = {"COMFYUI_URL": stand_in.url.replace("http", "https")}
         urls = {name: f"{stand_in.url}{value}" if value.startswith("/") else value for name, value in further.items()}
         settings = load(urls, None)
         providers = configured(settings)

@@ -33,6 +33,10 @@ TEXTS: Mapping[Reason, Message] = {
         "provider.unreadable_answer", "{label} got the request, but its answer is unreadable."
     ),
     Reason.UNREACHABLE: message("provider.unreachable", "{label} can't be reached."),
+    Reason.NOT_TRUSTED: message(
+        "provider.not_trusted",
+        "No secure connection with {label} can be made. The bot's operator has to look at its address and certificate.",
+    ),
     Reason.BUSY: message("provider.busy", "{label} is busy."),
     Reason.BROKEN: message("provider.broken", "{label} had an internal error."),
     Reason.REFUSED: message("provider.refused", "{label} refused this and gave no reason."),

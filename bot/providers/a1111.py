@@ -225,6 +225,7 @@ class A1111(Provider):
                     server.rest(error)
                 if not passing and error.reason not in _OF_ONE_SERVER:
                     raise
+                self.outdated = self.outdated or error.reason is Reason.RETIRED
                 # A server that may come back is what its author waits for, even if the others will never make it.
                 problem = error if passing or isinstance(problem, Refused) else problem
         raise problem
@@ -238,6 +239,7 @@ class A1111(Provider):
         try:
             async with server.slots:
                 self._check_stopped(task)
+                await server.check_model(request)
                 running.sent, interrupts = True, server.interrupts
                 answer = await self._sent(server, wanted, pictures)
         finally:
@@ -279,9 +281,6 @@ class A1111(Provider):
     async def _sent(self, server: Server, wanted: Wanted | Improving, pictures: Pictures | None) -> Answer:
         try:
             body = await server.service.in_thread(wanted.body, pictures)
-        except Refused:
-            self.outdated = True
-            raise
         except OSError as error:
             raise Unreachable(detail=f"{wanted.path}: a picture to send: {type(error).__name__}") from None
         size, count = wanted.request.result_size, wanted.request.images
@@ -314,7 +313,6 @@ class A1111(Provider):
             raise refusal(answer, server.service.judge.about(wanted.request))
         if isinstance(wanted, Wanted) and not wanted.checkpoint.is_called(made.model, made.digest):
             # If these servers do not know a model, they use the loaded one, without an error.
-            self.outdated = True
             raise Refused(Reason.RETIRED, detail=f"{answer.detail}, another model", operator=True)
         if not made.images:
             raise Refused(Reason.NOTHING_MADE, detail=answer.detail, fault=True)

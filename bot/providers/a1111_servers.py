@@ -58,6 +58,8 @@ class Kind(StrEnum):
     KOBOLD = "KoboldCpp"
 
 
+_WITH_ONE_MODEL = frozenset({Kind.SD_CPP, Kind.KOBOLD})
+"""They have the model with which they were started, and their answers do not name it."""
 # Each kind has a path that no other kind has.
 _TELLING: Sequence[tuple[str, Kind]] = (
     ("/sdapi/v1/sd-modules", Kind.FORGE),
@@ -147,6 +149,19 @@ class Server:
         if loaded is not None:
             self.loaded = next((each.model for each in models if each.is_called(loaded, None)), None)
         self.works()
+
+    async def check_model(self, request: ImageRequest) -> None:
+        """Raise Refused if it was started again with another model, which it would use without a word.
+
+        Most programs name the model in their answers. Raises ProviderError if it does not tell its models.
+        """
+        if self.kind not in _WITH_ONE_MODEL:
+            return
+        models = read_models(await self._json("/sdapi/v1/sd-models"))
+        if models is None:
+            raise Unreachable(Reason.ODD_ANSWER)
+        if all(each.model != request.engine.partition("/")[2] for each in models):
+            raise Refused(Reason.RETIRED, detail="another model", operator=True)
 
     async def _inventory(self, kind: Kind, checkpoints: Collection[str]) -> Inventory:
         """Ask for the lists that a program of this kind may have."""

@@ -89,6 +89,10 @@ class Lists:
         )
 
 
+_OF_ONE_LIST = frozenset({Reason.BROKEN, Reason.UNREADABLE_ANSWER})
+"""Why a server that is there cannot tell a list."""
+
+
 class ListReader:
     """Asks a server for its lists. One that the server cannot read now, such as a folder that is away, stays as it was.
 
@@ -109,7 +113,7 @@ class ListReader:
                 infos[node] = await self._get(f"/object_info/{node}")
                 self.unread.discard(node)
             except Unreachable as error:
-                if error.reason is Reason.UNREACHABLE or not infos:
+                if error.reason not in _OF_ONE_LIST or not infos:
                     raise
                 if node not in self.unread:
                     log.warning("comfyui.list_unread", node=node, reason=error.reason.value, detail=error.detail)

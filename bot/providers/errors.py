@@ -13,6 +13,8 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"
     UNREADABLE_ANSWER = "unreadable_answer"
     UNREACHABLE = "unreachable"
+    NOT_TRUSTED = "not_trusted"
+    """No secure connection can be made: its certificate is not trusted, or it has no https at all."""
     BUSY = "busy"
     BROKEN = "broken"
     """The service reports an error of its own."""

@@ -155,7 +155,7 @@ class Service:
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"GET {url.raw_path}: {error if isinstance(error, _Broken) else type(error).__name__}"
-            raise Unreachable(detail=detail) from None
+            raise Unreachable(_why(error), detail=detail) from None
 
     def leads_elsewhere(self, answer: Answer) -> str | None:
         """The other scheme, host or port of a redirect ("" if unreadable), None without one: a POST would be lost."""
@@ -209,8 +209,8 @@ class Service:
                 return Answer(response.status, response.headers, body, call, self.in_thread)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             detail = f"{call}: {error if isinstance(error, _Broken) else type(error).__name__}"
-            why = Reason.UNREADABLE_ANSWER if isinstance(error, _TooLarge) else None
-            if why is None and self._silent_since is None:
+            why = _why(error)
+            if why is not Reason.UNREADABLE_ANSWER and self._silent_since is None:
                 self._silent_since = asyncio.get_running_loop().time()
             if paid and line.up and line.left <= 0:
                 raise OutcomeUnknown(why, detail=detail) from None
@@ -296,6 +296,13 @@ async def _no_redirect(request: aiohttp.ClientRequest, handler: aiohttp.ClientHa
         response.close()
         raise _Broken("Redirected")
     return response
+
+
+def _why(error: Exception) -> Reason | None:
+    """The reason of a failed call, if it is another one than that the service is away."""
+    if isinstance(error, _TooLarge):
+        return Reason.UNREADABLE_ANSWER
+    return Reason.NOT_TRUSTED if isinstance(error.__cause__, aiohttp.ClientSSLError) else None
 
 
 class _TooLarge(aiohttp.ClientError):

@@ -14,7 +14,7 @@ from bot.providers.base import ImageRequest, Json
 from bot.providers.errors import Busy, NotFound, OutcomeUnknown, Reason, Refused, TooLarge, Unreachable
 from bot.providers.operations import Size
 from fakes.services import Fate, Fault, StandIn
-from fakes.services.a1111 import Kind
+from fakes.services.a1111 import CHECKPOINTS, Kind
 from fakes.services.faults import Body, Half, Hang, Redirect, Reset, Rewrite, Status
 from tests.providers.a1111_workbench import (
     DREAM,
@@ -78,6 +78,27 @@ async def test_a_model_that_was_removed_is_noticed_and_no_longer_offered(stand_i
         assert (await fails(provider, asked(XL))).reason is Reason.RETIRED
         await provider.learn()
         assert [engine.id for engine in checkpoints_of(provider)] == [DREAM]
+
+
+@pytest.mark.parametrize("kind", [Kind.SD_CPP, Kind.KOBOLD])
+async def test_a_server_that_was_started_with_another_model_is_not_asked_for_the_old_one(
+    stand_in: StandIn, kind: Kind
+) -> None:
+    """It has one model for as long as it runs, and its answers do not name it."""
+    stand_in.a1111.kind = kind
+    stand_in.a1111.checkpoints = CHECKPOINTS[:1]
+    async with a1111_at(stand_in) as provider:
+        assert (await made(provider, asked(DREAM))).images
+        stand_in.a1111.checkpoints = CHECKPOINTS[1:2]
+        stand_in.a1111.loaded = CHECKPOINTS[1]
+        assert (await fails(provider, asked(DREAM))).reason is Reason.RETIRED
+        assert len(stand_in.calls_to(TXT2IMG)) == 1
+        assert provider.outdated
+        await provider.learn()
+        assert [engine.id for engine in checkpoints_of(provider)] == [XL]
+        assert (await made(provider, asked(XL))).images
+        stand_in.misbehave(Fault("a1111.models", Status(502)))
+        assert isinstance(await fails(provider, asked(XL)), Unreachable)
 
 
 @pytest.mark.parametrize("info", ["", None, "no json", "[]", "5", {}, '{"all_seeds": "x", "index_of_first_image": []}'])

@@ -59,6 +59,7 @@ CAUSES: Mapping[Reason, Message] = {
     Reason.NO_CREDITS: message("outage.credits", "the bot's account is out of credits"),
     Reason.UNREADABLE_ANSWER: message("outage.unreadable_answer", "its answers are unreadable"),
     Reason.NOT_FOUND: message("outage.not_found", "it isn't at the configured address"),
+    Reason.NOT_TRUSTED: message("outage.not_trusted", "no secure connection with it can be made"),
     Reason.REDIRECTED: message("outage.redirected", "it redirects to another address"),
     Reason.BROKEN: message("outage.fault", "it reports an internal error"),
     Reason.REFUSED: message("outage.refused", "it refuses requests"),
