@@ -108,7 +108,8 @@ class PollStatus:
     async def _watch(self, handle: Handle) -> None:
         while True:
             await self._clock.sleep(PROGRESS_EVERY)
-            await self._rate.turn()
+            if not self._provider.told_progress:
+                await self._rate.turn()
             try:
                 self.heard(await self._provider.progress(handle))
             except ProviderError as error:

@@ -413,7 +413,7 @@ class SubmissionRun:
     async def _end_cancelled(self, *, lost: bool) -> None:
         """End it in place of sending it, because it was cancelled. ``lost``: an earlier call may have arrived."""
         status, told = (SubmissionStatus.UNKNOWN, CANCELLED_SENT) if lost else (SubmissionStatus.CANCELLED, CANCELLED)
-        await self._end(status, EventReason.CANCELLED, told())
+        await self._end(status, EventReason.CANCELLED, told(), handle=None)
 
     async def _give_up(self, why: EventReason, *problems: Text) -> None:
         """Give up because the provider does not report the outcome. An earlier result is tried once more, if any."""

@@ -287,12 +287,12 @@ class AiHorde(Provider):
             return result
         request_id, images = _ticket(handle)
         followed = self._followed.of(request_id)
-        if followed.result is not None:
-            return followed.result
-        if followed.stopped is not None:
-            return await self._stop(request_id, followed, followed.stopped)
+        if (ended := await self._stopped(request_id, followed)) is not None:
+            return ended
         answer = await self._service.call("GET", f"/generate/check/{request_id}", paid=False)
         state = await self._state(answer)
+        if (ended := await self._stopped(request_id, followed)) is not None:
+            return ended  # It was stopped meanwhile. Then this answer may say only that it is over.
         if state is None:
             return Gone()
         if state.over:
@@ -334,6 +334,12 @@ class AiHorde(Provider):
             await self._stop(request_id, followed, followed.stopped)
         return True
 
+    async def _stopped(self, request_id: str, followed: _Followed) -> PollResult | None:
+        """The result of a request that was stopped, or is to be stopped. None for any other."""
+        if followed.result is not None:
+            return followed.result
+        return None if followed.stopped is None else await self._stop(request_id, followed, followed.stopped)
+
     async def _stop(self, request_id: str, followed: _Followed, why: Reason) -> PollResult:
         """Cancel the request. The answer has the finished images. If the budget is used up, it goes on waiting."""
         followed.stopped = why
@@ -347,8 +353,11 @@ class AiHorde(Provider):
             followed.deletions.exhaust(now)
             return followed.said
         state = await self._state(answer)
-        followed.result = Failed(why) if state is None else await self._ended(state, Failed(why))
-        return followed.result
+        result = Failed(why) if state is None else await self._ended(state, Failed(why))
+        if isinstance(followed.result, Finished):
+            return followed.result  # Another call of this method was faster.
+        followed.result = result
+        return result
 
     async def _state(self, answer: Answer) -> State | None:
         """The state in an answer. None if the service does not know the request. Raises ProviderError."""

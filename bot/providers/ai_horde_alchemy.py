@@ -229,6 +229,8 @@ class Alchemists:
     async def _stop(self, request_id: str, form: str, followed: _Followed, why: Reason) -> PollResult:
         followed.stopped = why
         result = await self._asked("DELETE", request_id, form)
+        if isinstance(followed.result, Finished):
+            return followed.result  # Another call of this method was faster.
         followed.result = result if isinstance(result, Finished) else Failed(why)
         return followed.result
 

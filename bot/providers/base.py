@@ -312,6 +312,8 @@ class Provider(ABC):
     """Whether :meth:`learn` finds out what the service offers. ``engines`` may be empty until then."""
     blocks: ClassVar[bool] = False
     """Whether :meth:`submit` takes until the images are made, and :meth:`progress` reports on it meanwhile."""
+    told_progress: ClassVar[bool] = False
+    """Whether :meth:`progress` needs no request, because the response to :meth:`submit` tells it while it arrives."""
     cancels: ClassVar[bool] = False
     """Whether :meth:`cancel` can stop a submission that was sent."""
     label: str

@@ -70,6 +70,7 @@ class OpenaiImages(Provider):
     key_setting: ClassVar[str] = "OPENAI_KEY"
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
+    told_progress: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
 
     def __init__(

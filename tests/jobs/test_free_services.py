@@ -51,6 +51,12 @@ class BlockingProvider(FreeProvider):
         return await super().cancel(handle)
 
 
+class ToldProvider(BlockingProvider):
+    """One whose response tells the progress while it arrives."""
+
+    told_progress = True
+
+
 class LearningProvider(FreeProvider):
     """One that lists its engines itself."""
 
@@ -149,6 +155,25 @@ async def test_the_progress_of_a_blocking_request_is_shown(make_workshop: MakeWo
     while workshop.worker.progress(job_id)[0].percent is None:
         await asyncio.sleep(0)
     assert workshop.worker.progress(job_id)[0].percent == 40
+    finishing.set()
+    await workshop.finish()
+    assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED
+
+
+async def test_progress_that_needs_no_request_does_not_use_up_the_rate(make_workshop: MakeWorkshop) -> None:
+    """With a few requests a minute, it would delay every other request by minutes."""
+    provider = ToldProvider()
+    provider.rate = 0.1
+    workshop = await make_workshop(provider)
+    finishing = asyncio.Event()
+    provider.enqueue("submit", finishing)
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    began = workshop.clock.monotonic()
+    while provider.calls("progress") < 5:
+        await asyncio.sleep(0)
+    assert workshop.clock.monotonic() - began < 10
     finishing.set()
     await workshop.finish()
     assert (await workshop.view(job_id)).job.status is JobStatus.DELIVERED

@@ -73,7 +73,10 @@ async def test_what_was_not_accepted_is_not_sent_again_after_cancel(
     workshop = await make_workshop(provider)
     job_id = await cancelled_while_sending(workshop, provider, answer)
     assert provider.calls("submit") == 1
-    assert (await workshop.submission(job_id)).status is end
+    ended = await workshop.submission(job_id)
+    assert ended.status is end
+    if end is UNKNOWN:
+        assert ended.handle is None, "an operator who looks for unknown requests again must not have it made again"
 
 
 async def test_what_did_not_arrive_is_not_sent_again_after_cancel(make_workshop: MakeWorkshop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot.providers.ai_horde import AiHorde
 from bot.providers.ai_horde_workers import UNSERVED_SECONDS
@@ -17,6 +19,7 @@ from bot.providers.errors import Reason, Unreachable
 from bot.providers.operations import Operation, Pictures, Size
 from fakes.services import Fault, StandIn
 from fakes.services.ai_horde import STATUS_CALLS
+from fakes.services.exchange import Exchange
 from fakes.services.faults import Reset, Status
 from tests.providers.ai_horde_workbench import (
     ALBEDO,
@@ -349,3 +352,54 @@ async def test_a_cancelled_request_that_is_forgotten(slow_ai_horde: AiHorde, slo
     slow_stand_in.horde.requests.clear()
     await slow_ai_horde.cancel(handle)
     assert await slow_ai_horde.poll(handle) == Failed(Reason.CANCELLED)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_a_poll_that_is_overtaken_by_a_cancellation(
+    slow_ai_horde: AiHorde, slow_stand_in: StandIn, forgotten: bool
+) -> None:
+    """Its answer says only that the request is over."""
+    slow_stand_in.horde.workers = 0
+    handle = await queued(slow_ai_horde)
+    asked, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def late(exchange: Exchange) -> web.StreamResponse:
+        asked.set()
+        await cancelled.wait()
+        return await exchange.proceed()
+
+    slow_stand_in.misbehave(Fault(CHECK, late))
+    poll = asyncio.create_task(slow_ai_horde.poll(handle))
+    await asked.wait()
+    await slow_ai_horde.cancel(handle)
+    if forgotten:
+        slow_stand_in.horde.requests.clear()
+    cancelled.set()
+    assert await poll == Failed(Reason.CANCELLED)
+
+
+async def test_what_a_first_cancellation_brought_is_not_lost_by_a_second(
+    slow_ai_horde: AiHorde, slow_stand_in: StandIn
+) -> None:
+    """A poll stops the request too while the first answer is on its way, and the service may have forgotten it."""
+    slow_stand_in.horde.workers = 1
+    handle = await queued(slow_ai_horde, wanted(images=2))
+    await slow_stand_in.horde.processing(handle["id"])
+    first = slow_stand_in.horde.requests[str(handle["id"])].generations[0].rendering
+    assert first is not None
+    slow_stand_in.finish(first.guid)
+    await slow_stand_in.renderings.ended(first)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def late(exchange: Exchange) -> web.StreamResponse:
+        asked.set()
+        await answered.wait()
+        return web.json_response({"message": "Not found.", "rc": "RequestNotFound"}, status=404)
+
+    slow_stand_in.misbehave(Fault(DELETE, late))
+    cancelling = asyncio.create_task(slow_ai_horde.cancel(handle))
+    await asked.wait()
+    assert isinstance(await slow_ai_horde.poll(handle), Finished)
+    answered.set()
+    await cancelling
+    assert isinstance(await slow_ai_horde.poll(handle), Finished)
