@@ -278,9 +278,7 @@ async def test_a_cancelled_request_that_the_service_forgot_is_not_sent_again(mak
     assert provider.calls("submit") == 1
 
 
-async def test_what_was_cancelled_before_the_service_had_it_is_stopped_when_it_has_it(
-    make_workshop: MakeWorkshop,
-) -> None:
+async def test_what_was_cancelled_before_its_service_had_it_is_stopped_then(make_workshop: MakeWorkshop) -> None:
     """A picture to start from takes a while to upload."""
     provider = FreeProvider()
     workshop = await make_workshop(provider)
