@@ -17,6 +17,7 @@ from chaos.outcomes import (
     is_public,
     notifications,
     number_in,
+    number_of,
     requests,
     too_large,
     traces,
@@ -165,7 +166,7 @@ def count(run: Run, ending: Ending, books: Books, in_history: Collection[int]) -
     early = [ask for ask in asks if ask.asks_first and not ask.presses and called[ask.number]]
     table.must("requests before a confirmation", [_told(ask) for ask in early])
     known = {ask.number for ask in asks}
-    strays = [call for call in run.services.calls if call.route in ASKING and number_in(str(call.body)) not in known]
+    strays = [call for call in run.services.calls if call.route in ASKING and number_of(call) not in known]
     table.must("requests that nobody asked for", [repr(call.body) for call in strays])
     lost = [ask for ask, one in fates.items() if one is Fate.OPEN]
     table.must("lost", [_lost(ask, every[ask.number], books.of[ask.number]) for ask in lost])

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from chaos.engines import FREE, of_engine
-from chaos.outcomes import ASKING, Fate, number_in
+from chaos.outcomes import ASKING, Fate, number_of
 from chaos.users import Ask
 from fakes.services import Call
 
@@ -41,7 +41,7 @@ def unfinished(fates: Mapping[Ask, Fate], calls: Sequence[Call], interrupted: Co
 
     ``interrupted`` are the numbers of the calls at which it was stopped.
     """
-    asking = [(number_in(str(call.body)), call.number) for call in calls if call.route in ASKING]
+    asking = [(number_of(call), call.number) for call in calls if call.route in ASKING]
     stopped = {number for number, call in asking if call in interrupted}
     whole = {number for number, call in asking if call not in interrupted}
     shown = (Fate.DELIVERED, Fate.UNDELIVERED)

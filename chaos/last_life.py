@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from chaos.editors import Editors
 from chaos.fault_mix import Kind
 from chaos.machine_faults import DAY, MINUTE, SECOND, Machine
-from chaos.outcomes import number_in
+from chaos.outcomes import number_of
 from chaos.service_faults import ECHOED, LATE, LOST_AFTER, NOISE, Spite
 from chaos.users import AI_CLIENT, BASIC, CORE, SD3, VARYING, Ask, Crowd
 from fakes.discord.constants import EVERYTHING
@@ -278,7 +278,7 @@ class LastLife:
 
 
 def _with_number(number: int) -> Callable[[Call], bool]:
-    return lambda call: number_in(str(call.body)) == number
+    return lambda call: number_of(call) == number
 
 
 def _patience(ask: Ask) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from chaos.engines import MAKING
 from chaos.users import NUMBER, Ask, is_over, is_result
 from fakes.discord.loopback import Discord
 from fakes.discord.seen import Seen, look_at
-from fakes.services import StandIn
+from fakes.services import Call, StandIn
 from fakes.services.aithriving_endpoints import ENDPOINTS
 from storage.records import JobStatus
 from tests.doubles.texts import shows
@@ -23,6 +23,8 @@ from tests.doubles.texts import shows
 _NUMBERED = re.compile(rf"with the number (\d{{{NUMBER}}})", re.IGNORECASE)
 OVER = frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERED, JobStatus.LAPSED, JobStatus.DELETED})
 """The statuses of jobs that are not being worked on."""
+LONGEST_TEXT = 20_000
+"""Longer texts in a request are pictures in base64."""
 PAID = frozenset({"ai-client.entry", *(endpoint.route for endpoint in ENDPOINTS)})
 """The routes of the services whose calls cost something."""
 ASKING = PAID | MAKING
@@ -33,6 +35,24 @@ def number_in(words: str) -> int | None:
     """The number of a command, from text that contains its prompt."""
     match = _NUMBERED.search(words)
     return None if match is None else int(match[1])
+
+
+def number_of(call: Call) -> int | None:
+    """The number of a command, from the prompt in a request to a service."""
+    return number_in("\n".join(_texts(call.body)))
+
+
+def _texts(body: object) -> Iterator[str]:
+    """The texts in a request, without its pictures: a search through megabytes takes long, and there are many."""
+    if isinstance(body, str):
+        if len(body) <= LONGEST_TEXT:
+            yield body
+    elif isinstance(body, Mapping):
+        for value in body.values():
+            yield from _texts(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _texts(value)
 
 
 class Fate(StrEnum):
@@ -104,7 +124,7 @@ def requests(services: StandIn) -> dict[int, Counter[str]]:
     found: dict[int, Counter[str]] = defaultdict(Counter)
     for call in services.calls:
         turned_away = call.status == 429 or (call.status in {404, 405, 410, 413} and not call.accepted)
-        if call.route in ASKING and not turned_away and (number := number_in(str(call.body))) is not None:
+        if call.route in ASKING and not turned_away and (number := number_of(call)) is not None:
             found[number][call.route] += 1
     return found
 
@@ -113,7 +133,7 @@ def too_large(services: StandIn) -> Counter[int]:
     """For each number, how many of its uploads a service refused as too large."""
     found: Counter[int] = Counter()
     for call in services.calls:
-        if call.status == 413 and not call.accepted and (number := number_in(str(call.body))) is not None:
+        if call.status == 413 and not call.accepted and (number := number_of(call)) is not None:
             found[number] += 1
     return found
 
@@ -122,7 +142,7 @@ def accepted_entries(services: StandIn) -> Counter[int]:
     """For each number, how many requests ai-client accepted."""
     found: Counter[int] = Counter()
     for call in services.calls_to("ai-client.entry"):
-        if call.accepted and (number := number_in(str(call.body))) is not None:
+        if call.accepted and (number := number_of(call)) is not None:
             found[number] += 1
     return found
 

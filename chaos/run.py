@@ -270,14 +270,17 @@ class Run:
         database = await Database.open(self.bot.environment["DATABASE_URL"])
         try:
             # A job whose card its author never saw is not among the commands.
-            while time.monotonic() < min(deadline, since + QUIET):
+            while time.monotonic() < deadline:
                 if not (unsettled() or self._last.waits) and await _all_over(database):
                     break
                 await self.crowd.confirm()
                 await asyncio.sleep(1.0)
                 now = len(self.discord.calls) + len(self.services.calls)
                 if now != seen:
+                    # This program may have been slow itself, so the time counts from here.
                     seen, since = now, time.monotonic()
+                elif time.monotonic() > since + QUIET:
+                    break
                 elif not self._last.waits and time.monotonic() > since + OVER_SINCE and await _all_over(database):
                     # An undelivered result is never shown without a user's action, so there is nothing to wait for.
                     break

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from chaos.outcomes import number_in
+from chaos.outcomes import number_of
 from fakes.services import MALFORMED, Echo, Fate, Fault, InTurn, Picture, StandIn, flat, malformed
 from fakes.services.call_log import Call
 from fakes.services.exchange import Exchange
@@ -126,7 +126,7 @@ class Spite:
         self._services.misbehave(slowly, Fault("ai-client.entries", act, times=times, match=in_time))
 
     def _is_request(self, call: Call) -> bool:
-        if number_in(str(call.body)) != self._number:
+        if number_of(call) != self._number:
             return False
         if self._thread is None:
             self._thread, self._sent_at = _thread(call), self._now()
