@@ -84,6 +84,7 @@ class A1111(Provider):
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "A1111_URL"
+    address_setting = "A1111_URL"
     charges = False
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
