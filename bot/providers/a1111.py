@@ -121,8 +121,7 @@ class A1111(Provider):
         self._restore = restore
         self._largest = largest
         self._running: dict[str, _Running] = {}
-        # The tasks that were cancelled.
-        self._stopped: set[str] = set()
+        self._stopped: set[str] = set()  # the tasks that were cancelled
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:
