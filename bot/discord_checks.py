@@ -34,6 +34,7 @@ PERMISSIONS = discord.Permissions(
 
 PATIENCE_SECONDS = 15.0
 
+NOT_REGISTERED = message("doctor.not_registered", "Discord does not know them yet. The next start registers them.")
 LEFT_OVER = message("doctor.left_over", "People see old commands in {places} twice. The next start removes them.")
 DISCORD_ANSWERED = message("doctor.discord_answered", "Discord answered with status {status:plain}. Try again later.")
 DISCORD_AWAY = message("doctor.discord_away", "Discord cannot be reached ({reason}). Check the network.")
@@ -155,9 +156,9 @@ async def _places(asking: _Asking, application_id: int, settings: Settings, ours
             text = t("Server {id:plain} of COMMAND_GUILDS: {reason}", id=guild, reason=TROUBLES[Trouble.NOT_LET_IN])
             yield Finding("commands", text, Level.TO_DO)
         else:
-            yield _registered(t("server {id:plain}", id=guild), current=there == ours)
+            yield _registered(t("server {id:plain}", id=guild), there, ours)
     if not wanted:
-        yield _registered(t("every server"), current=everywhere == ours)
+        yield _registered(t("every server"), everywhere, ours)
     twice = [t("every server")] if wanted and everywhere else []
     for guild in await asking.get(f"/users/@me/guilds?limit={LOOKED_AT}"):
         with suppress(_Refused):
@@ -173,8 +174,10 @@ async def _names(asking: _Asking, path: str) -> set[str]:
     return {command["name"] for command in await asking.get(path) if command.get("type", 1) in OURS}
 
 
-def _registered(place: Text, *, current: bool) -> Finding:
-    if current:
+def _registered(place: Text, there: set[str], ours: set[str]) -> Finding:
+    if not there:
+        return Finding("commands", NOT_REGISTERED(), Level.NOTE)
+    if there == ours:
         return Finding("commands", t("Up to date in {place}.", place=place))
     return Finding("commands", t("Out of date in {place}; the next start updates them.", place=place), Level.NOTE)
 

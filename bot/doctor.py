@@ -76,9 +76,9 @@ PASSWORD_REFUSED = message(
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVER_UNREACHABLE = message(
     "doctor.server_unreachable",
-    "Nothing answers at the address in {setting}. Is the server running, and is its port right? It has to listen to "
-    "other machines if it runs on another one, or if the bot runs in Docker, where 127.0.0.1 is the container itself: "
-    "write host.docker.internal for the machine that Docker runs on.",
+    "Nothing answers at the address in {setting}. Is the server running, and is the port right? If the bot runs on "
+    "another machine or in Docker, the server has to listen to other machines. In Docker, write host.docker.internal "
+    "in place of 127.0.0.1.",
 )
 SERVER_NOT_TRUSTED = message(
     "doctor.server_not_trusted",
@@ -102,7 +102,7 @@ NO_ENGINES = message(
 SERVICE_FINE = message("doctor.service_fine", "It can be reached, with the engines {engines}.")
 IMAGE_SOURCES = message(
     "doctor.image_sources",
-    "They are downloaded from {hosts}. Add other hosts to IMAGE_HOSTS, with the port unless it is 443: cdn.lan:9000.",
+    "They are downloaded from {hosts} only. IMAGE_HOSTS can allow more, with the port unless it is 443: cdn.lan:9000.",
 )
 WAITS_FOR_KEY = message(
     "doctor.waits_for_key",
@@ -131,7 +131,9 @@ NEXT_FIX = message(
 NEXT_RUN = message(
     "doctor.next_run", "Start the bot (`make run`, or `python -m bot run`), or restart it if it is running."
 )
-NEXT_INVITE = message("doctor.next_invite", "Open the invitation above and choose your server.")
+NEXT_INVITE = message(
+    "doctor.next_invite", "Open the invitation above and choose your server, unless the bot is already there."
+)
 NEXT_SETUP = message("doctor.next_setup", "In the server, type /setup.")
 
 
@@ -238,7 +240,7 @@ def conclusion(findings: Iterable[Finding]) -> list[Text]:
     to_do = sum(finding.level is Level.TO_DO for finding in every)
     fix = [NEXT_FIX(count=to_do)] if to_do else []
     known = any(finding.text.code == INVITATION.code for finding in every)
-    return [*fix, NEXT_RUN(), *([NEXT_INVITE(), NEXT_SETUP()] if known else [])]
+    return [*fix, NEXT_INVITE(), NEXT_RUN(), NEXT_SETUP()] if known else [*fix, NEXT_RUN()]
 
 
 async def about_spending(
@@ -387,20 +389,15 @@ def _advice(provider: Provider, error: ProviderError) -> Text:
             return KEY_REFUSED(setting=setting)
         case Reason.NO_CREDITS:
             return NO_CREDITS()
-        case Reason.UNREACHABLE if _is_own(provider):
-            return SERVER_UNREACHABLE(setting=provider.key_setting)
-        case Reason.NOT_TRUSTED if _is_own(provider):
-            return SERVER_NOT_TRUSTED(setting=provider.key_setting)
-        case Reason.NOT_FOUND if provider.key_setting in _WITH_API:
-            return NO_API(setting=provider.key_setting)
-        case Reason.NOT_FOUND if _is_own(provider):
-            return OTHER_SERVER(setting=provider.key_setting)
+        case Reason.UNREACHABLE if provider.address_setting:
+            return SERVER_UNREACHABLE(setting=provider.address_setting)
+        case Reason.NOT_TRUSTED if provider.address_setting:
+            return SERVER_NOT_TRUSTED(setting=provider.address_setting)
+        case Reason.NOT_FOUND if provider.address_setting in _WITH_API:
+            return NO_API(setting=provider.address_setting)
+        case Reason.NOT_FOUND if provider.address_setting:
+            return OTHER_SERVER(setting=provider.address_setting)
     return provider_text(provider.label, error)
-
-
-def _is_own(provider: Provider) -> bool:
-    """Whether the service is a server of the operator's, which is set up by its address."""
-    return provider.key_setting.endswith("_URL")
 
 
 def image_sources(hosts: Sequence[str]) -> Finding:

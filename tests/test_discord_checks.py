@@ -164,7 +164,7 @@ async def test_all_checks_run_in_order(settings: Settings, discord: Callable[...
         "invitation",
     ]
     assert not [finding for finding in findings if finding.level is Level.TO_DO]
-    assert [step.code for step in conclusion(findings)] == [NEXT_RUN.code, NEXT_INVITE.code, NEXT_SETUP.code]
+    assert [step.code for step in conclusion(findings)] == [NEXT_INVITE.code, NEXT_RUN.code, NEXT_SETUP.code]
     assert all(str(finding).isprintable() for finding in findings)
     wrong = replace(ready, reader=ready.reader.but({"AI_CLIENT_TOKEN": "x", "AI_CLIENT_RATE": "fast"}))
     findings = [finding async for finding in examine(wrong)]

@@ -190,9 +190,19 @@ async def test_what_is_wrong_with_a_server_of_the_operator(
     provider = ScriptedProvider()
     provider.engines = ()
     monkeypatch.setattr(ScriptedProvider, "check", check)
-    monkeypatch.setattr(ScriptedProvider, "key_setting", "COMFYUI_URL")
+    for name in ("key_setting", "address_setting"):
+        monkeypatch.setattr(ScriptedProvider, name, "COMFYUI_URL")
     finding, _ = [finding async for finding in services(settings, {"scripted": provider})]
     assert (finding.level, finding.text) == (Level.TO_DO, wanted)
+
+
+async def test_a_server_with_the_api_of_openai_that_is_away() -> None:
+    settings = load({"OPENAI_URL": "http://127.0.0.1:9/v1", "OPENAI_FREE": "1"}, None)
+    providers = configured(settings)
+    finding, _ = [finding async for finding in services(settings, providers)]
+    for provider in providers.values():
+        await provider.close()
+    assert finding.text == SERVER_UNREACHABLE(setting="OPENAI_URL")
 
 
 @pytest.mark.parametrize(

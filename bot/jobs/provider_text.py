@@ -176,8 +176,8 @@ _WRONG_SETTING: Mapping[Takes, Message] = {
     Takes.VERSIONS: message("settings.takes_versions", "{name} takes one or more of {choices}, separated by commas."),
     Takes.MODELS: message(
         "settings.takes_models",
-        "{name} takes models with their prices in US dollars, separated by commas, such as gpt-image-1 0.042. "
-        "docs/settings.md says more.",
+        "{name} has to name models with their prices in US dollars, separated by commas, such as gpt-image-1 medium "
+        "0.042. docs/settings.md says how.",
     ),
     Takes.PRICES: message(
         "settings.takes_prices",

@@ -85,6 +85,7 @@ class A1111(Provider):
 
     name: ClassVar[str] = NAME
     key_setting: ClassVar[str] = "A1111_URL"
+    address_setting = "A1111_URL"
     charges = False
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
@@ -121,8 +122,7 @@ class A1111(Provider):
         self._restore = restore
         self._largest = largest
         self._running: dict[str, _Running] = {}
-        # The tasks that were cancelled.
-        self._stopped: set[str] = set()
+        self._stopped: set[str] = set()  # the tasks that were cancelled
 
     @classmethod
     def configure(cls, settings: SettingsReader) -> Self | None:

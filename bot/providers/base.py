@@ -306,6 +306,8 @@ class Provider(ABC):
     name: ClassVar[str]
     key_setting: ClassVar[str] = ""
     """The setting that enables the provider."""
+    address_setting: str = ""
+    """The setting with the address, if the service may be a server of the operator's; otherwise blank."""
     charges: bool = True
     """Whether requests cost money. If not, a request whose response was lost is simply sent again."""
     learns: ClassVar[bool] = False

@@ -100,6 +100,7 @@ class Comfyui(Provider):
 
     name: ClassVar[str] = "comfyui"
     key_setting: ClassVar[str] = "COMFYUI_URL"
+    address_setting = "COMFYUI_URL"
     charges = False
     learns: ClassVar[bool] = True
     cancels: ClassVar[bool] = True

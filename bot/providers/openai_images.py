@@ -85,8 +85,11 @@ class OpenaiImages(Provider):
         jobs: int = 4,
         patience: float = 600.0,
         largest: int = LARGEST_IMAGE,
+        elsewhere: bool = False,
     ) -> None:
         """Without ``models``, the service is free and is asked for them. ``largest`` is the limit of an image in bytes.
+
+        ``elsewhere``: the service is not OpenAI itself.
 
         ``partials`` is the number of unfinished images to ask for, which cost money; with 0, nothing is streamed.
         """
@@ -102,6 +105,7 @@ class OpenaiImages(Provider):
         self._partials = partials
         self._largest = largest
         self._asks = not models
+        self.address_setting = "OPENAI_URL" if elsewhere else ""
         # The submissions on their way, by the tickets in their handles.
         self._running: dict[str, _Running] = {}
         self._use(models)
@@ -142,6 +146,7 @@ class OpenaiImages(Provider):
             jobs=int(settings.number("OPENAI_JOBS", 4, low=1, high=1000)),
             patience=float(settings.number("OPENAI_PATIENCE", 600, low=_LEAST_PATIENCE, high=86_400)),
             largest=largest,
+            elsewhere=not at_openai,
         )
 
     def quote(self, request: ImageRequest) -> Quote:

@@ -7,8 +7,9 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-from fakes.services import a1111, comfyui
+from fakes.services import a1111, ai_horde, comfyui, openai_images
 from fakes.services.pictures import flat, painted
 from fakes.services.server import StandIn
 
@@ -68,6 +69,9 @@ async def serve(chosen: argparse.Namespace) -> None:
         f"AITHRIVING_URL={stand_in.url}",
         f"A1111_URL={stand_in.url}{a1111.PREFIX}",
         f"COMFYUI_URL={stand_in.url}{comfyui.PREFIX}",
+        f"OPENAI_URL={stand_in.url}{openai_images.PREFIX}",
+        f"AI_HORDE_URL={stand_in.url}{ai_horde.PREFIX}",
+        f"AI_HORDE_IMAGE_HOSTS={urlsplit(stand_in.url).netloc}",
         "Any text is taken as a key. POST orders to /_control, GET it to see calls and bills.",
     )
     sys.stdout.write("\n".join(told) + "\n")

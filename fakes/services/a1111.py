@@ -27,6 +27,7 @@ from fakes.services.a1111_requests import (
 )
 from fakes.services.call_log import Call, Json
 from fakes.services.exchange import EXCHANGE, Services
+from fakes.services.image_variants import unfinished
 from fakes.services.pictures import Edit, Picture
 from fakes.services.rendering import Rendering
 from fakes.services.uploaded_pictures import UnusableUpload, opened
@@ -213,8 +214,9 @@ class A1111:
         if active:
             told |= {"progress": self._share, "eta": 12.5, "textinfo": None}
             if isinstance(body, dict) and body.get("live_preview") and self._rendering is not None:
-                unfinished = await self._services.gallery.paint(self._rendering.plates[0])
-                told |= {"live_preview": f"data:image/png;base64,{b64encode(unfinished).decode()}"}
+                painted = await self._services.gallery.paint(self._rendering.plates[0])
+                rough = await self._services.in_thread(unfinished, painted)
+                told |= {"live_preview": f"data:image/png;base64,{b64encode(rough).decode()}"}
         elif queued and isinstance(task, str):
             told["textinfo"] = f"In queue: {self.pending.index(task) + 1}/{len(self.pending)}"
         return web.json_response(told)

@@ -6,9 +6,10 @@ import pytest
 
 from bot.providers.base import Json
 from chaos.outcomes import LONGEST_TEXT, number_of
+from chaos.users import NUMBER
 from fakes.services import Call
 
-PROMPT = "a tower with the number 0042"
+PROMPT = f"a tower with the number {42:0{NUMBER}d}"
 PICTURE = "A" * (LONGEST_TEXT + 1)
 
 

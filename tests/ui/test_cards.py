@@ -45,6 +45,11 @@ def test_a_waiting_card_shows_queue_place_price_and_author() -> None:
     assert labels(card) == ["Cancel"]
 
 
+def test_a_job_whose_unfinished_image_is_shown_is_being_made() -> None:
+    card = waiting_card(view(submission(status=SubmissionStatus.SUBMITTING, held=6000)), preview="preview.png")
+    assert str(cards.SUBMISSION_STATUS[SubmissionStatus.RENDERING]()) in said(card)
+
+
 @pytest.mark.parametrize(
     ("status", "progress", "words"),
     [

@@ -47,7 +47,7 @@ PriceOf = Callable[[Engine], Price]
 IsRetired = Callable[[Engine], bool]
 """Returns whether an engine can no longer be used for the operation that it is given for."""
 
-_SIZES_SHOWN = 9
+_SIZES_SHOWN = 6
 _STYLES_SHOWN = 8
 _LIST_AT_MOST = 900
 _LISTS_AT_MOST = 2700
@@ -275,7 +275,10 @@ def _engine(engine: Engine, price: PriceOf, marks: str, retired: IsRetired, *, r
         lines.append(quiet(t("Sizes: {sizes}", sizes=_sizes(sized))))
     if styles:
         lines.append(quiet(t("Styles: {styles}", styles=few([safe(style, 40) for style in styles], _STYLES_SHOWN))))
-    return "\n".join(within(lines, room))
+    # What is left out is on the engine's own card.
+    while sum(units(line) + 1 for line in lines) > room and len(lines) > 1:
+        del lines[-1]
+    return "\n".join(lines)
 
 
 def _together(engine: Engine) -> list[Text]:

@@ -171,7 +171,7 @@ def quotas_card(quotas: list[Quota], rules: Rules, operator: Limits) -> Card:
         text(*within(lines or [str(NO_QUOTAS)], 3000)),
         *_operators(operator),
         text(
-            quiet(t("A member's own limit counts first, then the highest of their roles', then that of everyone.")),
+            quiet(t("A member's own limit counts first, then the highest of their roles, then the one for everyone.")),
             quiet(t("Extra credits are used when the limit is used up; they don't expire.")),
         ),
     )
@@ -232,19 +232,19 @@ def _jobs(jobs: int) -> Text:
 
 
 def _operators(limits: Limits) -> list[ui.Item[Any]]:
-    jobs = plural("{count} running job a person", "{count} running jobs a person", limits.jobs_per_user)
+    jobs = plural("{count} running job per person", "{count} running jobs per person", limits.jobs_per_user)
     lines: list[Words] = [jobs]
     if limits.user_daily is not None:
-        lines.append(t("{credits:credits} a person a day", credits=limits.user_daily))
+        lines.append(t("{credits:credits} per person per day", credits=limits.user_daily))
     if limits.server_monthly is not None:
-        lines.append(t("{credits:credits} a server a month", credits=limits.server_monthly))
+        lines.append(t("{credits:credits} per server per month", credits=limits.server_monthly))
     if limits.bot_daily is not None:
-        lines.append(t("{credits:credits} for everyone together a day", credits=limits.bot_daily))
+        lines.append(t("{credits:credits} per day for everyone together", credits=limits.bot_daily))
     if limits.free_images is not None:
         lines.append(
             plural(
-                "{count} image a person a day with free engines",
-                "{count} images a person a day with free engines",
+                "{count} image per person per day with free engines",
+                "{count} images per person per day with free engines",
                 limits.free_images,
             )
         )

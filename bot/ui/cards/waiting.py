@@ -77,7 +77,7 @@ def waiting_card(
     if preview is not None:
         pictures.add_item(media=f"attachment://{preview}", description=str(UNFINISHED), spoiler=view.job.spoiler)
     parts += [pictures] if pictures.items else [rule()]
-    parts.append(text(*_happening(view), quiet(_price(view))))
+    parts.append(text(*_happening(view, previewed=preview is not None), quiet(_price(view))))
     if view.job.resumed_at is not None:
         parts.append(text(quiet(RESUMED)))
     row = [CANCEL]
@@ -88,10 +88,10 @@ def waiting_card(
     return Card(*parts)
 
 
-def _happening(view: JobView) -> list[str]:
+def _happening(view: JobView, *, previewed: bool) -> list[str]:
     progress = view.progress
     if len(view.submissions) == 1:
-        first = [bold(_stage(view.submissions[0], progress)), _place(view, progress)]
+        first = [bold(_stage(view.submissions[0], progress, previewed=previewed)), _place(view, progress)]
     else:
         first = [bold(_done(view)), *_tally(view), _place(view, progress)]
     more: list[str] = []
@@ -128,14 +128,14 @@ def changes_at(view: JobView) -> int | None:
     return min((at for at in times if at is not None and at > progress.at), default=None)
 
 
-def _stage(submission: SubmissionView, progress: Progress) -> Message:
+def _stage(submission: SubmissionView, progress: Progress, *, previewed: bool) -> Message:
     if submission.provider_missing:
         return PROVIDER_MISSING
     if progress.fetching:
         return FETCHING
     if submission.record.status is SubmissionStatus.QUEUED and submission.record.sendings:
         return SENT_AGAIN
-    if submission.record.status is SubmissionStatus.SUBMITTING and progress.percent is not None:
+    if submission.record.status is SubmissionStatus.SUBMITTING and (previewed or progress.percent is not None):
         return SUBMISSION_STATUS[SubmissionStatus.RENDERING]  # The service answers only when the images are made.
     return SUBMISSION_STATUS[submission.record.status]
 
