@@ -350,7 +350,7 @@ class SubmissionRun:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
 
     async def cancel(self) -> None:
-        """Ask the provider to stop it, and do not send it again. A poll, or the response to the submit, tells its end."""
+        """Ask the provider to stop it, and do not send it again. A poll or the answer to the submit tells its end."""
         self._cancelled, self._cut_short = True, [STOPPED()]
         if self.submission.handle is not None and self.submission.status in ON_THEIR_WAY:
             await self.polls.cancel(self.submission.handle)
