@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import Path
@@ -101,16 +101,20 @@ class ImageFetcher:
         self._clock = clock
         self._slow = slow
 
-    async def fetch(self, submission: Submission, finished: Finished, before: Collection[int]) -> FetchedResult:
+    async def fetch(
+        self, submission: Submission, finished: Finished, before: Collection[int], *, cut_short: Sequence[Text] = ()
+    ) -> FetchedResult:
         """Fetch the images of a finished submission, except those at the positions ``before``, which it has.
 
-        Raises StorageError.
+        ``cut_short`` says why the service made fewer images than it was asked for, if it was stopped. Raises
+        StorageError.
         """
         if before and submission.result is not None:
             finished = up_to_date(decode_result(submission.result), finished)
         wanted = {position: image for position, image in enumerate(finished.images) if position not in before}
         fetched = await self._fetch_all(wanted, f"{submission.job_id}-{submission.position}")
-        problems = self._problems(decode_request(submission.request), finished, fetched, before=len(before))
+        reasons = [*cut_short, *self._reasons(fetched)]
+        problems = _problems(decode_request(submission.request), finished, len(before) + len(fetched.kept), reasons)
         later = fetch_later(finished, fetched.lost, made_some=bool(before or fetched.kept))
         return FetchedResult(fetched.kept, problems, later)
 
@@ -170,18 +174,18 @@ class ImageFetcher:
             await self._clock.sleep(wait)
         raise AssertionError("the waits never end")
 
-    def _problems(self, request: ImageRequest, finished: Finished, fetched: _Fetched, *, before: int) -> list[Text]:
-        """Log the images that could not be fetched. Returns what the author should know, each text once.
-
-        ``before`` is the number of images that were fetched and stored earlier.
-        """
+    def _reasons(self, fetched: _Fetched) -> list[Text]:
+        """Log the images that could not be fetched. Returns why, each text once."""
         for error in fetched.lost.values():
             log.warning("image.lost", provider=self._provider.name, reason=error.reason.value, detail=error.detail)
             alarm(self._provider, error)
-        reasons = list(dict.fromkeys(provider_text(self._provider.label, error) for error in fetched.lost.values()))
-        made = before + len(fetched.kept)
-        if not made:
-            return reasons
-        missing = request.images - made
-        told = [MISSING_IMAGES(count=missing, asked=request.images), *reasons] if missing > 0 else []
-        return told + remarks(request, finished)
+        return list(dict.fromkeys(provider_text(self._provider.label, error) for error in fetched.lost.values()))
+
+
+def _problems(request: ImageRequest, finished: Finished, made: int, reasons: list[Text]) -> list[Text]:
+    """Return what the author should know, given the number of images that there are and why others are missing."""
+    if not made:
+        return reasons
+    missing = request.images - made
+    told = [MISSING_IMAGES(count=missing, asked=request.images), *reasons] if missing > 0 else []
+    return told + remarks(request, finished)

@@ -68,6 +68,8 @@ class SubmissionRun:
         # Since a lost submit was found. It may have arrived only just before.
         self._found: Elapsed | None = None
         self._cancelled = False
+        # Why it may have fewer images than it asked for.
+        self._cut_short: list[Text] = []
         # Why it cannot be sent again. Recorded as its end if the earlier call cannot be found either.
         self._no_retry: tuple[EventReason, Text] | None = None
         # An earlier process was sending it.
@@ -317,11 +319,11 @@ class SubmissionRun:
                     case Waiting():
                         polls += 1
                         if waited_enough(self._provider, sent, polls, self._found) and self.polls.may_give_up:
-                            told_minutes = self.polls.given_up(round(sent.total / 60))
+                            self._cut_short = self.polls.given_up(round(sent.total / 60))
                             if (so_far := await self.polls.stopped(handle, self._request)) is not None:
                                 await self._keep(so_far, None)
                             else:
-                                await self._give_up(EventReason.TIMED_OUT, *told_minutes)
+                                await self._give_up(EventReason.TIMED_OUT, *self._cut_short)
                             return
                         charged = result.charged or self.submission.charged
                         if result.handle is not None or charged != self.submission.charged:
@@ -353,11 +355,8 @@ class SubmissionRun:
             await self._end(SubmissionStatus.FAILED, EventReason.FAILED, told)
 
     async def cancel(self) -> None:
-        """Ask the provider to stop it, if it was sent. A poll or the response to the submit tells the outcome.
-
-        It is not sent again, whatever the outcome is.
-        """
-        self._cancelled = True
+        """Ask the provider to stop it, and do not send it again. A poll or the answer to the submit tells its end."""
+        self._cancelled, self._cut_short = True, [STOPPED()]
         if self.submission.handle is not None and self.submission.status in ON_THEIR_WAY:
             await self.polls.cancel(self.submission.handle)
 
@@ -367,7 +366,7 @@ class SubmissionRun:
         """Fetch and store the images. ``seconds`` is the time in which they were made, if known."""
         submission = self.submission
         before = await self._steps.positions(submission)
-        fetched = await self._images.fetch(submission, finished, before)
+        fetched = await self._images.fetch(submission, finished, before, cut_short=self._cut_short)
         if not before and not fetched.kept:
             await self._end_charged(
                 EventReason.NO_IMAGES,

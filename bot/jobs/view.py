@@ -276,7 +276,7 @@ def _view(
                 exact=costs.exact,
                 problems=as_texts(submission.problems),
                 provider_missing=submission.status not in ENDED and provider is None,
-                charges=quote is None or quote.high > 0 or bool(costs.captured),
+                charges=quote is None or quote.high > 0 or bool(costs.captured or costs.held),
                 stoppable=submission.status in ON_THEIR_WAY and provider is not None and provider.cancels,
             )
         )

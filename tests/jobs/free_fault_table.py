@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bot.jobs.polling import NOT_HEARD, TIMED_OUT
+from bot.jobs.polling import TIMED_OUT
 from bot.jobs.provider_text import MISSING_IMAGES, QUEUED_TOO_LONG, SAYING, TEXTS
 from bot.jobs.provider_text import UNKNOWN as NO_ANSWER
 from bot.jobs.submission import MOST_FREE_SENDINGS
@@ -170,16 +170,17 @@ FREE_ROWS = (
     FreeRow("a file that cannot be read for a moment", Status(500), polled(FINE), IMAGE, 2),
     FreeRow("a file whose connection is cut", Reset(), polled(FINE), IMAGE, 2),
     # --- polls, or for A1111 the progress, which must not matter
-    FreeRow("polls: 401 for good", Status(401), {A1111: FINE, HORDE: unknown(NOT_HEARD)}, POLL, EVER),
+    # The AI Horde is told to stop what is given up, and its answer has the images that it has made so far.
+    FreeRow("polls: 401 for good", Status(401), {A1111: FINE, HORDE: FINE}, POLL, EVER),
     FreeRow("polls: 404 for a moment", Status(404), polled(FINE), POLL),
     # The AI Horde says that it does not know the request. A service that is free is believed after some seconds.
     FreeRow("polls: 404 for a while", Status(404), polled(AGAIN, comfyui=FINE), POLL, 5),
     FreeRow("polls: 404 for good", Status(404), {A1111: FINE, HORDE: GIVEN_UP}, POLL, EVER),
     FreeRow("polls: 429", Status(429), polled(FINE), POLL, 3),
     FreeRow("polls: 500 for a while", Status(500), polled(FINE), POLL, 4),
-    FreeRow("polls: 500 for good", Status(500), {A1111: FINE, HORDE: unknown(NOT_HEARD)}, POLL, EVER),
+    FreeRow("polls: 500 for good", Status(500), {A1111: FINE, HORDE: FINE}, POLL, EVER),
     FreeRow("polls: null for a while", Body("null"), polled(FINE), POLL, 6),
-    FreeRow("polls: null for good", Body("null"), {A1111: FINE, HORDE: unknown(NOT_HEARD)}, POLL, EVER),
+    FreeRow("polls: null for good", Body("null"), {A1111: FINE, HORDE: FINE}, POLL, EVER),
     FreeRow("polls: an empty object for good", Body("{}"), {A1111: FINE, COMFYUI: GIVEN_UP}, POLL, EVER),
     FreeRow("polls: cut connections", Reset(), polled(FINE), POLL, 4),
     FreeRow("the result: 404 for a moment", Status(404), {HORDE: FINE}, RESULT),

@@ -153,3 +153,14 @@ async def test_only_what_was_made_or_may_still_be_made_counts(workshop: Workshop
     async with workshop.database.write() as tx:
         await privacy.delete_all(tx, ADA.user_id, due_at=workshop.clock.now() + 86_400_000)
     assert await refused(workshop, ADA, 1) == [(code(LimitKind.FREE_USER), 0)]
+
+
+async def test_what_has_credits_on_hold_is_not_called_free(make_workshop: MakeWorkshop) -> None:
+    """The operator has changed the prices, or removed the model, and restarted the bot."""
+    provider = ScriptedProvider()
+    workshop = await make_workshop(provider)
+    job_id = await workshop.imagine()
+    provider.price = 0
+    view = await workshop.view(job_id)
+    assert view.held
+    assert not view.free

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from bot.jobs.cancellation import PARTLY_CANCELLED, PARTLY_STOPPING, STOPPING
+from bot.jobs.polling import TIMED_OUT
+from bot.jobs.provider_text import MISSING_IMAGES, STOPPED
 from bot.providers.base import Failed, Gone, Handle, Waiting
 from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from storage.records import SubmissionStatus
@@ -163,6 +165,23 @@ async def test_what_was_dropped_unsent_does_not_count_as_being_stopped(make_work
     assert free.calls("submit") == 0
 
 
+async def test_fewer_images_after_cancel_are_explained(make_workshop: MakeWorkshop) -> None:
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    stopped = asyncio.Event()
+    provider.enqueue("poll", stopped, finished(images=3, millicredits=0))
+    job_id = await workshop.imagine(images=4)
+    await workshop.start()
+    await provider.called("poll")
+    await workshop.service.cancel(ADA, job_id)
+    await provider.called("cancel")
+    stopped.set()
+    await workshop.finish()
+    view = await workshop.view(job_id)
+    assert len(view.images) == 3
+    assert [problem.code for problem in view.submissions[0].problems] == [MISSING_IMAGES.code, STOPPED.code]
+
+
 @pytest.mark.parametrize("so_far", [1, 0])
 async def test_what_takes_too_long_is_stopped_and_its_images_so_far_are_kept(
     make_workshop: MakeWorkshop, so_far: int
@@ -182,4 +201,6 @@ async def test_what_takes_too_long_is_stopped_and_its_images_so_far_are_kept(
     view = await workshop.view(job_id)
     assert provider.calls("cancel") == 1
     assert len(view.images) == so_far
+    problems = [problem.code for problem in view.submissions[0].problems]
+    assert problems == ([MISSING_IMAGES.code, TIMED_OUT.code] if so_far else [TIMED_OUT.code])
     assert view.submissions[0].record.status is (SubmissionStatus.DONE if so_far else UNKNOWN)
