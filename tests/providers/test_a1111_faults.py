@@ -203,6 +203,22 @@ async def test_a_failure_does_not_show_the_owners_folders(stand_in: StandIn) -> 
     assert "Ada" not in said
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"error": "RuntimeError", "errors": "the model is not loaded"}, Reason.BROKEN),
+        ({"detail": OUT_OF_MEMORY}, Reason.OUT_OF_MEMORY),
+        ({"images": None, "error": NOT_A_NUMBER}, Reason.NOT_A_NUMBER),
+    ],
+)
+async def test_a_failure_that_looks_like_a_success_is_final_too(stand_in: StandIn, body: Json, reason: Reason) -> None:
+    stand_in.misbehave(Fault(TXT2IMG, Status(200, body)))
+    async with a1111_at(stand_in) as provider:
+        problem = await fails(provider)
+    assert isinstance(problem, Refused)
+    assert (problem.reason, problem.fault) == (reason, True)
+
+
 @pytest.mark.parametrize("body", ["Internal Server Error", {"detail": "Internal Server Error"}, [], "", 5])
 async def test_a_failure_without_a_reason_is_a_failure(stand_in: StandIn, body: Json) -> None:
     stand_in.misbehave(Fault(TXT2IMG, Status(500, body)))
