@@ -180,11 +180,17 @@ class PollStatus:
         """Return True if calls succeed, or have failed for longer than the provider's patience: then we may give up."""
         return self._trouble is None or self._clock.monotonic() - self._trouble[1] > self._provider.patience
 
-    def given_up(self, minutes: int) -> list[Text]:
-        """Return the texts for the author when the submission is given up after this many minutes."""
-        if self._trouble is None:
+    async def give_up(self, handle: Handle, minutes: int) -> list[Text]:
+        """Return the texts for the author when the submission is given up after this many minutes.
+
+        A free one is stopped if it can be: nobody waits for it any more, and Again would put another one behind it.
+        """
+        trouble = self._trouble
+        if self._provider.cancels and not self._provider.charges:
+            await self.cancel(handle)
+        if trouble is None:
             return [TIMED_OUT(minutes=minutes)]
-        return [NOT_HEARD(minutes=minutes), provider_text(self._provider.label, self._trouble[0])]
+        return [NOT_HEARD(minutes=minutes), provider_text(self._provider.label, trouble[0])]
 
 
 class LostSubmit(Enum):

@@ -323,8 +323,8 @@ class SubmissionRun:
                     case Waiting():
                         polls += 1
                         if waited_enough(self._provider, sent, polls, self._found) and self.polls.may_give_up:
-                            told_minutes = self.polls.given_up(round(sent.total / 60))
-                            await self._give_up(EventReason.TIMED_OUT, *told_minutes)
+                            told = await self.polls.give_up(handle, round(sent.total / 60))
+                            await self._give_up(EventReason.TIMED_OUT, *told)
                             return
                         so_far = result.charged or self.submission.charged
                         if result.handle is not None or so_far != self.submission.charged:

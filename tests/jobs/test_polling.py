@@ -168,7 +168,7 @@ async def test_a_busy_provider_is_not_polled_for_a_while(
     assert paused <= clock.monotonic() - began < paused + 1
 
 
-def test_a_job_may_be_given_up_while_polls_succeed_or_after_long_failure(
+async def test_a_job_may_be_given_up_while_polls_succeed_or_after_long_failure(
     status: PollStatus, clock: SkippingClock
 ) -> None:
     may = [status.may_give_up]
@@ -179,9 +179,9 @@ def test_a_job_may_be_given_up_while_polls_succeed_or_after_long_failure(
     clock.advance(1)
     may.append(status.may_give_up)
     assert may == [True, False, True]
-    assert status.given_up(10) == [NOT_HEARD(minutes=10), TEXTS[Reason.BROKEN](label="Scripted")]
+    assert await status.give_up({}, 10) == [NOT_HEARD(minutes=10), TEXTS[Reason.BROKEN](label="Scripted")]
     status.answered()
-    assert status.given_up(10) == [TIMED_OUT(minutes=10)]
+    assert await status.give_up({}, 10) == [TIMED_OUT(minutes=10)]
 
 
 def test_an_inconclusive_answer_counts_only_after_time_and_several_polls(clock: SkippingClock) -> None:
