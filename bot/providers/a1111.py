@@ -310,7 +310,8 @@ class A1111(Provider):
         if made is None:
             # The server may no longer have the model, the sampler or the ControlNet.
             self.outdated = self.outdated or answer.status in {400, 404, 422}
-            raise refusal(answer, server.service.judge.about(wanted.request))
+            # The answer may repeat the request, with its pictures.
+            raise await server.service.in_thread(refusal, answer, server.service.judge.about(wanted.request))
         if isinstance(wanted, Wanted) and not wanted.checkpoint.is_called(made.model, made.digest):
             # If these servers do not know a model, they use the loaded one, without an error.
             raise Refused(Reason.RETIRED, detail=f"{answer.detail}, another model", operator=True)

@@ -304,13 +304,16 @@ def _seeds(told: Any, count: int, seed: int) -> tuple[int | None, ...]:
 def refusal(answer: Answer, judge: Judge) -> ProviderError:
     """Make the error for a response without images.
 
-    A 500 comes from the program itself: it will make nothing. If a proxy stops waiting, the outcome is unknown.
+    A 500, or a success with an error in it, comes from the program itself: it will make nothing. If a proxy stops
+    waiting, the outcome is unknown.
     """
     detail = answer.detail
-    if answer.ok or answer.status in _CUT_OFF:
-        return OutcomeUnknown(Reason.UNREADABLE_ANSWER if answer.ok else Reason.NO_ANSWER, detail=detail)
+    if answer.status in _CUT_OFF:
+        return OutcomeUnknown(Reason.NO_ANSWER, detail=detail)
     said = _said(answer)
-    if answer.status >= 500:
+    if answer.ok and not said:
+        return OutcomeUnknown(Reason.UNREADABLE_ANSWER, detail=detail)
+    if answer.ok or answer.status >= 500:
         if _OUT_OF_MEMORY.search(said):
             return Refused(Reason.OUT_OF_MEMORY, detail=detail, fault=True)
         if _NOT_A_NUMBER.search(said):
@@ -337,7 +340,7 @@ def _said(answer: Answer) -> str:
     except Unreadable:
         return ""
     if not isinstance(value, dict):
-        return reason(value)
+        return "" if answer.ok else reason(value)
     parts = [value.get(key) for key in ("error", "errors", "message", "detail")]
     texts = [part if isinstance(part, str) else reason({"error": part}) if part else "" for part in parts]
     return " ".join(dict.fromkeys(text.strip() for text in texts if text.strip()))

@@ -65,8 +65,7 @@ async def keep(
     still has it, so if it was cut short, this raises Unreachable: a later download may be whole.
     """
     if len(data) > largest:
-        detail = f"{len(data)} bytes: more than IMAGE_MAX_MIB"
-        raise Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values={"mib": largest // MEBIBYTE})
+        raise above_the_limit(largest, f"{len(data)} bytes")
     try:
         return await service.in_thread(_finish, path, "wb", data, strip=strip)
     except NotAnImage as error:
@@ -203,7 +202,10 @@ def _not_allowed(target: URL, hosts: Hosts) -> Refused:
 
 
 def above_the_limit(largest: int, detail: str) -> Refused:
-    """Make the error for a too large image. It can be downloaded again after the operator has raised the limit."""
+    """Make the error for a too large image, which names the limit that the operator can raise.
+
+    One that has a URL can then be downloaded again.
+    """
     detail = f"{detail}: more than IMAGE_MAX_MIB"
     mib = {"mib": largest // MEBIBYTE}
     return Refused(Reason.IMAGE_TOO_LARGE, detail=detail, values=mib, operator=True, setting="IMAGE_MAX_MIB")

@@ -295,6 +295,18 @@ async def test_what_was_cancelled_before_its_service_had_it_is_stopped_then(make
     assert [handle for call, handle in provider.history if call == "cancel"][-1] == {"number": 1, "sent": True}
 
 
+async def test_what_is_given_up_is_stopped(make_workshop: MakeWorkshop) -> None:
+    """It would keep the operator's machine busy, and Again would put a second one behind it."""
+    provider = FreeProvider()
+    provider.patience = 60
+    workshop = await make_workshop(provider)
+    provider.enqueue("poll", *[Waiting(place=3)] * 500)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert provider.calls("cancel") == 1
+
+
 async def test_a_service_that_does_not_stop_delivers(make_workshop: MakeWorkshop) -> None:
     provider = FreeProvider()
     workshop = await make_workshop(provider)

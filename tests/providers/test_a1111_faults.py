@@ -162,6 +162,14 @@ async def test_a_broken_image_costs_neither_the_others_nor_their_seeds(stand_in:
         assert (type(problem), problem.reason) == (OutcomeUnknown, Reason.IMAGE_BROKEN)
 
 
+async def test_an_image_above_the_limit_names_the_limit(stand_in: StandIn, tmp_path: Path) -> None:
+    async with a1111_at(stand_in, largest=100) as provider:
+        (image,) = (await made(provider)).images
+        error = await refusal(provider.fetch(image, tmp_path / "x"))
+    assert isinstance(error, Refused)
+    assert (error.reason, error.setting) == (Reason.IMAGE_TOO_LARGE, "IMAGE_MAX_MIB")
+
+
 async def test_a_response_without_images_is_a_failure(stand_in: StandIn) -> None:
     stand_in.misbehave(Fault(TXT2IMG, edited(images=[])), Fault(TXT2IMG, edited(images=[5, None, ""])))
     async with a1111_at(stand_in) as provider:
@@ -201,6 +209,22 @@ async def test_a_failure_does_not_show_the_owners_folders(stand_in: StandIn) -> 
         said = (await fails(provider)).said
     assert "Invalid argument" in said
     assert "Ada" not in said
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"error": "RuntimeError", "errors": "the model is not loaded"}, Reason.BROKEN),
+        ({"detail": OUT_OF_MEMORY}, Reason.OUT_OF_MEMORY),
+        ({"images": None, "error": NOT_A_NUMBER}, Reason.NOT_A_NUMBER),
+    ],
+)
+async def test_a_failure_that_looks_like_a_success_is_final_too(stand_in: StandIn, body: Json, reason: Reason) -> None:
+    stand_in.misbehave(Fault(TXT2IMG, Status(200, body)))
+    async with a1111_at(stand_in) as provider:
+        problem = await fails(provider)
+    assert isinstance(problem, Refused)
+    assert (problem.reason, problem.fault) == (reason, True)
 
 
 @pytest.mark.parametrize("body", ["Internal Server Error", {"detail": "Internal Server Error"}, [], "", 5])
