@@ -16,7 +16,7 @@ from bot.jobs.polling import DOUBTED_FOR
 from bot.jobs.store import CANCELLED_SENT
 from bot.jobs.submission import MOST_FREE_SENDINGS
 from bot.providers.base import Engine, Failed, Finished, Gone, Handle, ImageRequest, Waiting
-from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from bot.providers.operations import Operation, Pictures
 from storage.records import JobStatus, SubmissionStatus
 from tests.doubles.free_provider import FreeProvider
@@ -237,74 +237,6 @@ async def test_a_cancelled_request_that_may_have_been_charged_has_an_unknown_end
     assert [problem["code"] for problem in submission.problems or ()] == [CANCELLED_SENT.code]
     assert provider.calls("submit") == 1
     assert not workshop.worker.outages(), "that a person has changed their mind is no failure of the service"
-
-
-@pytest.mark.parametrize(
-    "answer", [OutcomeUnknown(), Unreachable(), Busy(), NotFound()], ids=lambda each: type(each).__name__
-)
-async def test_a_cancelled_request_that_did_not_arrive_is_not_sent_again(
-    make_workshop: MakeWorkshop, answer: ProviderError
-) -> None:
-    provider = FreeProvider()
-    workshop = await make_workshop(provider)
-    answered = asyncio.Event()
-    provider.enqueue("submit", answered, answer)
-    job_id = await workshop.imagine()
-    await workshop.start()
-    await provider.called("submit")
-    assert await workshop.service.cancel(ADA, job_id) == STOPPING()
-    await provider.called("cancel")
-    answered.set()
-    await workshop.finish()
-    assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
-    assert provider.calls("submit") == 1
-
-
-async def test_a_cancelled_request_that_the_service_forgot_is_not_sent_again(make_workshop: MakeWorkshop) -> None:
-    """It took it out of its queue, and its answer was lost."""
-    provider = FreeProvider()
-    workshop = await make_workshop(provider)
-    polled = asyncio.Event()
-    provider.enqueue("poll", Waiting(), polled, Gone(sure=True))
-    provider.enqueue("cancel", Unreachable())
-    job_id = await workshop.imagine()
-    await workshop.start()
-    await provider.called("poll")
-    await workshop.service.cancel(ADA, job_id)
-    await provider.called("cancel")
-    polled.set()
-    await workshop.finish()
-    assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
-    assert provider.calls("submit") == 1
-
-
-async def test_what_was_cancelled_before_its_service_had_it_is_stopped_then(make_workshop: MakeWorkshop) -> None:
-    """A picture to start from takes a while to upload."""
-    provider = FreeProvider()
-    workshop = await make_workshop(provider)
-    uploaded = asyncio.Event()
-    provider.enqueue("submit", uploaded)
-    provider.enqueue("poll", Failed(Reason.CANCELLED))
-    job_id = await workshop.imagine()
-    await workshop.start()
-    await provider.called("submit")
-    await workshop.service.cancel(ADA, job_id)
-    await provider.called("cancel")
-    uploaded.set()
-    await workshop.finish()
-    assert [handle for call, handle in provider.history if call == "cancel"][-1] == {"number": 1, "sent": True}
-
-
-async def test_what_is_given_up_is_stopped(make_workshop: MakeWorkshop) -> None:
-    """It would keep the operator's machine busy, and Again would put a second one behind it."""
-    provider = FreeProvider()
-    provider.patience = 60
-    workshop = await make_workshop(provider)
-    provider.enqueue("poll", *[Waiting(place=3)] * 500)
-    job_id = await workshop.imagine()
-    await workshop.finish()
-    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
-    assert provider.calls("cancel") == 1
 
 
 async def test_a_service_that_does_not_stop_delivers(make_workshop: MakeWorkshop) -> None:

@@ -10,7 +10,7 @@ from bot.jobs.cancellation import PARTLY_CANCELLED, PARTLY_STOPPING, STOPPING
 from bot.jobs.polling import TIMED_OUT
 from bot.jobs.provider_text import MISSING_IMAGES, STOPPED
 from bot.providers.base import Failed, Gone, Handle, Waiting
-from bot.providers.errors import Busy, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
+from bot.providers.errors import Busy, NotFound, OutcomeUnknown, ProviderError, Reason, Refused, Unreachable
 from storage.records import SubmissionStatus
 from tests.doubles.free_provider import FreeProvider
 from tests.doubles.provider import ScriptedProvider, finished
@@ -204,3 +204,71 @@ async def test_what_takes_too_long_is_stopped_and_its_images_so_far_are_kept(
     problems = [problem.code for problem in view.submissions[0].problems]
     assert problems == ([MISSING_IMAGES.code, TIMED_OUT.code] if so_far else [TIMED_OUT.code])
     assert view.submissions[0].record.status is (SubmissionStatus.DONE if so_far else UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "answer", [OutcomeUnknown(), Unreachable(), Busy(), NotFound()], ids=lambda each: type(each).__name__
+)
+async def test_a_cancelled_request_that_did_not_arrive_is_not_sent_again(
+    make_workshop: MakeWorkshop, answer: ProviderError
+) -> None:
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    answered = asyncio.Event()
+    provider.enqueue("submit", answered, answer)
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    assert await workshop.service.cancel(ADA, job_id) == STOPPING()
+    await provider.called("cancel")
+    answered.set()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
+    assert provider.calls("submit") == 1
+
+
+async def test_a_cancelled_request_that_the_service_forgot_is_not_sent_again(make_workshop: MakeWorkshop) -> None:
+    """It took it out of its queue, and its answer was lost."""
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    polled = asyncio.Event()
+    provider.enqueue("poll", Waiting(), polled, Gone(sure=True))
+    provider.enqueue("cancel", Unreachable())
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("poll")
+    await workshop.service.cancel(ADA, job_id)
+    await provider.called("cancel")
+    polled.set()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
+    assert provider.calls("submit") == 1
+
+
+async def test_what_was_cancelled_before_its_service_had_it_is_stopped_then(make_workshop: MakeWorkshop) -> None:
+    """A picture to start from takes a while to upload."""
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    uploaded = asyncio.Event()
+    provider.enqueue("submit", uploaded)
+    provider.enqueue("poll", Failed(Reason.CANCELLED))
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    await workshop.service.cancel(ADA, job_id)
+    await provider.called("cancel")
+    uploaded.set()
+    await workshop.finish()
+    assert [handle for call, handle in provider.history if call == "cancel"][-1] == {"number": 1, "sent": True}
+
+
+async def test_what_is_given_up_is_stopped(make_workshop: MakeWorkshop) -> None:
+    """It would keep the operator's machine busy, and Again would put a second one behind it."""
+    provider = FreeProvider()
+    provider.patience = 60
+    workshop = await make_workshop(provider)
+    provider.enqueue("poll", *[Waiting(place=3)] * 500)
+    job_id = await workshop.imagine()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is SubmissionStatus.UNKNOWN
+    assert provider.calls("cancel") == 1
