@@ -89,7 +89,7 @@ class A1111(Provider):
     charges = False
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
-    cancels: ClassVar[bool] = True
+    cancels = True
     # A server knows a task as soon as it has read the request.
     lost_after = 5.0
 

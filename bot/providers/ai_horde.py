@@ -101,7 +101,7 @@ class AiHorde(Provider):
     key_setting: ClassVar[str] = "AI_HORDE_KEY"
     charges = False
     learns: ClassVar[bool] = True
-    cancels: ClassVar[bool] = True
+    cancels = True
     # The service caches its answer for a second.
     shortest_poll = 1.05
 

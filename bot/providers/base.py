@@ -316,7 +316,7 @@ class Provider(ABC):
     """Whether :meth:`submit` takes until the images are made, and :meth:`progress` reports on it meanwhile."""
     told_progress: ClassVar[bool] = False
     """Whether :meth:`progress` needs no request, because the response to :meth:`submit` tells it while it arrives."""
-    cancels: ClassVar[bool] = False
+    cancels: bool = False
     """Whether :meth:`cancel` can stop a submission that was sent."""
     label: str
     """The display name."""

@@ -103,7 +103,7 @@ class Comfyui(Provider):
     address_setting = "COMFYUI_URL"
     charges = False
     learns: ClassVar[bool] = True
-    cancels: ClassVar[bool] = True
+    cancels = True
     finds_lost_submits = True
     # The response is short, and the server is the operator's.
     shortest_poll = 0.25

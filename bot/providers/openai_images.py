@@ -71,7 +71,6 @@ class OpenaiImages(Provider):
     learns: ClassVar[bool] = True
     blocks: ClassVar[bool] = True
     told_progress: ClassVar[bool] = True
-    cancels: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -95,6 +94,8 @@ class OpenaiImages(Provider):
         """
         self.label = service.label
         self.charges = any(model.charges for model in models)
+        # A service that charges does so for what is broken off, too: people could see unfinished images for nothing.
+        self.cancels = not self.charges
         self.credit_value = credit_value
         self.rate = rate
         self.jobs = jobs
@@ -242,8 +243,7 @@ class OpenaiImages(Provider):
                 return Answer(200, {}, b"", f"POST {wanted.path}")
             if isinstance(error, OutcomeUnknown):
                 raise
-            # A service that charges may have charged for it already.
-            raise (OutcomeUnknown if self.charges else Refused)(Reason.CANCELLED) from None
+            raise Refused(Reason.CANCELLED) from None
         finally:
             del self._running[ticket]
 

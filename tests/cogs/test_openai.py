@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.jobs.store import CANCELLED_SENT
+from bot.jobs.cancellation import ALREADY_SENT, STOPPING
 from bot.providers.operations import Operation
 from fakes.services import Fault
 from fakes.services.faults import Reset
 from fakes.services.openai_faults import refused
 from playground.studio import OPENAI_MODELS
 from storage import ledger
-from storage.records import JobStatus, Submission, SubmissionStatus
+from storage.records import Submission, SubmissionStatus
 from storage.submissions import submissions_of
-from tests.cogs.conftest import MakeStudio, Studio, card, told
+from tests.cogs.conftest import MakeStudio, Studio, card, forge, told
 from tests.cogs.test_edit_commands import edit
+from tests.doubles.texts import shows
 
 pytestmark = pytest.mark.slow
 
@@ -77,17 +78,28 @@ async def test_a_marked_part_becomes_transparent_in_the_mask(make_studio: MakeSt
     assert await spent(studio) == (studio.stand_in.charged, 1)
 
 
-async def test_a_cancelled_request_is_free_and_has_an_unknown_end(make_studio: MakeStudio) -> None:
+async def test_it_is_too_late_to_cancel_what_is_charged(make_studio: MakeStudio) -> None:
+    """Otherwise whoever cancels each image just before its end would pay for none, and reach no limit."""
     studio = await with_openai(make_studio, seconds=None)
     result = await studio.imagine(engine=ENGINE)
-    await studio.begun("openai.generations")
-    await studio.press(studio.ada, card(result), "Cancel")
+    await studio.until(lambda: bool(card(result).images))
+    assert "Cancel" not in card(result).labels
+    said = told(await forge(studio, studio.ada, "cancel", 1))
+    assert shows(said.text, ALREADY_SENT)
+    studio.stand_in.finish_all()
     await studio.finish()
-    ended = await submission(studio)
-    assert ended.status is SubmissionStatus.UNKNOWN
-    assert [problem["code"] for problem in ended.problems or ()] == [CANCELLED_SENT.code]
-    assert (await spent(studio))[0] == 0
-    assert (await studio.job()).status is JobStatus.DELIVERED
+    assert (await submission(studio)).status is SubmissionStatus.DONE
+    assert await spent(studio) == (studio.stand_in.charged, 1)
+
+
+async def test_what_is_free_is_cancelled(make_studio: MakeStudio) -> None:
+    keys = {"OPENAI_URL": "{url}/openai/v1", "OPENAI_KEY": "x", "OPENAI_FREE": "1", "OPENAI_MODELS": "gpt-image-1 low"}
+    studio = await make_studio(seconds=None, **keys)
+    result = await studio.imagine(engine=ENGINE)
+    await studio.begun("openai.generations")
+    assert shows(told(await studio.press(studio.ada, card(result), "Cancel")).text, STOPPING)
+    await studio.finish()
+    assert (await submission(studio)).status is SubmissionStatus.CANCELLED
 
 
 async def test_a_lost_answer_is_never_sent_again(make_studio: MakeStudio) -> None:
