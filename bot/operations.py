@@ -40,8 +40,8 @@ NOT_SHOWN = message(
 )
 REOPENED = message(
     "retry.reopened",
-    "The next start asks for {count} request of {jobs} again. Nothing is sent a second time.",
-    "The next start asks for {count} requests of {jobs} again. Nothing is sent a second time.",
+    "The next start asks for {count} request of {jobs} again. Nothing is paid for twice.",
+    "The next start asks for {count} requests of {jobs} again. Nothing is paid for twice.",
 )
 STILL_UNKNOWN = message(
     "retry.still_unknown",
@@ -116,7 +116,7 @@ def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> 
 async def ask_again(settings: Settings, providers: Mapping[str, Provider], now: datetime) -> list[Text]:
     """Reopen requests that are unknown or lack images, if these providers can look them up or fetch what is missing.
 
-    The next start does so; they are never sent again. Returns a summary. Raises StorageError, also if the bot is
+    The next start does so; none that costs anything is sent again. Returns a summary. Raises StorageError, also if the bot is
     running.
     """
     url = settings.database_url
