@@ -116,8 +116,8 @@ def _changes(restored: Restored, path: Path, copy: Path, aside: Path | None) -> 
 async def ask_again(settings: Settings, providers: Mapping[str, Provider], now: datetime) -> list[Text]:
     """Reopen requests that are unknown or lack images, if these providers can look them up or fetch what is missing.
 
-    The next start does so; none that costs anything is sent again. Returns a summary. Raises StorageError, also if the bot is
-    running.
+    The next start does so; none that costs anything is sent again. Returns a summary. Raises StorageError, also if
+    the bot is running.
     """
     url = settings.database_url
     async with InstanceLock(url), Database.opened(url) as database, database.write() as tx:

@@ -161,6 +161,11 @@ class Worker:
                 if run.submission.job_id == job_id:
                     self._spawn(run.cancel(), lambda: False)
 
+    @property
+    def stoppable(self) -> frozenset[str]:
+        """The names of the providers that can stop a submission that was sent."""
+        return frozenset(name for name, slot in self._slots.items() if slot.provider.cancels)
+
     def outages(self, user_id: int | None = None) -> list[Outage]:
         """Return the current outages of providers: those for everybody, or those that affect this person."""
         breakers = [slot.breaker for slot in self._slots.values()]

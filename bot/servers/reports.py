@@ -23,6 +23,7 @@ from storage import ledger, reports, settings
 from storage.database import AsyncConnection, Database
 from storage.ledger import Balance, Scope
 from storage.pools import apart
+from storage.records import ON_THEIR_WAY, SubmissionStatus
 from storage.reports import DAY, HOUR, By, Figures, Line, Request, Spent
 
 log = structlog.get_logger(__name__)
@@ -155,7 +156,8 @@ class CreditsReport:
 class Running:
     """Unfinished requests (oldest first), services with an outage, and recent requests with an unknown outcome.
 
-    ``services`` are those that tell about their servers.
+    ``services`` are those that tell about their servers. ``stoppable`` are the providers that can stop a request that
+    was sent.
     """
 
     requests: tuple[Request, ...]
@@ -164,6 +166,16 @@ class Running:
     unknown: tuple[Request, ...]
     everywhere: bool
     now: int
+    stoppable: frozenset[str] = frozenset()
+
+    @property
+    def cancellable(self) -> tuple[int, ...]:
+        """The jobs of which something can still be cancelled, oldest first."""
+        return tuple(dict.fromkeys(each.job_id for each in self.requests if self._can_be_cancelled(each)))
+
+    def _can_be_cancelled(self, request: Request) -> bool:
+        sent = request.status in ON_THEIR_WAY
+        return request.status is SubmissionStatus.QUEUED or (sent and request.provider in self.stoppable)
 
 
 class Reports:
@@ -268,6 +280,7 @@ class Reports:
             tuple(lost),
             asker.everywhere,
             now,
+            self._worker.stoppable,
         )
 
     async def cancel(self, asker: Asker, job_id: int) -> Text:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from bot.jobs.cancellation import STOPPING
 from bot.providers.base import Waiting
 from bot.providers.errors import Reason
 from bot.providers.server_states import ServerState, Silence
+from bot.servers.reports import CANCEL_OUTCOME
 from bot.ui.cards.layout import facts
 from bot.ui.cards.running import (
     BUSY,
@@ -15,6 +17,7 @@ from bot.ui.cards.running import (
     IDLE,
     LOADED,
     NO_ENGINES,
+    NOTHING_RUNS,
     NUMBERED,
     OWN_PLACE,
     OWN_QUEUE,
@@ -27,6 +30,7 @@ from bot.ui.cards.wording import moment
 from tests.cogs.conftest import MakeStudio, Studio, told
 from tests.doubles.free_provider import FreeProvider
 from tests.doubles.texts import shows
+from tests.providers.a1111_workbench import DREAM
 
 BRUSH = "scripted/brush"
 
@@ -53,6 +57,19 @@ async def test_several_servers_have_a_line_each(make_studio: MakeStudio) -> None
     for number, state in enumerate(states, 1):
         assert shows(said, SERVER(name=NUMBERED(service="Scripted", number=number), state=facts(*state)))
     assert not shows(said, FOR_ANY(count=1))
+
+
+async def test_an_admin_stops_what_a_free_service_is_making(make_studio: MakeStudio) -> None:
+    studio = await make_studio(seconds=None, A1111_URL="{url}/a1111")
+    await studio.imagine(engine=DREAM)
+    await studio.begun("a1111.txt2img")
+    shown = told(await studio.admin.slash(studio.channel, "usage jobs"))
+    assert shown.labels == ["Cancel job 1"]
+    said = told(await studio.press(studio.admin, shown, "Cancel job 1")).text
+    assert shows(said, CANCEL_OUTCOME(job=1, outcome=STOPPING))
+    await studio.finish()
+    assert len(studio.stand_in.calls_to("a1111.interrupt")) == 1
+    assert shows(await jobs_card(studio), NOTHING_RUNS)
 
 
 async def test_what_one_server_works_on_is_counted_by_the_bot(make_studio: MakeStudio) -> None:

@@ -96,13 +96,9 @@ def running_card(running: Running, names: Names, *said: Words) -> Card:
             for each in running.unknown
         ]
         parts += [rule(), text(UNKNOWN, *within(unknown, _UNKNOWN_ROOM))]
-    open_ones = [job for job, requests in jobs.items() if any(r.status is SubmissionStatus.QUEUED for r in requests)]
-    if open_ones:
-        parts.append(
-            ui.ActionRow(
-                *(CANCEL_JOB.to(1, f"{int(running.everywhere)}:{job}", job=job) for job in open_ones[:_BUTTONS])
-            )
-        )
+    if running.cancellable:
+        those = running.cancellable[:_BUTTONS]
+        parts.append(ui.ActionRow(*(CANCEL_JOB.to(1, f"{int(running.everywhere)}:{job}", job=job) for job in those)))
     return Card(*parts)
 
 
