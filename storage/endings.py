@@ -88,6 +88,16 @@ async def _end_reopened(
     return int((await tx.execute(update(tables.submissions).where(paid).values(values))).rowcount)
 
 
+async def mark_cancelled(tx: AsyncConnection, job_id: int, providers: Collection[str], *, at: int) -> None:
+    """Mark the job's submissions that are on their way to these providers as cancelled, also for the next start."""
+    wanted = and_(
+        _SUBMISSIONS.job_id == job_id,
+        _SUBMISSIONS.status.in_([status.value for status in ON_THEIR_WAY]),
+        _SUBMISSIONS.provider.in_(list(providers)),
+    )
+    await tx.execute(update(tables.submissions).where(wanted).values(cancelled_at=at))
+
+
 async def mark_resumed(tx: AsyncConnection, at: int) -> int:
     """Mark every job with a submission on its way as resumed after a restart. Returns the number of jobs."""
     going_on = exists().where(
@@ -141,6 +151,7 @@ async def reopen(
             problems=case((incomplete, _SUBMISSIONS.problems), else_=null()),
             waits_for=case((incomplete, _SUBMISSIONS.waits_for), else_=null()),
             reopened_at=at,
+            cancelled_at=None,
             sent_at=func.coalesce(_SUBMISSIONS.sent_at, _SUBMISSIONS.updated_at),
         )
         .returning(_SUBMISSIONS.job_id)

@@ -264,7 +264,7 @@ class Submission:
     `sendings` is how often it was sent and may have arrived. `charged` is in the provider's own millicredits.
     `problems` are the stored texts that say why it failed or what is missing. `result` has the facts about images that
     could not be fetched but may be later, and `waits_for` names the setting that would fix that. One with `reopened_at`
-    was unknown, or done without some of its images.
+    was unknown, or done without some of its images. One with `cancelled_at` was cancelled after it had been sent.
     """
 
     id: int
@@ -289,6 +289,7 @@ class Submission:
     result: dict[str, Any] | None = None
     waits_for: str | None = None
     reopened_at: int | None = None
+    cancelled_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

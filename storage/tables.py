@@ -168,6 +168,8 @@ submissions = Table(
     Column("waits_for", Text),
     # When it was reopened to be polled again. Its hold was released before, and it was captured if it was done.
     Column("reopened_at", Int64),
+    # When somebody cancelled it after it was sent, if its provider can stop it. It is not sent again.
+    Column("cancelled_at", Int64),
     UniqueConstraint("job_id", "position"),
     Index(None, "status", "created_at"),
     Index(None, "engine", "finished_at"),

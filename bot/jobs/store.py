@@ -97,6 +97,8 @@ class JobStore:
     async def cancel(self, job_id: int) -> tuple[int, list[Submission]]:
         """Drop unsent submissions. Returns the number of dropped submissions, and those that continue.
 
+        Those that continue are marked as cancelled if their providers can stop them, so that a restart does so too.
+
         Those that wait for a second call or for an unconfigured provider are dropped too. Their outcome is unknown, and
         the provider is not asked about them again.
         """
@@ -122,6 +124,8 @@ class JobStore:
                     unless_provider_in=self.providers,
                     forget_handle=True,
                 )
+            stoppable = [name for name, provider in self.providers.items() if provider.cancels]
+            await endings.mark_cancelled(tx, job_id, stoppable, at=now)
             left = await submissions.submissions_of(tx, job_id)
         return dropped, [submission for submission in left if submission.status not in ENDED]
 

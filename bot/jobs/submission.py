@@ -67,9 +67,9 @@ class SubmissionRun:
         self._answer: tuple[Handle | Finished | ProviderError, float] | None = None
         # Since a lost submit was found. It may have arrived only just before.
         self._found: Elapsed | None = None
-        self._cancelled = False
+        self._cancelled = submission.cancelled_at is not None
         # Why it may have fewer images than it asked for.
-        self._cut_short: list[Text] = []
+        self._cut_short: list[Text] = [STOPPED()] if self._cancelled else []
         # Why it cannot be sent again. Recorded as its end if the earlier call cannot be found either.
         self._no_retry: tuple[EventReason, Text] | None = None
         # An earlier process was sending it.

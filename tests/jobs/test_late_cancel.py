@@ -49,6 +49,42 @@ async def cancelled_while_sending(workshop: Workshop, provider: FreeProvider, *a
     return job_id
 
 
+async def test_a_restart_stops_what_was_cancelled_before_it(make_workshop: MakeWorkshop) -> None:
+    """The service could not be reached when Cancel was pressed, and then the bot was killed."""
+    provider = QueueProvider()
+    workshop = await make_workshop(provider)
+    polled = asyncio.Event()
+    provider.enqueue("poll", polled)
+    provider.enqueue("cancel", Unreachable())
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("poll")
+    assert await workshop.service.cancel(ADA, job_id) == STOPPING()
+    await provider.called("cancel")
+    assert provider.stopped == []
+    provider.enqueue("poll", Failed(Reason.CANCELLED))
+    await workshop.restart()
+    await workshop.finish()
+    assert len(provider.stopped) == 1
+    assert (await workshop.submission(job_id)).status is CANCELLED
+
+
+async def test_a_restart_does_not_send_again_what_was_cancelled_before_it(make_workshop: MakeWorkshop) -> None:
+    provider = FreeProvider()
+    workshop = await make_workshop(provider)
+    provider.enqueue("submit", asyncio.Event())
+    provider.enqueue("cancel", Unreachable())
+    job_id = await workshop.imagine()
+    await workshop.start()
+    await provider.called("submit")
+    await workshop.service.cancel(ADA, job_id)
+    await provider.called("cancel")
+    await workshop.restart()
+    await workshop.finish()
+    assert (await workshop.submission(job_id)).status is CANCELLED
+    assert provider.calls("submit") == 1
+
+
 async def test_what_is_accepted_after_cancel_is_stopped(make_workshop: MakeWorkshop) -> None:
     provider = QueueProvider()
     workshop = await make_workshop(provider)
