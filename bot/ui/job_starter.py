@@ -36,10 +36,11 @@ from bot.ui.questions import SameSeedQuestions
 ACKNOWLEDGE_TIMEOUT = 1.0
 """The time-out in seconds for a command that waits until the others of a burst are acknowledged."""
 
-CHECKED_PER_TURN = 10
+CHECKED_PER_TURN = 4
 """The number of commands checked in one turn of the event loop: a check takes about half a millisecond.
 
 With one per turn, a burst would need a turn for each command, and turns are long while images are received or sent.
+With more, the first commands of a large burst would wait for the others.
 """
 
 
