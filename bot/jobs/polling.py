@@ -148,7 +148,7 @@ class PollStatus:
             log.info("cancel.failed", provider=self._provider.name, kind=type(error).__name__, detail=error.detail)
 
     async def stopped(self, handle: Handle, request: ImageRequest) -> Finished | None:
-        """Stop what is given up, so that it does not go on for nobody. Returns the images so far, or None."""
+        """Stop a submission that is given up: nobody waits for it any more. Returns its finished images, or None."""
         if not self._provider.cancels:
             return None
         await self.cancel(handle)

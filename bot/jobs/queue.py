@@ -81,7 +81,7 @@ class Queue:
             async with self._jobs.database.read() as connection:
                 due = await rows.queued(connection, due=fallen_due, limit=READ_AT_ONCE)
         except BaseException:
-            # Also if this task is cancelled: the next call must read it all.
+            # Whatever happened, even a cancellation of this task: the next call must read everything again.
             self._stale = True
             raise
         read = Counter(submission.provider for submission in due)

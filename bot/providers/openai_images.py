@@ -94,7 +94,7 @@ class OpenaiImages(Provider):
         """
         self.label = service.label
         self.charges = any(model.charges for model in models)
-        # A service that charges does so for what is broken off, too: people could see unfinished images for nothing.
+        # A paid service also charges for what is cancelled. If Cancel made it free, limits would not hold.
         self.cancels = not self.charges
         self.credit_value = credit_value
         self.rate = rate

@@ -79,7 +79,7 @@ async def test_a_marked_part_becomes_transparent_in_the_mask(make_studio: MakeSt
 
 
 async def test_it_is_too_late_to_cancel_what_is_charged(make_studio: MakeStudio) -> None:
-    """Otherwise whoever cancels each image just before its end would pay for none, and reach no limit."""
+    """The service charges for it anyway. If Cancel made it free, limits would not hold."""
     studio = await with_openai(make_studio, seconds=None)
     result = await studio.imagine(engine=ENGINE)
     await studio.until(lambda: bool(card(result).images))

@@ -250,16 +250,8 @@ async def test_a_cancelled_request_that_did_not_arrive_is_not_sent_again(
 ) -> None:
     provider = FreeProvider()
     workshop = await make_workshop(provider)
-    answered = asyncio.Event()
-    provider.enqueue("submit", answered, answer)
-    job_id = await workshop.imagine()
-    await workshop.start()
-    await provider.called("submit")
-    assert await workshop.service.cancel(ADA, job_id) == STOPPING()
-    await provider.called("cancel")
-    answered.set()
-    await workshop.finish()
-    assert (await workshop.submission(job_id)).status is SubmissionStatus.CANCELLED
+    job_id = await cancelled_while_sending(workshop, provider, answer)
+    assert (await workshop.submission(job_id)).status is CANCELLED
     assert provider.calls("submit") == 1
 
 
@@ -285,16 +277,8 @@ async def test_what_was_cancelled_before_its_service_had_it_is_stopped_then(make
     """A picture to start from takes a while to upload."""
     provider = FreeProvider()
     workshop = await make_workshop(provider)
-    uploaded = asyncio.Event()
-    provider.enqueue("submit", uploaded)
     provider.enqueue("poll", Failed(Reason.CANCELLED))
-    job_id = await workshop.imagine()
-    await workshop.start()
-    await provider.called("submit")
-    await workshop.service.cancel(ADA, job_id)
-    await provider.called("cancel")
-    uploaded.set()
-    await workshop.finish()
+    await cancelled_while_sending(workshop, provider)
     assert [handle for call, handle in provider.history if call == "cancel"][-1] == {"number": 1, "sent": True}
 
 
