@@ -71,7 +71,7 @@ DEMO_NOT_INSTALLED = message(
 )
 KEY_REFUSED = message("doctor.key_refused", "It does not accept {setting}. Copy it again.")
 PASSWORD_REFUSED = message(
-    "doctor.password_refused", "It wants a user name and a password, and does not accept those in {user} and {setting}."
+    "doctor.password_refused", "It asks for a user name and a password. Set {user} and {setting} to the right ones."
 )
 NO_CREDITS = message("doctor.no_credits", "Your account there is out of credits. Top it up.")
 SERVER_UNREACHABLE = message(
@@ -82,9 +82,9 @@ SERVER_UNREACHABLE = message(
 )
 SERVER_NOT_TRUSTED = message(
     "doctor.server_not_trusted",
-    "No secure connection can be made with the address in {setting}. If the server has no https, write http:// in your "
-    "own network. Otherwise its certificate has to be for this name, and of an authority that this machine trusts: the "
-    "environment variable SSL_CERT_FILE names a file with your own.",
+    "There is no secure connection to the address in {setting}. If the server in your own network has no https, write "
+    "http://. Otherwise, its certificate must match this host name and come from an authority that this machine "
+    "trusts. To trust your own authority, set the environment variable SSL_CERT_FILE to its certificate file.",
 )
 OTHER_SERVER = message(
     "doctor.other_server", "Something else answers at the address in {setting}. Correct its host, port or path."

@@ -79,7 +79,7 @@ _NOT_FREE_AFTER_ALL = (
     .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "release")
     .values(outcome=None)
 )
-# More images of a request that is paid for: only reports count them.
+# More images of a request that was captured before. Reports and the limit of free images count them.
 _COUNT_IMAGES = (
     update(tables.ledger)
     .where(_LEDGER.submission_id == bindparam("of"), _LEDGER.kind == "capture")

@@ -21,8 +21,8 @@ STOPPING = message(
 )
 PARTLY_STOPPING = message(
     "jobs.cancel.partly_stopping",
-    "It's already being made, partly where it can't be stopped: you'll see that part, and it's charged. I've asked the "
-    "other image service to stop; the card shows whether it did.",
+    "Part of it can't be stopped any more: you'll see that part, and it's charged. I've asked the other image service "
+    "to stop; the card shows whether it did.",
 )
 ALREADY_ENDED = message("jobs.cancel.already_ended", "Too late to cancel: this job has already ended.")
 

@@ -170,7 +170,7 @@ class Running:
 
     @property
     def cancellable(self) -> tuple[int, ...]:
-        """The jobs of which something can still be cancelled, oldest first."""
+        """The jobs with a request that can still be cancelled, oldest first."""
         return tuple(dict.fromkeys(each.job_id for each in self.requests if self._can_be_cancelled(each)))
 
     def _can_be_cancelled(self, request: Request) -> bool:
